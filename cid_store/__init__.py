@@ -1,0 +1,1 @@
+"""Bytes in, CID out; bytes back, checked. Knows no other ring."""

@@ -1,0 +1,65 @@
+"""The errors of Redoxa's innermost ring, and the root of the whole family.
+
+RedoxaError                 anything Redoxa refuses, with the exit code the command line gives it
+  UsageError                the caller asked for something that cannot be meant
+  InputError                something the user named cannot be used
+    MalformedCidError       a CID that is not in its one accepted form
+    MalformedNodeError      bytes that are not one canonical node
+  DamageError               something stored is not what it was when it was stored
+    CorruptObjectError      stored bytes no longer hash to their name
+    MissingObjectError      the store does not hold the object
+  UnavailableError          this machine lacks something the work needs
+    StoreLockedError        another process is writing this store
+"""
+
+from typing import ClassVar
+
+
+class RedoxaError(Exception):
+    """The root: its text names the thing, the fact and the way out."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(RedoxaError):
+    """The caller asked for something that cannot be meant."""
+
+    exit_code = 2
+
+
+class InputError(RedoxaError):
+    """Something the user named cannot be used: missing, unreadable, malformed."""
+
+    exit_code = 3
+
+
+class MalformedCidError(InputError):
+    """A CID that is not in its one accepted form."""
+
+
+class MalformedNodeError(InputError):
+    """Bytes that are not one node in canonical form."""
+
+
+class DamageError(RedoxaError):
+    """Something stored is not what it was when it was stored."""
+
+    exit_code = 4
+
+
+class CorruptObjectError(DamageError):
+    """Stored bytes no longer hash to their name."""
+
+
+class MissingObjectError(DamageError):
+    """The store does not hold the object."""
+
+
+class UnavailableError(RedoxaError):
+    """This machine lacks something the work needs."""
+
+    exit_code = 5
+
+
+class StoreLockedError(UnavailableError):
+    """Another process is writing this store."""

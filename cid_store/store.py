@@ -1,0 +1,62 @@
+"""What every store promises, wherever it keeps its bytes."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
+
+from cid_store.cid import Cid, Codec
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Store(Protocol):
+    """Bytes in, CID out; bytes back, checked.
+
+    `put` returns only when the object would survive a power cut; inside `batch()` the same holds
+    when the block ends. Every read hashes the very bytes it returns. A store may be used from
+    several threads of one process; one process at a time may write.
+    """
+
+    def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
+        """Keep `data` and return its name; putting the same bytes again costs no space."""
+        ...
+
+    def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
+        """Keep every blob with one wait for the disk; names come back in the same order."""
+        ...
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
+        ...
+
+    def view(self, cid: Cid) -> memoryview:
+        """The same bytes, checked, read-only, without a copy where the store can."""
+        ...
+
+    def has(self, cid: Cid) -> bool:
+        """Whether `get` would find the object (it does not read it)."""
+        ...
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Puts and roots inside become durable together when the block ends without an error."""
+        ...
+
+    def set_root(self, name: str, cid: Cid | None) -> None:
+        """Bind a name to a CID (None unbinds): after the objects, so it never dangles."""
+        ...
+
+    def root(self, name: str) -> Cid | None:
+        """The CID bound to that name, or None."""
+        ...
+
+    def roots(self, prefix: str = "") -> Iterator[tuple[str, Cid]]:
+        """Every bound name with that prefix, in order."""
+        ...
+
+    def close(self) -> None:
+        """Make everything durable and let the lock go; closing twice is harmless."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...

@@ -1,0 +1,1 @@
+"""The public face: what `import redoxa` offers is what the README uses."""

@@ -1,0 +1,1 @@
+"""The machine: kernels hosted, bounded, executed; frames kept."""

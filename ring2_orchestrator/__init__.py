@@ -1,0 +1,1 @@
+"""Policy: genes, plans, recorded runs, the shadow ledger, and the commands."""

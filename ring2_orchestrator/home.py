@@ -1,0 +1,71 @@
+"""Where Redoxa keeps its state: one folder, private to its owner, opened part by part."""
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cid_store.errors import InputError
+from ring2_orchestrator.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from cid_store.local import LocalStore
+    from ring2_orchestrator.ledger import Ledger
+
+
+def default_home() -> Path:
+    """`REDOXA_HOME`, or the folder the platform sets aside for a user's data."""
+    if chosen := os.environ.get("REDOXA_HOME"):
+        return Path(chosen)
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return Path(data) / "redoxa"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "redoxa"
+    return Path.home() / ".local" / "share" / "redoxa"
+
+
+class Home:
+    """The state of one user: `store/`, `ledger/` and small caches under one private folder.
+
+    Each part opens when it is first asked for, so a command pays only for what it uses.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        """Make the folder if it is missing (mode 0700). Raises InputError where it cannot be."""
+        self.path = Path(path).absolute()
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InputError(
+                f"the home folder {self.path} cannot be made ({error.strerror}); "
+                "name another with --home or REDOXA_HOME"
+            ) from error
+
+    @cached_property
+    def store(self) -> "LocalStore":
+        """The store in `store/`, opened for writing."""
+        from cid_store.local import LocalStore  # noqa: PLC0415 - opened only when used
+
+        return LocalStore(self.path / "store")
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """The shadow ledger in `ledger/`."""
+        from ring2_orchestrator.ledger import Ledger  # noqa: PLC0415 - opened only when used
+
+        return Ledger(self.path / "ledger", store=self.store, clock=self.clock)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for name in ("ledger", "store"):
+            part = self.__dict__.pop(name, None)
+            if part is not None:
+                part.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
