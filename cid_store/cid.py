@@ -1,0 +1,100 @@
+"""A CID names some bytes: their codec and the BLAKE3-256 digest of exactly those bytes."""
+
+import base64
+import enum
+from dataclasses import dataclass
+from typing import Self
+
+from blake3 import blake3
+
+from cid_store.errors import MalformedCidError
+
+DIGEST_BYTES = 32
+
+_VERSION = b"\x01"
+_MULTIHASH = b"\x1e\x20"  # blake3, 32 bytes of digest
+_MULTIBASE = "b"  # lower-case base32 without padding
+
+
+class Codec(enum.IntEnum):
+    """What the bytes under a name are, by their number in the multicodec table."""
+
+    RAW = 0x55
+    NODE = 0x0201  # messagepack, in the one form that cid_store.encoding accepts
+
+
+# Everything before the digest, for each codec: the only prefixes there are.
+_PREFIX: dict[Codec, bytes] = {
+    Codec.RAW: _VERSION + b"\x55" + _MULTIHASH,
+    Codec.NODE: _VERSION + b"\x81\x04" + _MULTIHASH,  # 0x0201 as an unsigned varint
+}
+_BY_PREFIX = {prefix: codec for codec, prefix in _PREFIX.items()}
+_TEXT_LENGTHS = {1 + -(-8 * (len(prefix) + DIGEST_BYTES) // 5) for prefix in _BY_PREFIX}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cid:
+    """The name of some bytes: CIDv1, their codec and their BLAKE3-256 digest."""
+
+    codec: Codec
+    digest: bytes
+
+    def __post_init__(self) -> None:
+        assert type(self.codec) is Codec, "a codec is a member of Codec"
+        assert type(self.digest) is bytes, "a digest is a bytes value"
+        assert len(self.digest) == DIGEST_BYTES, "a digest has 32 bytes"
+
+    @classmethod
+    def of(cls, data: bytes | bytearray | memoryview, codec: Codec = Codec.RAW) -> Self:
+        """The name of `data`."""
+        return cls(codec, blake3(data).digest())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The CID in binary form. Raises MalformedCidError for all but the one accepted form."""
+        codec = _BY_PREFIX.get(bytes(data[:-DIGEST_BYTES]))
+        if codec is None:
+            raise MalformedCidError(
+                f"{_shown(bytes(data).hex())} is not a CID of ours: expected CIDv1, codec raw or "
+                "messagepack, and a 32-byte blake3 digest"
+            )
+        return cls(codec, bytes(data[-DIGEST_BYTES:]))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The CID in text form. Raises MalformedCidError for all but the one accepted form."""
+        # The length first: a text of a gigabyte is refused without being decoded.
+        if len(text) in _TEXT_LENGTHS and text.startswith(_MULTIBASE):
+            try:
+                cid = cls.from_bytes(_base32_bytes(text[1:]))
+            except (MalformedCidError, ValueError):
+                cid = None
+            # One name, one spelling: this refuses upper case and stray bits in the last letter.
+            if cid is not None and str(cid) == text:
+                return cid
+        raise MalformedCidError(
+            f"{_shown(text)} is not a CID of ours: expected 'b' and 58 or 60 lower-case base32 "
+            "letters naming a raw or messagepack object by its blake3 digest"
+        )
+
+    def to_bytes(self) -> bytes:
+        """The binary form: version, codec, multihash code, length, digest."""
+        return _PREFIX[self.codec] + self.digest
+
+    def __str__(self) -> str:
+        return _MULTIBASE + base64.b32encode(self.to_bytes()).decode("ascii").rstrip("=").lower()
+
+    @property
+    def short(self) -> str:
+        """The last eight letters, for people; never a name to look something up by."""
+        return str(self)[-8:]
+
+
+def _base32_bytes(letters: str) -> bytes:
+    """The bytes of unpadded base32 in either case; ValueError for any other letter."""
+    return base64.b32decode(letters + "=" * (-len(letters) % 8), casefold=True)
+
+
+def _shown(text: str) -> str:
+    """A hostile text cut to a length that fits a sentence."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
