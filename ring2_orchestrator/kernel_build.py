@@ -1,0 +1,159 @@
+"""Kernels from their folders: compile the C, append the manifest, compare with what is committed.
+
+The committed `.wasm` is what runs; this module exists so that anyone can make it again and see
+that it is the same, byte for byte.
+"""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cid_store.cid import Cid
+from cid_store.errors import InputError, UnavailableError
+from ring0 import abi
+from ring0.manifest import SECTION, Manifest, from_table
+
+ZIGLANG = "0.17.1"
+
+# 65,535 pages, one short of everything: one past the last byte is then still a 32-bit address.
+MAX_MEMORY_BYTES = 65_535 * 65_536
+
+COMPILE = (
+    "-target", "wasm32-freestanding",
+    # Named one by one: the baseline of a toolchain moves with its version, the kernel law does not.
+    "-mcpu=mvp+simd128+bulk_memory+sign_ext",
+    "-std=c17", "-O3", "-ffreestanding",
+    "-fno-sanitize=undefined",  # zig's default would put a trap into every shift and index
+    "-ffp-contract=off",  # a fused multiply-add would round differently from two operations
+    "-Wall", "-Wextra", "-Werror",
+)  # fmt: skip
+LINK = (
+    "-s",  # names and debug sections hold paths
+    "-Wl,--no-entry",
+    # The linker puts the stack below the data, so an overflow traps instead of reaching it.
+    "-Wl,-z,stack-size=16384",
+    f"-Wl,--max-memory={MAX_MEMORY_BYTES}",
+)  # fmt: skip
+
+# Everything else in the environment could change what the compiler reads.
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR")
+
+
+class BuildError(InputError):
+    """A kernel folder that does not build: its source or its kernel.toml is wrong."""
+
+
+class ToolchainError(UnavailableError):
+    """The pinned compiler is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """One shipped kernel built again: `same` when the bytes are those that are committed."""
+
+    name: str
+    committed: Cid
+    rebuilt: Cid
+
+    @property
+    def same(self) -> bool:
+        """Whether the rebuilt module is the committed one."""
+        return self.committed == self.rebuilt
+
+
+def source_root() -> Path:
+    """The `ring1_kernels` folder this package was loaded with."""
+    return Path(__file__).resolve().parent.parent / "ring1_kernels"
+
+
+def kernel_folders(root: Path | None = None) -> list[Path]:
+    """Every folder with a `kernel.toml`, in the order of their names."""
+    return sorted(path.parent for path in (root or source_root()).glob("*/kernel.toml"))
+
+
+def require_toolchain() -> None:
+    """Raise ToolchainError unless the pinned compiler is installed."""
+    try:
+        version = importlib.metadata.version("ziglang")
+    except importlib.metadata.PackageNotFoundError:
+        version = "missing"
+    if version != ZIGLANG:
+        raise ToolchainError(
+            f"building kernels needs the package ziglang {ZIGLANG}, and here it is {version}; "
+            "install it with: pip install 'redoxa[kernels]'"
+        )
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """What `kernel.toml` says. Raises BuildError or ManifestError."""
+    path = folder / "kernel.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BuildError(f"{path} cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BuildError(f"{path} is not TOML: {error}") from error
+    manifest = from_table(table)
+    if manifest.name != folder.name:
+        raise BuildError(f"{path} names the kernel '{manifest.name}', its folder '{folder.name}'")
+    return manifest
+
+
+def compile_c(source: Path) -> bytes:
+    """The module the pinned compiler makes of one C file, without any custom section."""
+    require_toolchain()
+    with tempfile.TemporaryDirectory(prefix="redoxa-build-") as scratch:
+        output = Path(scratch) / "kernel.wasm"
+        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        environment["ZIG_LOCAL_CACHE_DIR"] = scratch
+        # From the source's own folder, by its bare name: no path can enter the module.
+        done = subprocess.run(
+            [sys.executable, "-m", "ziglang", "cc", *COMPILE, *LINK, source.name, "-o", output],
+            cwd=source.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BuildError(f"{source} does not compile:\n{done.stderr.strip()}")
+        return output.read_bytes()
+
+
+def build(folder: Path) -> bytes:
+    """The kernel module of one folder: its compiled C, then its manifest as a custom section."""
+    source = folder / f"{folder.name}.c"
+    if not source.is_file():
+        raise BuildError(f"the kernel folder {folder} has no {source.name}")
+    return compile_c(source) + custom_section(SECTION, manifest_of(folder).to_bytes())
+
+
+def custom_section(name: str, payload: bytes) -> bytes:
+    """One WebAssembly custom section."""
+    label = name.encode()
+    body = abi.unsigned_leb128(len(label)) + label + payload
+    return b"\0" + abi.unsigned_leb128(len(body)) + body
+
+
+def rebuild_all(root: Path | None = None) -> list[Rebuilt]:
+    """Build every kernel again, beside the CID of what is committed. Nothing is written."""
+    return [
+        Rebuilt(
+            folder.name,
+            committed=Cid.of((folder / f"{folder.name}.wasm").read_bytes()),
+            rebuilt=Cid.of(build(folder)),
+        )
+        for folder in kernel_folders(root)
+    ]
+
+
+def write(folder: Path) -> Cid:
+    """Build one kernel and put its module into its folder."""
+    wasm = build(folder)
+    (folder / f"{folder.name}.wasm").write_bytes(wasm)
+    return Cid.of(wasm)

@@ -1,0 +1,106 @@
+"""The kernels that ship with Redoxa: found by their folders, read when they are first asked for."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Self
+
+from cid_store.cid import Cid
+from cid_store.errors import DamageError, InputError
+from ring0.kernel import Kernel
+
+
+class UnknownKernelError(InputError):
+    """No kernel has that name."""
+
+
+class IncompleteKernelError(DamageError):
+    """A kernel folder without its module: the installation is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Where one kernel lies: `kernel.toml`, `spec.md`, source, module and vectors."""
+
+    name: str
+    path: Traversable
+
+    def wasm(self) -> bytes:
+        """The committed module. Raises IncompleteKernelError."""
+        try:
+            return (self.path / f"{self.name}.wasm").read_bytes()
+        except OSError as error:
+            raise IncompleteKernelError(
+                f"the kernel folder {self.path} has no readable {self.name}.wasm; "
+                "install Redoxa again, or build it with `redoxa kernel rebuild`"
+            ) from error
+
+
+class KernelSet:
+    """Kernels by name and by CID. A kernel's module is read and inspected when it is first used."""
+
+    def __init__(self, folders: Iterable[Folder]) -> None:
+        self._folders = {folder.name: folder for folder in sorted(folders, key=lambda f: f.name)}
+        self._kernels: dict[str, Kernel] = {}
+
+    @classmethod
+    def shipped(cls) -> Self:
+        """The kernels of this installation: every folder of `ring1_kernels` with a kernel.toml."""
+        return cls(_shipped_folders())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return (*self._folders,)
+
+    def by_name(self, name: str) -> Kernel:
+        """The kernel in the folder of that name. Raises UnknownKernelError."""
+        if name not in self._folders:
+            close = difflib.get_close_matches(name, self._folders, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else f"; there are {_list(self.names)}"
+            raise UnknownKernelError(f"no kernel named '{name}'{hint}")
+        if name not in self._kernels:
+            self._kernels[name] = Kernel.from_wasm(self._folders[name].wasm())
+        return self._kernels[name]
+
+    def by_cid(self, cid: Cid) -> Kernel | None:
+        """The kernel whose module has that CID, or None."""
+        name = self._names_by_cid.get(cid)
+        return None if name is None else self.by_name(name)
+
+    @cached_property
+    def cids(self) -> frozenset[Cid]:
+        """The CIDs of all modules. This is what a host takes as its base set."""
+        return frozenset(self._names_by_cid)
+
+    @cached_property
+    def _names_by_cid(self) -> dict[Cid, str]:
+        return {Cid.of(folder.wasm()): name for name, folder in self._folders.items()}
+
+    def folder(self, name: str) -> Folder:
+        """The folder of a kernel that is known."""
+        return self._folders[name]
+
+    def __iter__(self) -> Iterator[Kernel]:
+        return (self.by_name(name) for name in self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._folders
+
+
+@cache
+def _shipped_folders() -> tuple[Folder, ...]:
+    root = resources.files("ring1_kernels")
+    return tuple(
+        Folder(entry.name, entry) for entry in root.iterdir() if (entry / "kernel.toml").is_file()
+    )
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
