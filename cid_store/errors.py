@@ -10,6 +10,7 @@ RedoxaError                 anything Redoxa refuses, with the exit code the comm
     MissingObjectError      the store does not hold the object
   UnavailableError          this machine lacks something the work needs
     StoreLockedError        another process is writing this store
+    StoreStoppedError       the disk did not confirm a write, so this store takes no more
 """
 
 from typing import ClassVar
@@ -63,3 +64,7 @@ class UnavailableError(RedoxaError):
 
 class StoreLockedError(UnavailableError):
     """Another process is writing this store."""
+
+
+class StoreStoppedError(UnavailableError):
+    """The disk did not confirm a write, so this store takes no more until it is opened again."""

@@ -1,0 +1,168 @@
+"""What a store does to its disk, gathered in one place so that a test can make each act fail."""
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cid_store.errors import DamageError, StoreLockedError
+
+FILE_MODE = 0o600  # a store may hold secrets that a program read
+FOLDER_MODE = 0o700
+
+_IOV_MAX = 1024
+_READ_BYTES = 1 << 30  # Linux moves at most 2 GiB in one call
+_COPY_BYTES = 4 << 20
+
+
+def open_file(path: Path, flags: int) -> int:
+    """A descriptor of a regular file; never follows a link, never waits for a pipe."""
+    try:
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DamageError(
+                f"{path} is a symbolic link, and a store follows none; put the file itself there"
+            ) from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise DamageError(f"{path} is not a regular file; a store keeps nothing else there")
+    return fd
+
+
+def make_folder(path: Path) -> None:
+    """Make a private folder and what leads to it, so that it survives a power cut."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_data(fd: int) -> None:
+    """Return when the file's bytes are on the disk. After an OSError nothing is known."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(fd)
+    else:  # macOS, where fsync alone stops at the drive's own cache
+        fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC", 51))
+
+
+def sync_folder(path: Path) -> None:
+    """Return when the names in a folder are on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def preallocate(fd: int, start: int, stop: int) -> None:
+    """Give the file room up to `stop`, where the system can; the new bytes read as zeros."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, start, stop - start)
+
+
+def write_all(fd: int, parts: Sequence[bytes | memoryview], offset: int) -> None:
+    """Write the parts one after another from `offset`, all of them or OSError."""
+    for start in range(0, len(parts), _IOV_MAX):
+        batch = parts[start : start + _IOV_MAX]
+        done = os.pwritev(fd, batch, offset)
+        for part in batch:
+            if done < len(part):  # the system took less than it was given
+                _write_rest(fd, memoryview(part)[done:], offset + done)
+            done = max(0, done - len(part))
+            offset += len(part)
+
+
+def _write_rest(fd: int, rest: memoryview, offset: int) -> None:
+    while rest:
+        done = os.pwrite(fd, rest, offset)
+        rest, offset = rest[done:], offset + done
+
+
+def read_at(fd: int, length: int, offset: int) -> bytes:
+    """`length` bytes from `offset`; fewer where the file ends."""
+    data = os.pread(fd, min(length, _READ_BYTES), offset)
+    if len(data) == length or not data:
+        return data
+    parts = [data]
+    while data and (missing := length - sum(map(len, parts))):
+        data = os.pread(fd, min(missing, _READ_BYTES), offset + length - missing)
+        parts.append(data)
+    return b"".join(parts)
+
+
+def rewrite(fd: int, start: int, stop: int) -> None:
+    """Write a stretch's own bytes over it, so that the next sync covers it whatever came before.
+
+    After a failed sync the system may hold pages it will never write yet calls clean; reading
+    them back proves nothing about the disk.
+    """
+    for offset in range(start, stop, _COPY_BYTES):
+        write_all(fd, [read_at(fd, min(_COPY_BYTES, stop - offset), offset)], offset)
+
+
+def copy_out(fd: int, start: int, path: Path) -> None:
+    """Copy everything from `start` to the end into a new file, durably."""
+    out = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        at = start
+        while data := read_at(fd, _COPY_BYTES, at):
+            write_all(out, [data], at - start)
+            at += len(data)
+        sync_data(out)
+    finally:
+        os.close(out)
+    sync_folder(path.parent)
+
+
+def random_bytes(count: int) -> bytes:
+    """Bytes nobody else draws: they tell one store's files from another's, and name nothing."""
+    return os.urandom(count)
+
+
+class WriterLock:
+    """The one writer's lock of a store, among processes; the system drops it with its holder."""
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._fd = open_file(path, os.O_RDWR | os.O_CREAT)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Hold the lock. Raises StoreLockedError when another process keeps it for too long."""
+        self._take()
+        try:
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _take(self) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        pause_s = 0.0002
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreLockedError(
+                        f"the store at {self._path.parent} is being written by another process "
+                        f"(waited {self._timeout_s:g} s); try again when that one has ended"
+                    ) from None
+            else:
+                return
+            time.sleep(pause_s)
+            # Short at first, because a write is short; longer later, to leave the machine alone.
+            pause_s = min(pause_s * 1.5, 0.02)
+
+    def close(self) -> None:
+        """Let the lock's file go; closing twice is harmless."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,280 @@
+"""Where each object lies, in SQLite: a cache of what the packs say, rebuilt when it is in doubt."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from cid_store import disk
+from cid_store.cid import Cid, Codec
+from cid_store.errors import MalformedCidError, UnavailableError
+from cid_store.folder import Place
+
+VERSION = 1
+
+_APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
+_CHUNK = 256  # names asked for in one statement
+_SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {VERSION};
+CREATE TABLE objects (
+    digest BLOB NOT NULL, codec INTEGER NOT NULL,
+    pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+    PRIMARY KEY (digest, codec)
+) WITHOUT ROWID;
+CREATE TABLE roots (name BLOB PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE packs (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, end INTEGER NOT NULL);
+"""
+# The SQLite codes that mean "this file is not the index it should be", not "try again".
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+
+class IndexDamagedError(Exception):
+    """The index cannot be believed. Nothing is lost: the packs hold everything it held."""
+
+
+class PackEnd(NamedTuple):
+    """How far the index knows a pack, and which pack that was."""
+
+    number: int
+    identity: bytes
+    end: int
+
+
+class Totals(NamedTuple):
+    """How much the index names."""
+
+    objects: int
+    object_bytes: int
+    roots: int
+
+
+class Index:
+    """One connection to an index; its methods may be called from any thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> "Index":
+        """An index that exists. Raises FileNotFoundError or IndexDamagedError."""
+        # SQLite follows links and creates files; a descriptor of ours says first what is there.
+        os.close(disk.open_file(path, os.O_RDONLY))
+        options = "?mode=ro" if read_only else "?mode=rw"
+        try:
+            connection = _connect(path.as_uri() + options)
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        index = cls(connection)
+        try:
+            index.check(writable=not read_only)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    @classmethod
+    def create(cls, path: Path | None) -> "Index":
+        """An empty index in a new file (None: in memory) that nobody else opens yet."""
+        if path is None:
+            connection = _connect("file::memory:")
+        else:
+            os.close(disk.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+            connection = _connect(path.as_uri() + "?mode=rw")
+            # It gets its name when it is whole, so until then nothing of it needs to last.
+            connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(_SCHEMA)
+        return cls(connection)
+
+    def check(self, *, writable: bool) -> None:
+        """Raise IndexDamagedError unless this is an index of this version."""
+        marks = (self._ask("PRAGMA application_id"), self._ask("PRAGMA user_version"))
+        if marks != ([(_APPLICATION,)], [(VERSION,)]):
+            raise IndexDamagedError
+        self._ask("SELECT max(number) FROM packs")
+        if writable:
+            self._ask("PRAGMA journal_mode = WAL")
+            # A power cut may lose the newest rows, never the file; the packs have them (NORMAL).
+            self._ask("PRAGMA synchronous = NORMAL")
+
+    def seal(self) -> None:
+        """Make a new index ready for its place: write-ahead mode, everything on the disk."""
+        self._ask("PRAGMA synchronous = FULL")
+        self._ask("PRAGMA journal_mode = WAL")
+        self.close()
+
+    def places(self, cids: Sequence[Cid]) -> dict[Cid, Place]:
+        """Where each of the objects lies that the index knows."""
+        found: dict[Cid, Place] = {}
+        wanted = {(cid.digest, cid.codec): cid for cid in cids}
+        digests = [cid.digest for cid in cids]
+        for start in range(0, len(digests), _CHUNK):
+            some = digests[start : start + _CHUNK]
+            marks = ",".join("?" * len(some))
+            for digest, codec, *place in self._ask(
+                f"SELECT digest, codec, pack, offset, length FROM objects WHERE digest IN ({marks})",  # noqa: S608 - only question marks
+                some,
+            ):
+                cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
+                if cid is not None:
+                    found[cid] = _place(place)
+        return found
+
+    def rows(self) -> Iterator[tuple[int, dict[int, tuple[Cid, int]]]]:
+        """For each pack in order: the objects in it by offset, with their lengths."""
+        rows = self._ask("SELECT pack, offset, length, digest, codec FROM objects ORDER BY pack")
+        for number, group in groupby(rows, key=lambda row: cast("int", row[0])):
+            yield (
+                number,
+                {cast("int", row[1]): (_cid(row[3:]), cast("int", row[2])) for row in group},
+            )
+
+    def root(self, name: str) -> Cid | None:
+        """The CID bound to a name."""
+        rows = self._ask("SELECT cid FROM roots WHERE name = ?", [name.encode()])
+        return _bound(rows[0][0]) if rows else None
+
+    def roots(self, prefix: str) -> dict[str, Cid]:
+        """Every bound name with that prefix, in order."""
+        low = prefix.encode()
+        # UTF-8 never has the byte ff, so this is past every name with the prefix.
+        rows = self._ask(
+            "SELECT name, cid FROM roots WHERE name >= ? AND name < ? ORDER BY name",
+            [low, low + b"\xff"],
+        )
+        return {_text(name): _bound(cid) for name, cid in rows}
+
+    def packs(self) -> list[PackEnd]:
+        """How far each pack is known, in order."""
+        rows = self._ask("SELECT number, identity, end FROM packs ORDER BY number")
+        return [_pack_end(row) for row in rows]
+
+    def last_pack(self) -> PackEnd | None:
+        """How far the newest known pack is known."""
+        rows = self._ask("SELECT number, identity, end FROM packs ORDER BY number DESC LIMIT 1")
+        return _pack_end(rows[0]) if rows else None
+
+    def totals(self) -> Totals:
+        """How many objects, bytes and roots the index names."""
+        (objects, size), *_ = self._ask("SELECT count(*), coalesce(sum(length), 0) FROM objects")
+        ((roots,), *_) = self._ask("SELECT count(*) FROM roots")
+        return Totals(cast("int", objects), cast("int", size), cast("int", roots))
+
+    def apply(
+        self,
+        objects: Iterable[tuple[Cid, Place]],
+        roots: Mapping[str, Cid | None],
+        end: PackEnd,
+    ) -> None:
+        """Learn what was appended to one pack, all of it or nothing."""
+        rows = [(cid.digest, int(cid.codec), *place) for cid, place in objects]
+        with self._lock:
+            try:
+                with self._connection:  # commits, or rolls back when an error passes
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany(
+                        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows
+                    )
+                    for name, cid in roots.items():
+                        self._bind(name, cid)
+                    self._connection.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", end)
+            except sqlite3.Error as error:
+                raise _translated(error) from error
+
+    def _bind(self, name: str, cid: Cid | None) -> None:
+        if cid is None:
+            self._connection.execute("DELETE FROM roots WHERE name = ?", [name.encode()])
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO roots VALUES (?, ?)", [name.encode(), cid.to_bytes()]
+            )
+
+    def _ask(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise _translated(error) from error
+
+    def copy(self) -> "Index":
+        """The same index in memory."""
+        connection = _connect("file::memory:")
+        with self._lock:
+            try:
+                self._connection.backup(connection)
+            except sqlite3.Error as error:
+                connection.close()
+                raise _translated(error) from error
+        return Index(connection)
+
+    def close(self) -> None:
+        """Let the connection go; closing twice is harmless."""
+        with self._lock:
+            self._connection.close()
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(
+        "PRAGMA trusted_schema = OFF"
+    )  # a foreign file's views and triggers stay put
+    connection.execute("PRAGMA cache_size = -16384")
+    return connection
+
+
+def _translated(error: sqlite3.Error) -> Exception:
+    """Doubt about the file becomes IndexDamagedError, trouble of the machine UnavailableError."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _DAMAGE:
+        return IndexDamagedError()
+    return UnavailableError(
+        f"the store's index could not be used ({error}); nothing is lost: make room or repair the "
+        "disk, then open the store again"
+    )
+
+
+def _place(row: Sequence[object]) -> Place:
+    if not all(type(value) is int and value >= 0 for value in row):
+        raise IndexDamagedError
+    return Place(*cast("Sequence[int]", row))
+
+
+def _pack_end(row: Sequence[object]) -> PackEnd:
+    number, identity, end = row
+    if type(number) is int and type(identity) is bytes and type(end) is int and end >= 0:
+        return PackEnd(number, identity, end)
+    raise IndexDamagedError
+
+
+def _cid(row: Sequence[object]) -> Cid:
+    digest, codec = row
+    try:
+        if type(digest) is bytes and len(digest) == 32:
+            return Cid(Codec(codec), digest)
+    except ValueError as error:
+        raise IndexDamagedError from error
+    raise IndexDamagedError
+
+
+def _bound(value: object) -> Cid:
+    if type(value) is not bytes:
+        raise IndexDamagedError
+    try:
+        return Cid.from_bytes(value)
+    except MalformedCidError as error:
+        raise IndexDamagedError from error
+
+
+def _text(value: object) -> str:
+    if type(value) is not bytes:
+        raise IndexDamagedError
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise IndexDamagedError from error

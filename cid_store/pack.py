@@ -1,0 +1,159 @@
+"""The bytes of a pack: a header, then self-describing records, then room still unused.
+
+The format is fixed in docs/formats/store.md. This file knows bytes and no files.
+"""
+
+import enum
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
+
+from cid_store.cid import Cid, Codec
+from cid_store.encoding import decode, encode
+from cid_store.errors import MalformedNodeError
+
+ALIGN = 64  # a cache line, so a view of a payload suits any vector load
+HEADER_BYTES = 64
+ID_BYTES = 16
+RECORD_MAGIC = b"RDXo"
+
+_PACK_MAGIC = b"RDXPACK"
+_VERSION = 1
+_PACK = struct.Struct("<7sBI16s32s")
+_RECORD = struct.Struct("<4sBBHQ32sIQ")
+_CHECK = struct.Struct("<I")
+
+
+class Kind(enum.IntEnum):
+    """What a record carries."""
+
+    OBJECT = 1
+    ROOTS = 2  # a node: names, each with the CID it is bound to or None
+
+
+class PackHead(NamedTuple):
+    """Who a pack is: its place in the store's order, and an id no other pack has."""
+
+    number: int
+    identity: bytes
+
+
+class Head(NamedTuple):
+    """The header of one record."""
+
+    kind: Kind
+    cid: Cid
+    length: int
+    pack: int
+    offset: int
+
+    @property
+    def payload(self) -> int:
+        """Where the payload starts."""
+        return self.offset + HEADER_BYTES
+
+    @property
+    def end(self) -> int:
+        """Where the next record starts."""
+        return self.offset + record_bytes(self.length)
+
+
+class Record(NamedTuple):
+    """What shall be appended."""
+
+    kind: Kind
+    cid: Cid
+    payload: bytes | memoryview
+
+
+class UnknownVersionError(ValueError):
+    """A pack of a later format."""
+
+
+def record_bytes(length: int) -> int:
+    """The room that a payload of that length takes, with its header and padding."""
+    return HEADER_BYTES + length + (-length % ALIGN)
+
+
+def pack_header(head: PackHead) -> bytes:
+    """The first 64 bytes of a pack."""
+    body = _PACK.pack(_PACK_MAGIC, _VERSION, head.number, head.identity, b"")
+    return body + _CHECK.pack(zlib.crc32(body))
+
+
+def parse_pack_header(data: bytes) -> PackHead | None:
+    """Who the pack says it is; None for damaged bytes. Raises UnknownVersionError."""
+    if len(data) != HEADER_BYTES or not _sound(data):
+        return None
+    magic, version, number, identity, _ = cast(
+        "tuple[bytes, int, int, bytes, bytes]", _PACK.unpack_from(data)
+    )
+    if magic != _PACK_MAGIC:
+        return None
+    if version != _VERSION:
+        raise UnknownVersionError(version)
+    return PackHead(number, identity)
+
+
+def record_header(record: Record, pack: int, offset: int) -> bytes:
+    """The 64 bytes before a payload; they hold only for that place in that pack."""
+    cid = record.cid
+    body = _RECORD.pack(
+        RECORD_MAGIC, record.kind, 0, cid.codec, len(record.payload), cid.digest, pack, offset
+    )
+    return body + _CHECK.pack(zlib.crc32(body))
+
+
+def parse_record_header(data: bytes, pack: int, offset: int) -> Head | None:
+    """The record that starts there, or None where none does."""
+    if len(data) != HEADER_BYTES or not data.startswith(RECORD_MAGIC) or not _sound(data):
+        return None
+    _, kind, zero, codec, length, digest, in_pack, at = cast(
+        "tuple[bytes, int, int, int, int, bytes, int, int]", _RECORD.unpack_from(data)
+    )
+    # A pack kept as an object in a pack holds sound headers, too: they name other places.
+    if zero or (in_pack, at) != (pack, offset):
+        return None
+    try:
+        return Head(Kind(kind), Cid(Codec(codec), digest), length, pack, offset)
+    except ValueError:
+        return None
+
+
+def laid_out(records: Sequence[Record], pack: int, offset: int) -> list[bytes | memoryview]:
+    """The records' bytes in parts, as they shall stand from `offset` of that pack."""
+    assert offset % ALIGN == 0, "records start at multiples of 64"
+    parts: list[bytes | memoryview] = []
+    for record in records:
+        length = len(record.payload)
+        parts.append(record_header(record, pack, offset))
+        if length:
+            parts.append(record.payload)
+        if length % ALIGN:
+            parts.append(bytes(-length % ALIGN))
+        offset += record_bytes(length)
+    return parts
+
+
+def roots_record(roots: Mapping[str, Cid | None]) -> Record:
+    """The record that binds (or, with None, unbinds) names, all or none of them."""
+    payload = encode(roots)
+    return Record(Kind.ROOTS, Cid.of(payload, Codec.NODE), payload)
+
+
+def parse_roots(payload: bytes) -> dict[str, Cid | None] | None:
+    """The bindings in a roots record; None where it is not one."""
+    try:
+        node = decode(payload)
+    except MalformedNodeError:
+        return None
+    if type(node) is not dict:
+        return None
+    if not all(value is None or type(value) is Cid for value in node.values()):
+        return None
+    return cast("dict[str, Cid | None]", node)
+
+
+def _sound(data: bytes) -> bool:
+    return zlib.crc32(data[:-4]) == _CHECK.unpack_from(data, HEADER_BYTES - 4)[0]
