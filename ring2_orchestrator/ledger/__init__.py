@@ -1,0 +1,25 @@
+"""The shadow ledger: an append-only Merkle log of batches, each one durable when acknowledged."""
+
+from ring2_orchestrator.ledger.checkpoint import Checkpoint
+from ring2_orchestrator.ledger.errors import (
+    LedgerBusyError,
+    LedgerDamagedError,
+    LedgerWriteError,
+    MalformedCheckpointError,
+    NoSuchEntryError,
+)
+from ring2_orchestrator.ledger.leaf import Batch, Leaf
+from ring2_orchestrator.ledger.log import Ledger, Receipt
+
+__all__ = [
+    "Batch",
+    "Checkpoint",
+    "Leaf",
+    "Ledger",
+    "LedgerBusyError",
+    "LedgerDamagedError",
+    "LedgerWriteError",
+    "MalformedCheckpointError",
+    "NoSuchEntryError",
+    "Receipt",
+]

@@ -1,0 +1,119 @@
+"""Small files that survive a power cut: written where told, waited for, named last."""
+
+import fcntl
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ring2_orchestrator.ledger.errors import LedgerBusyError
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def read(path: Path, *, limit: int) -> bytes:
+    """The file's first `limit` bytes; empty if there is no file."""
+    try:
+        descriptor = os.open(path, _READ)
+    except FileNotFoundError:
+        return b""
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened without following
+        return file.read(limit)
+
+
+def size(path: Path) -> int:
+    """The file's length; 0 if there is no file."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) -> None:
+    """Make the file end with `data` at `offset`; with `sync`, return when it is on the disk."""
+    new = not path.exists()
+    if new:
+        _make_folders(path.parent, base)
+    descriptor = os.open(path, _WRITE, 0o600)
+    try:
+        _write_all(descriptor, data, offset)
+        if os.fstat(descriptor).st_size > offset + len(data):
+            os.ftruncate(descriptor, offset + len(data))
+        if sync:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_folder(path.parent)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Give the file new content: after a power cut it holds the old bytes or the new, whole."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, _WRITE | os.O_TRUNC, 0o600)
+    try:
+        _write_all(descriptor, data, 0)
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    beside.replace(path)
+    # Without this the rename itself may be lost, and with it an acknowledged entry.
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the folder's names are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, *, timeout_s: float) -> Generator[None]:
+    """Hold the lock file alone; it lets go by itself when its process dies."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _acquire(descriptor, path, timeout_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    pause = 0.0005
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LedgerBusyError(
+                    f"another process has held {path} for {timeout_s:g} s; "
+                    "wait for it to finish, then try again"
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+        else:
+            return
+
+
+def _make_folders(folder: Path, base: Path) -> None:
+    # Each new folder's own name must reach the disk before a file below it is relied upon.
+    missing: list[Path] = []
+    while folder != base and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

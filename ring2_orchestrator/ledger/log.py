@@ -1,0 +1,277 @@
+"""The shadow ledger: batches of entries in an append-only Merkle log, each one durable at once.
+
+Order of durability: the batch in the store, its entry in the bundle, the checkpoint. So whatever
+the checkpoint covers is complete, and a crash leaves at most one entry beyond it.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cid_store.cid import Codec
+from cid_store.encoding import NodeLike
+from cid_store.errors import CorruptObjectError, MalformedNodeError, MissingObjectError, RedoxaError
+from cid_store.store import Store
+from ring2_orchestrator.clock import Clock
+from ring2_orchestrator.ledger import durable
+from ring2_orchestrator.ledger.audit import audit_entries, audit_tiles
+from ring2_orchestrator.ledger.checkpoint import Checkpoint
+from ring2_orchestrator.ledger.errors import LedgerDamagedError, LedgerWriteError, NoSuchEntryError
+from ring2_orchestrator.ledger.leaf import (
+    Batch,
+    Leaf,
+    check_names,
+    decode_batch,
+    encode_batch,
+    encode_leaf,
+    mention,
+)
+from ring2_orchestrator.ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, root_of_edges
+from ring2_orchestrator.ledger.reader import LogReader, Tip, is_leaf
+from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH
+
+LOCK_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an append acknowledges: the entry's place, its hash, and the log's new head."""
+
+    seq: int
+    leaf_hash: bytes
+    size: int
+    root_hash: bytes
+
+
+class Ledger:
+    """Batches in order, each verified against the log's head when it is read.
+
+    Safe for several threads and several processes: appends take turns, reads wait for nobody.
+    """
+
+    def __init__(self, path: Path, *, store: Store, clock: Clock) -> None:
+        """Open the log in a folder, or begin one. Reads nothing yet but whether it exists."""
+        self.path = Path(path)
+        self._store = store
+        self._clock = clock
+        self._log = LogReader(self.path)
+        self._mutex = threading.Lock()
+        self._closed = False
+        if not self._log.checkpoint_path.exists():
+            self._begin()
+
+    def append(self, entries: Sequence[NodeLike], *, kind: str, subject: str) -> Receipt:
+        """Add one batch; when this returns, batch and entry survive a power cut.
+
+        Never call it inside the store's `batch()`: the entry would be durable before its batch.
+        Raises LedgerDamagedError, and adds nothing, where the log is not what it was. After a
+        LedgerWriteError the batch may or may not be in the log.
+        """
+        assert not self._closed, "a closed ledger takes no entries"
+        check_names(kind, subject)
+        time_ns = self._clock.now_ns()
+        data = encode_batch(entries, kind=kind, subject=subject, time_ns=time_ns)
+        batch = self._store.put(data, Codec.NODE)
+        entry = encode_leaf(Leaf(batch, kind, subject, time_ns))
+        assert len(entry) <= MAX_ENTRY, "names are bounded, so a leaf is"
+        with self._writing():
+            return self._commit(self._settle(), entry)
+
+    def read(self, seq: int) -> Batch:
+        """The batch of that number, checked against the log's head.
+
+        Raises NoSuchEntryError, LedgerDamagedError.
+        """
+        return self._load(seq, self.leaf(seq))
+
+    def leaf(self, seq: int) -> Leaf:
+        """What the log itself says of that batch, without reading the store."""
+        tip = self._log.tip()
+        if not 0 <= seq < tip.size:
+            held = f"{tip.size} entries, 0 to {tip.size - 1}" if tip.size else "no entry yet"
+            raise NoSuchEntryError(f"the ledger has no entry {seq}; it holds {held}")
+        entries = self._log.entries(tip, seq // TILE_WIDTH)
+        return self._log.leaf(seq, entries[seq % TILE_WIDTH])
+
+    def leaves(
+        self, kind: str | None = None, subject: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[tuple[int, Leaf]]:
+        """Number and leaf of every batch of that kind and subject, without reading the store."""
+        tip = self._log.tip()
+        marks = [mention(text) for text in (kind, subject) if text is not None]
+        bundles = range(-(-tip.size // TILE_WIDTH))
+        for index in reversed(bundles) if newest_first else bundles:
+            entries = self._log.entries(tip, index)
+            places = range(len(entries))
+            for at in reversed(places) if newest_first else places:
+                # Looking for the encoded text spares decoding most leaves of a long log.
+                if not all(mark in entries[at] for mark in marks):
+                    continue
+                leaf = self._log.leaf(index * TILE_WIDTH + at, entries[at])
+                if kind in (None, leaf.kind) and subject in (None, leaf.subject):
+                    yield index * TILE_WIDTH + at, leaf
+
+    def batches(
+        self, kind: str | None = None, subject: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[Batch]:
+        """Every batch of that kind and subject in the log as it is when the first is asked for."""
+        for seq, leaf in self.leaves(kind, subject, newest_first=newest_first):
+            yield self._load(seq, leaf)
+
+    def verify(
+        self, checkpoint: str | None = None, advance: Callable[[int], None] | None = None
+    ) -> Checkpoint:
+        """Check every entry, hash and batch, and that the log extends `checkpoint` if given.
+
+        Changes nothing. `advance` hears how many more entries were checked; each is counted twice,
+        once for its hash and once for its batch. Raises MalformedCheckpointError, and
+        LedgerDamagedError naming the first entry that is wrong.
+        """
+        outside = Checkpoint.parse(checkpoint) if checkpoint is not None else None
+        head = self._log.head()
+        if outside is not None:
+            self._log.check_grown(head, outside)
+        audit = audit_entries(self._log.files, head, advance)
+        if outside is not None and root_of(audit.hashes[: outside.size]) != outside.root_hash:
+            raise self._log.forked(outside)
+        audit_tiles(self._log.files, audit)
+        self._log.check_beyond(self._log.tip())
+        for seq, leaf in self.leaves():
+            if seq < head.size:
+                self._load(seq, leaf)
+                if advance is not None:
+                    advance(1)
+        return head
+
+    def rebuild(self) -> int:
+        """Make wrong or missing hash tiles again from the entries; how many were made.
+
+        Raises LedgerDamagedError where the entries themselves are not what the checkpoint fixes.
+        """
+        made = 0
+        with self._writing():
+            audit = audit_entries(self._log.files, self._log.head())
+            for level, row in audit.tile_levels():
+                for first in range(0, len(row), TILE_WIDTH):
+                    hashes, index = row[first : first + TILE_WIDTH], first // TILE_WIDTH
+                    if self._log.files.hashes(level, index)[: len(hashes)] != hashes:
+                        self._log.files.write_hashes(level, index, 0, hashes)
+                        made += 1
+        return made
+
+    def checkpoint(self) -> str:
+        """The log's head as a text to keep elsewhere: it fixes every entry up to here."""
+        return self._log.tip().checkpoint.text
+
+    def __len__(self) -> int:
+        return self._log.tip().size
+
+    def close(self) -> None:
+        """Let go; everything acknowledged is already durable. Closing twice is harmless."""
+        self._closed = True
+        self._log.advance(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _load(self, seq: int, leaf: Leaf) -> Batch:
+        try:
+            return decode_batch(seq, leaf, self._store.get(leaf.batch))
+        except (MissingObjectError, CorruptObjectError, MalformedNodeError) as error:
+            raise LedgerDamagedError(
+                f"ledger {self.path}: the batch of entry {seq} is lost: {error}", entry=seq
+            ) from error
+
+    def _begin(self) -> None:
+        """Write the checkpoint of an empty log under a new name of its own."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with self._writing():
+            if self._log.checkpoint_path.exists():
+                return
+            if self._log.files.bundle_size(0):
+                raise LedgerDamagedError(
+                    f"ledger {self.path} holds entries but its file `checkpoint` is missing; "
+                    "restore it from a copy",
+                    entry=0,
+                )
+            # Two ledgers must never share a name, so this one thing is drawn by lot.
+            origin = f"redoxa/ledger/{secrets.token_hex(8)}"
+            self._write_head(Checkpoint(origin, 0, EMPTY_ROOT))
+            durable.sync_folder(self.path.parent)
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """Alone with the log: no other thread, no other process."""
+        with self._mutex:
+            try:
+                with durable.locked(self.path / "lock", timeout_s=LOCK_TIMEOUT_S):
+                    yield
+            except OSError as error:
+                # What reached the disk is unknown: forget what we knew, and read it again.
+                self._log.advance(None)
+                raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> RedoxaError:
+        return LedgerWriteError(
+            f"ledger {self.path} cannot be written ({error.strerror}); nothing acknowledged is "
+            "lost: make room or give the folder back to its owner, then try again"
+        )
+
+    def _settle(self) -> Tip:
+        """The tip to append to, after what a crash left beyond it is adopted or dropped."""
+        tip = self._log.tip()
+        self._log.check_beyond(tip)
+        entries, rest = self._log.beyond(tip)
+        if entries and is_leaf(entries[0]):
+            # Whole but unacknowledged: keeping it loses nothing, dropping it might.
+            self._commit(tip, entries[0])
+            return self._log.tip()
+        if entries or rest:
+            self._log.files.cut_bundle(tip.size // TILE_WIDTH, tip.end)
+        return tip
+
+    def _commit(self, tip: Tip, entry: bytes) -> Receipt:
+        self._log.files.write_entry(tip.size // TILE_WIDTH, tip.end, entry)
+        digest = leaf_hash(entry)
+        edges = self._grow(tip, digest)
+        head = Checkpoint(tip.checkpoint.origin, tip.size + 1, root_of_edges(edges))
+        self._write_head(head)
+        end = tip.end + 2 + len(entry) if head.size % TILE_WIDTH else 0
+        self._log.advance(Tip(head, edges, end))
+        return Receipt(tip.size, digest, head.size, head.root_hash)
+
+    def _grow(self, tip: Tip, digest: bytes) -> list[list[bytes]]:
+        """The right edge with one more leaf, written to the tiles."""
+        edges = [list(edge) for edge in tip.edges]
+        carry, index = digest, tip.size
+        for level in range(len(edges) + 1):
+            index //= TILE_WIDTH
+            if level == len(edges):
+                edges.append([])
+            edge = edges[level]
+            edge.append(carry)
+            self._write_edge(level, index, edge)
+            if len(edge) < TILE_WIDTH:
+                break
+            carry = root_of(edge)
+            edge.clear()
+        return edges
+
+    def _write_edge(self, level: int, index: int, edge: list[bytes]) -> None:
+        # A power cut may have left the growing tile of leaf hashes behind: then write it whole.
+        behind = level == 0 and self._log.files.hashes(0, index)[: len(edge) - 1] != edge[:-1]
+        first = 0 if behind else len(edge) - 1
+        self._log.files.write_hashes(level, index, first, edge[first:])
+
+    def _write_head(self, head: Checkpoint) -> None:
+        durable.replace(self._log.checkpoint_path, head.text.encode("utf-8"))

@@ -1,0 +1,202 @@
+"""Reading the log: from its checkpoint down to an entry, every hash on the way checked."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cid_store.errors import MalformedNodeError
+from ring2_orchestrator.ledger import durable
+from ring2_orchestrator.ledger.audit import audit_entries, audit_tiles
+from ring2_orchestrator.ledger.checkpoint import MAX_TEXT, Checkpoint
+from ring2_orchestrator.ledger.errors import LedgerDamagedError, MalformedCheckpointError
+from ring2_orchestrator.ledger.leaf import Leaf, decode_leaf
+from ring2_orchestrator.ledger.merkle import leaf_hash, root_of, root_of_edges
+from ring2_orchestrator.ledger.tiles import TILE_WIDTH, TileFiles, split_bundle, widths
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """A checkpoint whose right edge was recomputed from the last entries and found true."""
+
+    checkpoint: Checkpoint
+    edges: list[list[bytes]] = field(repr=False)
+    end: int  # where the next entry goes in the growing bundle
+
+    @property
+    def size(self) -> int:
+        """How many entries the checkpoint covers."""
+        return self.checkpoint.size
+
+
+class LogReader:
+    """The log in a folder as it is now. What this process saw before must still hold.
+
+    Takes no lock: a log only grows, and what a checkpoint covers is complete before it is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = TileFiles(path)
+        self._mutex = threading.RLock()
+        self._tip: Tip | None = None
+        self._proven: dict[tuple[int, int], list[bytes]] = {}
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The file that names the log's head."""
+        return self.path / "checkpoint"
+
+    def head(self) -> Checkpoint:
+        """The checkpoint as the file says it, not yet compared with any entry."""
+        data = durable.read(self.checkpoint_path, limit=MAX_TEXT)
+        if not data:
+            raise LedgerDamagedError(
+                f"ledger {self.path}: the file `checkpoint` is missing or empty; restore it "
+                "from a copy"
+            )
+        try:
+            return Checkpoint.parse(data.decode("utf-8", "replace"))
+        except MalformedCheckpointError as error:
+            raise LedgerDamagedError(f"ledger {self.path}: {error}") from error
+
+    def tip(self) -> Tip:
+        """The head, proven by the entries at the right edge. Raises LedgerDamagedError."""
+        head = self.head()
+        with self._mutex:
+            known = self._tip
+            if known is not None and known.checkpoint == head:
+                return known
+            if known is not None:
+                self.check_grown(head, known.checkpoint)
+            self._tip = self._load(head)
+            return self._tip
+
+    def advance(self, tip: Tip | None) -> None:
+        """Take a tip this process wrote itself, or forget what was known."""
+        with self._mutex:
+            self._tip = tip
+
+    def entries(self, tip: Tip, index: int) -> list[bytes]:
+        """The entries of a bundle, which hash to what the log's head fixes."""
+        bundle = split_bundle(self.files.bundle_bytes(index))
+        count = min(TILE_WIDTH, tip.size - index * TILE_WIDTH)
+        hashes = [leaf_hash(entry) for entry in bundle.entries[:count]]
+        true = (
+            hashes == tip.edges[0]
+            if count < TILE_WIDTH
+            else len(hashes) == count and root_of(hashes) == self._subtree(tip, 1, index)
+        )
+        if not true:
+            self._refuse(tip.checkpoint)
+        return bundle.entries[:count]
+
+    def leaf(self, seq: int, entry: bytes) -> Leaf:
+        """The leaf in an entry whose hash was checked."""
+        try:
+            return decode_leaf(entry)
+        except MalformedNodeError as error:
+            raise LedgerDamagedError(
+                f"ledger {self.path}: entry {seq} cannot be read ({error}); a newer Redoxa may "
+                "have written it",
+                entry=seq,
+            ) from error
+
+    def check_grown(self, head: Checkpoint, earlier: Checkpoint) -> None:
+        """Raise LedgerDamagedError where `head` cannot have grown from an earlier checkpoint."""
+        if head.origin != earlier.origin:
+            raise LedgerDamagedError(
+                f"ledger {self.path} is {head.origin}, but the earlier checkpoint is of "
+                f"{earlier.origin}: the ledger was replaced, or the checkpoint is another's",
+                entry=0,
+            )
+        if head.size < earlier.size:
+            raise LedgerDamagedError(
+                f"ledger {self.path} was rolled back: entry {head.size} and all after it are "
+                f"missing; the earlier checkpoint covers {earlier.size} entries, the ledger "
+                f"holds {head.size}",
+                entry=head.size,
+            )
+        if head.size == earlier.size and head.root_hash != earlier.root_hash:
+            raise self.forked(earlier)
+
+    def forked(self, earlier: Checkpoint) -> LedgerDamagedError:
+        """The error that says: this log does not begin with what the checkpoint fixes."""
+        return LedgerDamagedError(
+            f"ledger {self.path} was rewritten: its first {earlier.size} entries (0 to "
+            f"{earlier.size - 1}) are not those the earlier checkpoint fixes",
+            entry=0,
+        )
+
+    def beyond(self, tip: Tip) -> tuple[list[bytes], bytes]:
+        """Whole entries and further bytes in the growing bundle that the checkpoint leaves out."""
+        index, width = divmod(tip.size, TILE_WIDTH)
+        if self.files.bundle_size(index) == tip.end:
+            return [], b""
+        bundle = split_bundle(self.files.bundle_bytes(index))
+        return bundle.entries[width:], bundle.rest
+
+    def check_beyond(self, tip: Tip) -> None:
+        """Raise LedgerDamagedError where more stands beyond the checkpoint than a crash leaves."""
+        further = self.files.bundle_size(tip.size // TILE_WIDTH + 1) > 0
+        entries, rest = self.beyond(tip)
+        torn = not further and (not entries or not is_leaf(entries[0]))
+        one = not further and len(entries) == 1 and not rest
+        if torn or one:
+            return
+        # Another process may have appended since the tip was read: judge by the newest one.
+        newest = self.tip()
+        if newest.size > tip.size:
+            self.check_beyond(newest)
+            return
+        raise LedgerDamagedError(
+            f"ledger {self.path}: entry {tip.size} and others stand beyond the checkpoint, "
+            f"which covers {tip.size}: the file `checkpoint` was rolled back; restore it from "
+            "a copy",
+            entry=tip.size,
+        )
+
+    def _load(self, head: Checkpoint) -> Tip:
+        edges: list[list[bytes]] = []
+        end = 0
+        index = head.size
+        for level, width in enumerate(widths(head.size)):
+            index //= TILE_WIDTH
+            if level == 0:
+                bundle = split_bundle(self.files.bundle_bytes(index))
+                edges.append([leaf_hash(entry) for entry in bundle.entries[:width]])
+                end = bundle.end_of(width)
+            else:
+                edges.append(self.files.hashes(level, index)[:width])
+        found = [len(edge) for edge in edges]
+        if found != widths(head.size) or root_of_edges(edges) != head.root_hash:
+            self._refuse(head)
+        return Tip(head, edges, end)
+
+    def _subtree(self, tip: Tip, level: int, index: int) -> bytes:
+        """The root of a complete subtree, proven by the tiles above it."""
+        tile, at = divmod(index, TILE_WIDTH)
+        if tile == tip.size // TILE_WIDTH ** (level + 1):
+            return tip.edges[level][at]
+        if (level, tile) not in self._proven:
+            hashes = self.files.hashes(level, tile)
+            if root_of(hashes) != self._subtree(tip, level + 1, tile):
+                self._refuse(tip.checkpoint)
+            self._proven[level, tile] = hashes
+        return self._proven[level, tile][at]
+
+    def _refuse(self, head: Checkpoint) -> None:
+        """Name what is wrong with the log. Always raises LedgerDamagedError."""
+        audit_tiles(self.files, audit_entries(self.files, head))
+        raise LedgerDamagedError(
+            f"ledger {self.path} changed while it was read; try again, then run "
+            "`redoxa ledger verify`"
+        )
+
+
+def is_leaf(entry: bytes) -> bool:
+    """Whether a whole leaf was written there, rather than a part of one."""
+    try:
+        decode_leaf(entry)
+    except MalformedNodeError:
+        return False
+    return True
