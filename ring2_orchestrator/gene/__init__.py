@@ -1,0 +1,73 @@
+"""The gene language: text to checked program to canonical plan, and back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cid_store.errors import InputError
+from ring0.plan import Plan
+from ring2_orchestrator.gene.checker import check
+from ring2_orchestrator.gene.errors import GeneError, GeneFault, Position
+from ring2_orchestrator.gene.lowering import Lowered, Met, Site, lower
+from ring2_orchestrator.gene.parser import MAX_TEXT, parse
+from ring2_orchestrator.gene.printer import print_plan
+from ring2_orchestrator.gene.program import NamedKernel, Palette, Program
+
+__all__ = [
+    "Gene",
+    "GeneError",
+    "Lowered",
+    "Met",
+    "NamedKernel",
+    "Palette",
+    "Site",
+    "lower",
+    "print_plan",
+    "read_gene",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Gene:
+    """A checked gene under the name it is reported by."""
+
+    name: str
+    text: str
+    program: Program
+
+    @classmethod
+    def parse(cls, text: str, palette: Palette, *, name: str = "gene") -> "Gene":
+        """The gene of this text. Raises GeneError, which shows the place of the first fault."""
+        try:
+            return cls(name, text, check(parse(text), palette))
+        except GeneFault as fault:
+            raise GeneError(fault.message, name=name, text=text, at=fault.at) from None
+
+    @property
+    def summary(self) -> str:
+        """The gene's first comment, which says what it is for."""
+        for line in self.text.splitlines():
+            if line.startswith("#"):
+                return line.lstrip("# ").rstrip()
+        return ""
+
+    def plan(self) -> Plan:
+        """The gene's plan with the first alternative of every choice and nothing in its holes."""
+        return lower(self.program, {}).plan
+
+
+def read_gene(path: Path, palette: Palette) -> Gene:
+    """The gene in a file. Raises InputError when it cannot be read, GeneError when it is wrong."""
+    shown = str(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(4 * MAX_TEXT + 1)
+    except OSError as error:
+        raise InputError(f"the gene {shown} cannot be read: {error.strerror}") from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise GeneError(
+            "this byte is not UTF-8 text", name=shown, text="", at=Position(line, 1)
+        ) from None
+    return Gene.parse(text, palette, name=shown)
