@@ -41,7 +41,8 @@ PACKAGES = ("redoxa", "cid_store", "ring0", "ring2_orchestrator")
 
 # A person's own settings that would make pip install somewhere else.
 DIVERTING = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
-UNREACHABLE = ("NewConnectionError", "NameResolutionError", "ConnectTimeout", "ReadTimeout")
+# How pip says that nobody answered; the last one when it was told not to retry.
+UNREACHABLE = ("NewConnectionError", "NameResolutionError", "TimeoutError", "from versions: none")
 
 JOBS = {
     "demo": ("plot", ["demos/twice.py"]),
@@ -147,7 +148,7 @@ def install(extras: Sequence[str]) -> None:
         pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
     else:
         raise SetupError(f"{VENV} has no pip; move it away and start again to have it made anew")
-    words = ["install", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+    words = ["install", "--no-input", "--disable-pip-version-check"]
     what = f"{ROOT}[{','.join(extras)}]"
     run_quietly([*pip, *words, "--editable", what], "installing Redoxa and what it needs, once")
 
@@ -163,6 +164,7 @@ def warm_caches() -> None:
 def run_quietly(command: list[str], what: str) -> None:
     """Run a step of the set-up; only a failure shows what it printed."""
     environment = {name: os.environ[name] for name in os.environ if name not in DIVERTING}
+    environment.setdefault("PIP_RETRIES", "2")  # pip's own five keep an offline person waiting
     with LOG.open("wb") as log:
         step = subprocess.Popen(
             command,
@@ -205,8 +207,8 @@ def failure_text(what: str, log: str) -> str:
     if any(sign in log for sign in UNREACHABLE):
         lines = [line for line in lines if any(sign in line for sign in UNREACHABLE)][:1]
         reason = (
-            "the package index cannot be reached; connect this machine, or name another index or "
-            "a folder of wheels with PIP_INDEX_URL or PIP_FIND_LINKS"
+            "the package index cannot be reached, or lacks a package; connect this machine, or "
+            "name another index or a folder of wheels with PIP_INDEX_URL or PIP_FIND_LINKS"
         )
     else:
         reason = f"it failed; the whole output is in {LOG}"

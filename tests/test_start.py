@@ -1,0 +1,150 @@
+"""The script that sets a clone up: what a stranger sees when something is in the way."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "start.py"
+NO_INDEX = {
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",  # the discard port: nobody answers
+    "PIP_RETRIES": "0",
+    "PIP_NO_CACHE_DIR": "1",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A clone with nothing in it but the script and a project to install."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(SCRIPT, tmp_path / "scripts")
+    (tmp_path / "pyproject.toml").write_text("[build-system]\nrequires = ['hatchling']\n")
+    return tmp_path
+
+
+def start(checkout: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return subprocess.run(
+        [sys.executable, "scripts/start.py", *words],
+        cwd=checkout,
+        env={**kept, **NO_INDEX, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def without(checkout: Path, *modules: str) -> dict[str, str]:
+    """The environment of a Python that lacks those modules."""
+    for name in modules:
+        (checkout / f"{name}.py").write_text(f"raise ImportError({name!r})\n")
+    return {"PYTHONPATH": str(checkout)}
+
+
+def stamp(checkout: Path, **parts: object) -> None:
+    folder = checkout / ".venv"
+    folder.mkdir(exist_ok=True)
+    (folder / "redoxa-setup.json").write_text(json.dumps(parts))
+
+
+def test_no_word_shows_the_help(checkout: Path) -> None:
+    result = start(checkout)
+    assert result.returncode == 0
+    assert "scripts/start.py demo" in result.stdout
+
+
+def test_an_unknown_word_shows_the_help_and_fails(checkout: Path) -> None:
+    result = start(checkout, "demonstrate")
+    assert result.returncode == 2
+    assert "scripts/start.py demo" in result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.slow
+def test_an_index_that_cannot_be_reached_is_one_sentence(checkout: Path) -> None:
+    result = start(checkout, "demo")
+    assert result.returncode == 5
+    assert result.stdout == ""
+    sentence = result.stderr.splitlines()[2]
+    assert sentence == (
+        "redoxa: installing Redoxa and what it needs, once: the package index cannot be reached, "
+        "or lacks a package; connect this machine, or name another index or a folder of wheels "
+        "with PIP_INDEX_URL or PIP_FIND_LINKS"
+    )
+    # What was begun is known to be unfinished, so the next start does not trust it.
+    begun = json.loads((checkout / ".venv" / "redoxa-setup.json").read_text())
+    assert begun["made_here"]
+    assert not begun["extras"]
+
+
+def test_a_python_that_cannot_make_environments_is_told_what_to_install(checkout: Path) -> None:
+    lacking = without(checkout, "ensurepip", "virtualenv", "pip")
+    result = start(checkout, "demo", **lacking)
+    assert result.returncode == 5
+    assert "-venv` adds what is missing" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.slow
+def test_a_half_made_environment_is_made_anew(checkout: Path) -> None:
+    stamp(checkout, made_here=True, root=str(checkout), fingerprint="", extras=[])
+    (checkout / ".venv" / "left over").touch()
+    result = start(checkout, "demo", **without(checkout, "ensurepip", "virtualenv", "pip"))
+    assert "half made or was moved; making it anew" in result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_folder_that_is_somebody_elses_is_left_alone(checkout: Path) -> None:
+    precious = checkout / ".venv" / "notes.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    result = start(checkout, "demo")
+    assert result.returncode == 5
+    assert "is in the way" in result.stderr
+    assert precious.read_text() == "mine"
+
+
+def test_a_broken_stamp_is_no_stamp(checkout: Path) -> None:
+    stamp(checkout, colour="blue")
+    result = start(checkout, "demo")
+    assert result.returncode == 5
+    assert "is in the way" in result.stderr
+
+
+@pytest.mark.slow
+def test_set_up_is_done_once_and_again_when_the_project_changed(checkout: Path) -> None:
+    binaries = checkout / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python").symlink_to(sys.executable)
+    (checkout / "demos").mkdir()
+    (checkout / "demos" / "twice.py").write_text("import sys; print(sys.argv[1:]); sys.exit(7)\n")
+    asked = [sys.executable, "-c", "import start; print(start.source_fingerprint(), end='')"]
+    fingerprint = subprocess.check_output(asked, cwd=checkout / "scripts", text=True)
+    stamp(checkout, made_here=True, root=str(checkout), fingerprint=fingerprint, extras=["plot"])
+
+    at_once = start(checkout, "demo", "--loud")
+    assert (at_once.returncode, at_once.stdout, at_once.stderr) == (7, "['--loud']\n", "")
+
+    (checkout / "pyproject.toml").write_text("[build-system]\nrequires = ['flit-core']\n")
+    anew = start(checkout, "demo")
+    assert anew.returncode == 5  # it installs, and cannot without an index
+    assert "installing Redoxa" in anew.stderr
+
+
+def test_a_newer_python_is_asked_for_in_one_sentence() -> None:
+    source = SCRIPT.read_text("utf-8")
+    before, _, after = source.partition("if sys.version_info < (3, 11):")
+    assert "import hashlib" not in before, "an older Python must not get as far as its imports"
+    check = before + "if True:" + after.partition("\nimport hashlib")[0]
+    result = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "Redoxa needs 3.11 or newer" in result.stderr
