@@ -11,11 +11,13 @@ one after another, each aligned to 16 bytes, none overlapping another.
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 VERSION = 1
 PAGE_BYTES = 65_536
 ALIGNMENT = 16
+# A 32-bit module can address 4 GiB; the last page stays free so that no region's end wraps to zero.
+MEMORY_BYTES = (1 << 32) - PAGE_BYTES
 MAX_PORTS = 64
 MEMORY_EXPORT = "memory"
 RUN_EXPORT = "run"
@@ -75,8 +77,7 @@ def block_words(n_in: int, n_out: int) -> int:
     return 7 + 2 * n_in + 3 * n_out
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where the call block, the parameters and the inputs of one call lie in memory."""
 
     block: int

@@ -8,9 +8,6 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-# A 32-bit module can address 4 GiB; the last page is kept free so that no end wraps to zero.
-MEMORY_CEILING_BYTES = 4 * GIB - 64 * KIB
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Capability:

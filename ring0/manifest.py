@@ -21,6 +21,7 @@ WIDTHS: dict[str, int] = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "f32": 4, "f64"
 KINDS = ("bijection", "involution", "codec")
 EDGES = ("zero", "periodic", "reflect", "causal")
 
+_WIDTH_BYTES = {bytes([width]) for width in WIDTHS.values()}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_SUMMARY = 200
 _MAX_LIST = 32
@@ -128,8 +129,11 @@ class Manifest:
         return width, values
 
     def port_counts(self, params: bytes) -> tuple[int, int]:
-        """How many streams the forward operation takes and gives with these parameter bytes."""
-        width = params[0] if self.has_variable and params else 1
+        """How many streams the forward operation takes and gives with these parameter bytes.
+
+        A width byte that is none counts as 1: the kernel itself refuses it.
+        """
+        width = params[0] if self.has_variable and params[:1] in _WIDTH_BYTES else 1
         return _count(self.inputs, width), _count(self.outputs, width)
 
     def call_shape(self, op: abi.Op, params: bytes) -> tuple[int, int]:
@@ -248,7 +252,7 @@ def _port(table: Mapping[str, object], types: tuple[str, ...]) -> Port:
     if dtype not in WIDTHS and not (types and dtype == VARIABLE):
         raise ManifestError(f"port '{name}': '{dtype}' is neither a type nor the type variable")
     count = table.get("count", 1)
-    if count not in (1, "width") or isinstance(count, bool):
+    if count is True or count not in (1, "width"):
         raise ManifestError(f"port '{name}': count is 1 or \"width\"")
     reader.allow("count")
     reader.done()

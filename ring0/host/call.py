@@ -1,0 +1,145 @@
+"""One ABI v1 call on an instance: lay out memory, ask for the bound, make room, run, check.
+
+Used alike in this process and in worker processes, which is why it deals in plain tuples and
+imports next to nothing.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from struct import Struct
+from typing import Any, NamedTuple
+
+from ring0 import abi
+from ring0.host.engine import INTERRUPT, OUT_OF_FUEL, OUT_OF_MEMORY, Stopped
+from ring0.host.instance import Instance
+
+# The kinds of an answer; `ring0.host.answers` makes outcomes of them.
+RESULT, REFUSED, TRAPPED, NO_FUEL, NO_TIME, NO_MEMORY = range(6)
+_KINDS = {OUT_OF_FUEL: NO_FUEL, INTERRUPT: NO_TIME, OUT_OF_MEMORY: NO_MEMORY}
+_DONE = 0
+
+
+class Answer(NamedTuple):
+    """An outcome before it has its type: kind, kernel code, words, output bytes, fuel."""
+
+    kind: int
+    code: int | None = None
+    word: str = ""
+    detail: str = ""
+    outputs: Sequence[bytes] = ()
+    fuel: int | None = None
+
+
+class Call(NamedTuple):
+    """What to do, and how much of memory and output it may take."""
+
+    op: int
+    params: bytes
+    inputs: Sequence[Any]
+    n_out: int
+    memory_bytes: int
+    output_bytes: int
+
+
+class _Shape(NamedTuple):
+    """What is known of a call from its lengths alone."""
+
+    preamble: bytes  # the call block of the bound operation, then the parameters
+    words: Struct
+    head: tuple[int, ...]  # the words between the operation and the first output
+    inputs: tuple[int, ...]
+    end: int
+
+
+class _EndedError(Exception):
+    """The call is over, with this answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.detail)
+        self.answer = answer
+
+
+def perform(instance: Instance, call: Call) -> Answer:
+    """Run the bound and then the operation. The instance needs a reset, or its end, afterwards."""
+    try:
+        return Answer(RESULT, _DONE, outputs=_perform(instance, call))
+    except _EndedError as ended:
+        return ended.answer
+    except Stopped as stopped:
+        return halted(stopped)
+
+
+def halted(stopped: Stopped) -> Answer:
+    """The answer of a call that the engine stopped."""
+    kind = _KINDS.get(stopped.code, TRAPPED)
+    return Answer(kind, word=stopped.code, detail=stopped.detail)
+
+
+def _perform(instance: Instance, call: Call) -> list[bytes]:
+    op, params, inputs, n_out, memory_bytes, output_bytes = call
+    base = instance.base
+    shape = _shape(op & ~1, base, params, tuple(map(len, inputs)), n_out)
+    _make_room(instance, shape.end, memory_bytes)
+    instance.write(base, shape.preamble)
+    for address, data in zip(shape.inputs, inputs, strict=True):
+        instance.write(address, data)
+    _run(instance)
+
+    # The kernel's numbers are only ever sizes: unsigned, and checked before memory is given.
+    words, head = shape.words, shape.head
+    said = words.unpack_from(instance.window(base, words.size))
+    first = len(head) + 2
+    sizes, scratch = said[first:-2:3], said[-1]
+    if sum(sizes) > output_bytes:
+        detail = f"it needs room for {sum(sizes):,} output bytes; {output_bytes:,} are allowed"
+        raise _EndedError(Answer(REFUSED, word="output-limit", detail=detail))
+    places = _places(shape.end, (*sizes, scratch))
+    _make_room(instance, places[-1], memory_bytes)
+    room = [word for at in range(n_out) for word in (places[at], sizes[at], 0)]
+    block = instance.window(base, words.size)
+    words.pack_into(block, 0, op, *head, *room, places[n_out], scratch)
+    _run(instance)
+
+    written = words.unpack_from(block)[first + 1 : -2 : 3]
+    for at in range(n_out):
+        if written[at] > sizes[at]:
+            detail = f"output {at} claims {written[at]:,} bytes and has room for {sizes[at]:,}"
+            raise _EndedError(Answer(REFUSED, word="result-length", detail=detail))
+    return [instance.read(places[at], written[at]) for at in range(n_out)]
+
+
+@lru_cache(maxsize=256)
+def _shape(op: int, base: int, params: bytes, lengths: tuple[int, ...], n_out: int) -> _Shape:
+    layout = abi.Layout.after(base, len(params), lengths, n_out)
+    words = Struct(f"<{abi.block_words(len(lengths), n_out)}I")
+    ports = [word for pair in zip(layout.inputs, lengths, strict=True) for word in pair]
+    head = (layout.param, len(params), len(lengths), *ports, n_out)
+    if layout.end > abi.MEMORY_BYTES:
+        preamble = b""  # addresses that do not fit; the boundary refuses the call
+    else:
+        block = words.pack(op, *head, *(0,) * (3 * n_out + 2))
+        preamble = block.ljust(layout.param - base, b"\0") + params
+    return _Shape(preamble, words, head, layout.inputs, layout.end)
+
+
+def _make_room(instance: Instance, needed: int, allowed: int) -> None:
+    if needed > allowed or not instance.grow_to(needed):
+        who = "boundary or module do" if needed > allowed else "machine does"
+        detail = f"the call needs {needed:,} bytes of memory, which its {who} not give"
+        raise _EndedError(Answer(NO_MEMORY, detail=detail))
+    instance.used = needed
+
+
+def _run(instance: Instance) -> None:
+    code = instance.run(instance.base)
+    if code != _DONE:
+        unknown = ("unknown-code", "the kernel returned a code that ABI v1 does not have")
+        raise _EndedError(Answer(REFUSED, code, *abi.REFUSALS.get(code, unknown)))
+
+
+def _places(start: int, sizes: Sequence[int]) -> list[int]:
+    """Where regions of those sizes lie from `start` on; the last number is the end of all."""
+    places = [start]
+    for size in sizes:
+        places.append(abi.align(places[-1] + size))
+    return places

@@ -1,0 +1,137 @@
+"""The engine: one configuration, the modules compiled under it, and what stops a running one.
+
+Everything here may raise `Stopped`; nothing else leaves the engine.
+"""
+
+from typing import Any
+
+from ring0.host.library import NULL, ffi, open_library
+
+# The stack one call may use. Threads that run kernels have at least sixteen times as much.
+WASM_STACK_BYTES = 512 * 1024
+
+# Off: what changes results between machines, what the border cannot carry, what is not needed.
+_FEATURES_OFF = (
+    "custom_page_sizes",
+    "exceptions",
+    "function_references",
+    "gc",
+    "memory64",
+    "multi_memory",
+    "relaxed_simd",
+    "stack_switching",
+    "tail_call",
+    "threads",
+    "wide_arithmetic",
+)
+_FEATURES_ON = ("bulk_memory", "multi_value", "reference_types", "simd")
+
+_TRAPS = (
+    "stack-overflow",
+    "memory-out-of-bounds",
+    "misaligned",
+    "table-out-of-bounds",
+    "null-call",
+    "signature-mismatch",
+    "integer-overflow",
+    "division-by-zero",
+    "bad-conversion",
+    "unreachable",
+    "interrupt",
+    "out-of-fuel",
+)
+OUT_OF_FUEL = "out-of-fuel"
+INTERRUPT = "interrupt"
+INVALID = "invalid"
+OUT_OF_MEMORY = "out-of-memory"
+
+
+class Stopped(Exception):  # noqa: N818 - not an error of ours: the normal end of a hostile kernel
+    """The engine refused or stopped something: `code` is a stable word, `detail` a sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class Engine:
+    """One configuration of the engine. Engines live as long as the process."""
+
+    def __init__(
+        self, path: str, *, metered: bool, canonical_nan: bool, epochs: bool = False
+    ) -> None:
+        self.lib = open_library(path)
+        self.metered = metered
+        self.epochs = epochs
+        lib = self.lib
+        config = lib.wasm_config_new()
+        settings = {
+            "consume_fuel": metered,
+            "epoch_interruption": epochs,
+            "cranelift_nan_canonicalization": canonical_nan,
+            "max_wasm_stack": WASM_STACK_BYTES,
+            # No thread pool: a worker's processor limit then bounds it, and kernels are small.
+            "parallel_compilation": False,
+            # Copy-on-write images live in memory files, which the worker's file limit forbids.
+            "memory_init_cow": False,
+            **{f"wasm_{feature}": False for feature in _FEATURES_OFF},
+            **{f"wasm_{feature}": True for feature in _FEATURES_ON},
+        }
+        for name, value in settings.items():
+            getattr(lib, f"wasmtime_config_{name}_set")(config, value)
+        self.pointer = lib.wasm_engine_new_with_config(config)
+        assert self.pointer != NULL, "the configuration above is valid on every supported machine"
+
+    def compile(self, wasm: bytes) -> "Module":
+        """Validate and compile. Raises Stopped(INVALID or OUT_OF_MEMORY)."""
+        slot = ffi.new("wasmtime_module_t **")
+        error = self.lib.wasmtime_module_new(self.pointer, wasm, len(wasm), slot)
+        if error != NULL:
+            message = take_error(self.lib, error)
+            lacking = "os error 12" in message or "allocate memory" in message
+            raise Stopped(OUT_OF_MEMORY if lacking else INVALID, message)
+        return Module(self, slot[0])
+
+    def tick(self) -> None:
+        """Let one epoch pass, for instances that count them."""
+        self.lib.wasmtime_engine_increment_epoch(self.pointer)
+
+
+class Module:
+    """Compiled code; freed with the object."""
+
+    def __init__(self, engine: Engine, pointer: Any) -> None:  # noqa: ANN401 - a C pointer
+        self.engine = engine
+        self.pointer = ffi.gc(pointer, engine.lib.wasmtime_module_delete)
+
+
+def take_error(lib: Any, error: Any) -> str:  # noqa: ANN401 - C pointers
+    """The text of an engine error, which is freed."""
+    text = _message(lib, lib.wasmtime_error_message, error)
+    lib.wasmtime_error_delete(error)
+    return text
+
+
+def take_trap(lib: Any, trap: Any) -> Stopped:  # noqa: ANN401 - C pointers
+    """The reason of a trap, which is freed."""
+    code = ffi.new("uint8_t *")
+    known = bool(lib.wasmtime_trap_code(trap, code)) and int(code[0]) < len(_TRAPS)
+    text = _message(lib, lib.wasm_trap_message, trap)
+    lib.wasm_trap_delete(trap)
+    return Stopped(_TRAPS[int(code[0])] if known else "trap", text)
+
+
+def _message(lib: Any, read: Any, source: Any) -> str:  # noqa: ANN401 - C pointers
+    vector = ffi.new("wasm_byte_vec_t *")
+    read(source, vector)
+    text = ffi.unpack(vector.data, vector.size) if vector.size else b""
+    lib.wasm_byte_vec_delete(vector)
+    # One line: the rest is a backtrace of addresses.
+    lines = [line.strip() for line in text.decode("utf-8", "replace").rstrip("\0").splitlines()]
+    return ": ".join(line for line in lines if _says_something(line))[:300]
+
+
+def _says_something(line: str) -> bool:
+    noise = ("error while executing at wasm backtrace", "Caused by", "Stack backtrace")
+    return bool(line) and not line.startswith(noise) and "<wasm function" not in line

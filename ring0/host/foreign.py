@@ -1,0 +1,187 @@
+"""Worker processes as the host sees them: spawned, spoken to under a deadline, buried when dead.
+
+A worker is spawned and never forked, because a fork after the engine has run deadlocks. It is kept
+for the next call while it is healthy. Whatever kills it becomes an answer.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ring0.host import wire
+from ring0.host.call import NO_MEMORY, NO_TIME, TRAPPED, Answer
+from ring0.host.library import LibraryError
+
+_START_S = 60.0
+# What the interpreter itself may need to start.
+_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_HEADROOM_BYTES = 1 << 16
+_PROGRAM = (
+    "import sys; sys.path += sys.argv[2:]; from ring0.host.worker import main; main(sys.argv[1])"
+)
+
+
+class WorkerDiedError(Exception):
+    """The worker is gone; the answer says what that means for the call."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.detail)
+        self.answer = answer
+
+
+class Worker:
+    """One live process. Raises LibraryError if it does not come up."""
+
+    def __init__(self, library: str) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, library, *_import_paths()],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                # Nothing of the caller's environment, secrets least of all, reaches foreign code.
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            )
+        self._socket = ours
+        self._known: set[bytes] = set()
+        try:
+            self._answer(time.monotonic() + _START_S, _HEADROOM_BYTES)
+        except WorkerDiedError as death:
+            raise LibraryError(f"a worker process did not start: {death.answer.detail}") from death
+
+    def ask(self, request: wire.Request, wasm: bytes, deadline: float) -> Answer:
+        """The answer to one request. Raises WorkerDiedError; the worker is then of no use."""
+        limit = request.output_bytes + _HEADROOM_BYTES
+        known = request.digest in self._known
+        answer = self._ask(request._replace(wasm=b"" if known else wasm), deadline, limit)
+        if answer.kind == wire.UNKNOWN_MODULE:
+            answer = self._ask(request._replace(wasm=wasm), deadline, limit)
+        self._known.add(request.digest)
+        return answer
+
+    def close(self) -> None:
+        """End the process; it holds nothing worth keeping."""
+        self._socket.close()
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+    def _ask(self, request: wire.Request, deadline: float, limit: int) -> Answer:
+        try:
+            for part in wire.pack_request(request):
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                self._socket.sendall(part)
+        except TimeoutError:
+            raise self._timed_out() from None
+        except OSError:
+            raise self._death() from None
+        return self._answer(deadline, limit)
+
+    def _answer(self, deadline: float, limit: int) -> Answer:
+        def receive(length: int) -> bytearray:
+            data = bytearray(length)
+            view, at = memoryview(data), 0
+            while at < length:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                got = self._socket.recv_into(view[at:])
+                if got == 0:
+                    raise ConnectionResetError
+                at += got
+            return data
+
+        try:
+            return wire.unpack_answer(wire.split(receive, limit))
+        except TimeoutError:
+            raise self._timed_out() from None
+        except OSError:
+            raise self._death() from None
+        except wire.WireError as error:
+            self.close()
+            detail = f"the worker answered nonsense ({error})"
+            raise WorkerDiedError(Answer(TRAPPED, word="worker-died", detail=detail)) from error
+
+    def _timed_out(self) -> WorkerDiedError:
+        self.close()
+        return WorkerDiedError(Answer(NO_TIME, detail="the worker was killed at its deadline"))
+
+    def _death(self) -> WorkerDiedError:
+        """What the process died of. Its socket is closed, so it ends soon if it has not yet."""
+        try:
+            status = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            status = None
+        last_words = self._last_words() if status is not None else ""
+        self.close()
+        return WorkerDiedError(_verdict(status, last_words))
+
+    def _last_words(self) -> str:
+        assert self.process.stderr is not None, "the worker was started with a pipe"
+        return self.process.stderr.read(4096).decode("utf-8", "replace")
+
+
+def _verdict(status: int | None, last_words: str) -> Answer:
+    name = signal.Signals(-status).name if status is not None and status < 0 else f"exit {status}"
+    if name == "SIGXCPU":
+        return Answer(NO_TIME, detail="the worker used up its processor time")
+    if name == "SIGKILL":
+        # We did not send it, so the system did: that is how it frees memory.
+        return Answer(NO_MEMORY, detail="the system killed the worker, as it does for memory")
+    if "memory allocation of" in last_words or "MemoryError" in last_words:
+        return Answer(NO_MEMORY, detail="the worker process could not allocate memory")
+    return Answer(TRAPPED, word="worker-died", detail=f"the worker process died ({name})")
+
+
+def _import_paths() -> Sequence[str]:
+    """Where a bare interpreter finds this package and cffi's backend."""
+    import _cffi_backend  # noqa: PLC0415 - its place is needed, not the module
+
+    package = Path(__file__).resolve().parent.parent.parent
+    return [str(package), str(Path(str(_cffi_backend.__file__)).parent)]
+
+
+class Workers:
+    """A few workers, one for each call under way, at most as many as there are cores."""
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+        self._idle: list[Worker] = []
+        self._places = threading.Semaphore(os.cpu_count() or 1)
+        self._closed = False
+
+    def ask(self, request: wire.Request, wasm: bytes) -> Answer:
+        """The answer to one request; the wall time counts from when a worker is ready for it."""
+        with self._places:
+            worker = self._idle.pop() if self._idle else Worker(self._library)
+            try:
+                answer = worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
+            except WorkerDiedError as death:
+                return death.answer
+            except BaseException:
+                worker.close()  # interrupted half-way: it would answer the wrong question next
+                raise
+            if self._closed:
+                worker.close()
+            else:
+                self._idle.append(worker)
+            return answer
+
+    def close(self) -> None:
+        """End every worker; those at work end with their call."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+def empty_request(**changes: Any) -> wire.Request:  # noqa: ANN401 - the fields of a request
+    """A request with nothing in it but what is given."""
+    blank = wire.Request(wire.CHECK, 0, 0, -1, 0, 0, 0, 0, b"", b"", b"", ())
+    return blank._replace(**changes)

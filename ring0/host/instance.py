@@ -1,0 +1,184 @@
+"""One instance of a kernel in a store of its own: memory the host may touch, and `run`.
+
+Every address the host uses is one it computed itself and checked against the size it knows; no
+number read from the module ever becomes an address.
+"""
+
+from typing import Any, Protocol
+
+from ring0 import abi
+from ring0.host.engine import INTERRUPT, Module, Stopped, take_error, take_trap
+from ring0.host.library import NULL, ffi, libc
+
+_TABLE_ELEMENTS = 10_000
+_UNMETERED_FUEL = (1 << 63) - 1
+_FOREVER_TICKS = 1 << 62
+
+
+class Watch(Protocol):
+    """Whoever stops an instance that runs for too long."""
+
+    def arm(self, instance: "Instance") -> None:
+        """From now on the instance may be stopped."""
+        ...
+
+    def disarm(self, instance: "Instance") -> bool:
+        """From now on it may not; False if it was stopped."""
+        ...
+
+
+class Instance:
+    """A fresh instance with its memory at the module's initial size."""
+
+    __slots__ = (
+        "_args",
+        "_context",
+        "_lib",
+        "_memory",
+        "_run",
+        "_store",
+        "_trap",
+        "base",
+        "data",
+        "epochs",
+        "size",
+        "used",
+        "watch",
+    )
+
+    def __init__(self, module: Module, base: int, *, fuel: int | None = None) -> None:
+        """Instantiate. `base` is the initial memory size, known from inspection. Raises Stopped."""
+        engine = module.engine
+        self._lib = lib = engine.lib
+        self._store = ffi.gc(
+            lib.wasmtime_store_new(engine.pointer, NULL, NULL), lib.wasmtime_store_delete
+        )
+        self._context = lib.wasmtime_store_context(self._store)
+        self.epochs = engine.epochs
+        self._trap = ffi.new("wasm_trap_t **")
+        self._args = ffi.new("wasmtime_val_raw_t *")
+        self.base = self.used = base
+        self.watch: Watch | None = None
+        self._limit(base)
+        if engine.metered:
+            self.set_fuel(fuel)
+        if engine.epochs:
+            self.set_ticks(_FOREVER_TICKS)
+        exports = self._instantiate(module)
+        memory, run = abi.MEMORY_EXPORT, abi.RUN_EXPORT
+        self._memory = ffi.new("wasmtime_memory_t *", self._export(exports, memory).memory)
+        self._run = ffi.new("wasmtime_func_t *", self._export(exports, run).func)
+        self._measure()
+        assert self.size == base, "the inspector and the engine agree on the initial memory"
+
+    def _instantiate(self, module: Module) -> Any:  # noqa: ANN401 - a C pointer
+        instance = ffi.new("wasmtime_instance_t *")
+        lib = self._lib
+        error = lib.wasmtime_instance_new(
+            self._context, module.pointer, NULL, 0, instance, self._trap
+        )
+        if error != NULL:
+            raise Stopped("instantiation", take_error(lib, error))
+        self._raise_trap()
+        return instance
+
+    def _export(self, instance: Any, name: str) -> Any:  # noqa: ANN401 - C structures
+        item = ffi.new("wasmtime_extern_t *")
+        text = name.encode()
+        found = self._lib.wasmtime_instance_export_get(
+            self._context, instance, text, len(text), item
+        )
+        assert found, "the inspector and the engine agree on the exports"
+        return item.of
+
+    def _measure(self) -> None:
+        self.data = self._lib.wasmtime_memory_data(self._context, self._memory)
+        self.size = self._lib.wasmtime_memory_data_size(self._context, self._memory)
+
+    def _limit(self, memory_bytes: int) -> None:
+        # At its current size the module's own memory.grow always fails: no result depends on it.
+        self._lib.wasmtime_store_limiter(self._store, memory_bytes, _TABLE_ELEMENTS, 1, 4, 1)
+
+    def _raise_trap(self) -> None:
+        trap = self._trap[0]
+        if trap != NULL:
+            self._trap[0] = NULL
+            raise take_trap(self._lib, trap)
+
+    def grow_to(self, size: int) -> bool:
+        """Have at least `size` bytes of memory; False where module or machine do not allow it."""
+        if size <= self.size:
+            return True
+        pages = -(-(size - self.size) // abi.PAGE_BYTES)
+        self._limit(self.size + pages * abi.PAGE_BYTES)
+        before = ffi.new("uint64_t *")
+        error = self._lib.wasmtime_memory_grow(self._context, self._memory, pages, before)
+        if error != NULL:
+            take_error(self._lib, error)
+            self._limit(self.size)
+            return False
+        self._measure()
+        return True
+
+    def write(self, address: int, data: Any) -> None:  # noqa: ANN401 - any buffer
+        """Copy bytes into memory; the caller has laid them out within `size`."""
+        length = len(data)
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        ffi.memmove(self.data + address, data, length)
+
+    def read(self, address: int, length: int) -> bytes:
+        """Copy bytes out of memory, at an address the host laid out."""
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        return ffi.buffer(self.data + address, length)[:]
+
+    def window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
+        """A writable view of memory, valid until the memory grows or the instance ends."""
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        return ffi.buffer(self.data + address, length)
+
+    def run(self, address: int) -> int:
+        """Call `run`; its return code. Raises Stopped."""
+        args = self._args
+        args.i32 = address if address < 1 << 31 else address - (1 << 32)
+        watch = self.watch
+        if watch is not None:
+            watch.arm(self)
+        error = self._lib.wasmtime_func_call_unchecked(
+            self._context, self._run, args, 1, self._trap
+        )
+        in_time = watch is None or watch.disarm(self)
+        if error != NULL:
+            raise Stopped("trap", take_error(self._lib, error))
+        if not in_time:
+            if self._trap[0] != NULL:
+                self._lib.wasm_trap_delete(self._trap[0])
+                self._trap[0] = NULL
+            raise Stopped(INTERRUPT, "the watchdog stopped it")
+        if self._trap[0] != NULL:
+            self._raise_trap()
+        return args.i32
+
+    def reset(self, snapshot: bytes) -> None:
+        """Make memory what it was when the instance was new, but for its size."""
+        assert len(snapshot) == self.base, "the snapshot is of the initial memory"
+        ffi.memmove(self.data, snapshot, self.base)
+        if self.used > self.base:
+            libc.memset(self.data + self.base, 0, self.used - self.base)
+            self.used = self.base
+
+    def set_fuel(self, fuel: int | None) -> None:
+        """Give the store this much fuel; None is more than any call can use."""
+        given = _UNMETERED_FUEL if fuel is None else fuel
+        error = self._lib.wasmtime_context_set_fuel(self._context, given)
+        assert error == NULL, "only metered engines are given fuel"
+
+    def fuel_left(self) -> int:
+        """The fuel not used yet."""
+        left = ffi.new("uint64_t *")
+        error = self._lib.wasmtime_context_get_fuel(self._context, left)
+        assert error == NULL, "only metered engines have fuel"
+        return left[0]
+
+    def set_ticks(self, ticks: int) -> None:
+        """Stop the instance after this many epochs; only engines with epochs."""
+        self._lib.wasmtime_context_set_epoch_deadline(self._context, ticks)

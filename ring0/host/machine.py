@@ -1,0 +1,217 @@
+"""The host itself: which kernel runs where, and under which limits.
+
+Base kernels, known by CID, run in this process, uninstrumented, under a watchdog; with fuel in
+their boundary, under an engine that counts it. All others run in a worker process with fuel, the
+engine's NaN canonicalization, and limits on memory and time that hold for compiling as well.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from cid_store.cid import Cid
+from cid_store.store import Buffer
+from ring0 import abi
+from ring0.boundary import DEFAULT, Boundary
+from ring0.errors import CapabilityError, EngineError
+from ring0.host import stack, wire
+from ring0.host.answers import outcome_of
+from ring0.host.call import Answer, Call
+from ring0.host.engine import Engine
+from ring0.host.foreign import Workers, empty_request
+from ring0.host.library import LibraryError, find
+from ring0.host.resident import Resident
+from ring0.host.watchdog import Watchdog
+from ring0.instructions import BULK_MEMORY, scan
+from ring0.kernel import Kernel
+from ring0.outcome import Outcome, Refused
+from ring0.sections import ModuleInfo
+
+
+class Prepared:
+    """One operation of one kernel with its parameters, ready to be called on any inputs."""
+
+    __slots__ = ("_host", "_n_out", "kernel", "op", "params")
+
+    def __init__(self, host: "Host", kernel: Kernel, op: abi.Op, params: bytes) -> None:
+        self._host = host
+        self.kernel = kernel
+        self.op = op
+        self.params = params
+        self._n_out = kernel.manifest.call_shape(op, params)[1]
+
+    def __call__(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
+        """Run it. Every end of the kernel is an Outcome, never an exception."""
+        if boundary.capabilities:
+            raise CapabilityError("a kernel holds no capabilities, and this boundary grants some")
+        if max(len(inputs), self._n_out) > abi.MAX_PORTS:
+            return Refused("call-shape", None, f"a call has at most {abi.MAX_PORTS} ports")
+        allowed = min(boundary.memory_bytes, self.kernel.info.maximum_bytes, abi.MEMORY_BYTES)
+        call = Call(
+            self.op,
+            self.params,
+            [_flat(data) for data in inputs],
+            self._n_out,
+            allowed,
+            boundary.output_bytes,
+        )
+        return outcome_of(self._host.answer(self.kernel, call, boundary), boundary)
+
+
+class Host:
+    """Calls kernels. Any number of threads may use one host; close it, or use it as a context.
+
+    `base` names the kernels that run in this process: those that ship with Redoxa and are examined.
+    """
+
+    def __init__(self, *, base: frozenset[Cid] = frozenset()) -> None:
+        """Find the engine. Raises EngineError where it is missing or another version."""
+        try:
+            self._library = find()
+        except LibraryError as error:
+            raise EngineError(str(error)) from error
+        self._base = base
+        self._residents: dict[tuple[Cid, bool], Resident] = {}
+        self._engines: dict[tuple[bool, bool], Engine] = {}
+        self._making = threading.RLock()
+        self._watchdog = Watchdog()
+        self._workers = Workers(self._library)
+
+    def is_base(self, kernel: Kernel) -> bool:
+        """Whether the kernel is one of those that run in this process."""
+        return kernel.cid in self._base
+
+    def prepare(self, kernel: Kernel, op: abi.Op, params: bytes = b"") -> Prepared:
+        """The operation with these parameter bytes, to be called many times."""
+        return Prepared(self, kernel, op, params)
+
+    def call(
+        self,
+        kernel: Kernel,
+        op: abi.Op,
+        params: bytes,
+        inputs: Sequence[Buffer],
+        boundary: Boundary = DEFAULT,
+    ) -> Outcome:
+        """Run one operation once. Every end of the kernel is an Outcome, never an exception."""
+        return Prepared(self, kernel, op, params)(inputs, boundary)
+
+    def answer(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
+        """What `Prepared` makes an outcome of."""
+        if kernel.cid not in self._base:
+            return self._ask(self._request(kernel, call, boundary), kernel.wasm)
+        resident = self._resident(kernel, metered=boundary.fuel is not None)
+        watch = self._watchdog.watch(time.monotonic() + boundary.wall_ms / 1000)
+        if stack.is_large():
+            return resident.call(call, watch, boundary.fuel)
+        return stack.run(lambda: resident.call(call, watch, boundary.fuel))
+
+    def check(self, kernel: Kernel, boundary: Boundary) -> Outcome:
+        """Validate and compile in a worker process, without running anything."""
+        request = empty_request(kind=wire.CHECK, digest=kernel.cid.digest, **_limits(boundary))
+        return outcome_of(self._ask(request, kernel.wasm), boundary)
+
+    def exercise(self, wasm: bytes, info: ModuleInfo, boundary: Boundary) -> dict[str, Outcome]:
+        """Instantiate any parsed module without imports and call each function it exports.
+
+        Arguments are zeros; every call has a fresh instance. The empty name stands for
+        instantiation alone. For modules that are no kernels, to see that they do no harm.
+        """
+        digest = Cid.of(wasm).digest
+        slots = {"": 0}
+        for export in info.exports:
+            if export.kind == "function":
+                signature = info.function_type(export)
+                slots[export.name] = max(len(signature.params), len(signature.results))
+        outcomes: dict[str, Outcome] = {}
+        for name, count in slots.items():
+            request = empty_request(
+                kind=wire.EXERCISE,
+                digest=digest,
+                params=name.encode(),
+                n_out=count,
+                **_limits(boundary),
+            )
+            outcomes[name] = outcome_of(self._ask(request, wasm), boundary)
+        return outcomes
+
+    def close(self) -> None:
+        """End the worker processes and the watchdog. The host can still be used; it starts anew."""
+        self._workers.close()
+        self._watchdog.close()
+        self._workers = Workers(self._library)
+        self._watchdog = Watchdog()
+        self._residents.clear()
+        self._engines.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
+        try:
+            return self._workers.ask(request, wasm)
+        except LibraryError as error:
+            raise EngineError(str(error)) from error
+
+    def _request(self, kernel: Kernel, call: Call, boundary: Boundary) -> wire.Request:
+        return empty_request(
+            kind=wire.CALL,
+            op=int(call.op),
+            n_out=call.n_out,
+            base=kernel.info.initial_bytes,
+            digest=kernel.cid.digest,
+            params=call.params,
+            inputs=call.inputs,
+            **{**_limits(boundary), "memory_bytes": call.memory_bytes},
+        )
+
+    def _resident(self, kernel: Kernel, *, metered: bool) -> Resident:
+        key = (kernel.cid, metered)
+        resident = self._residents.get(key)
+        if resident is None:
+            with self._making:
+                resident = self._residents.get(key)
+                if resident is None:
+                    resident = Resident(self._engine(kernel, metered=metered), kernel)
+                    self._residents[key] = resident
+        return resident
+
+    def _engine(self, kernel: Kernel, *, metered: bool) -> Engine:
+        # The watchdog must not take memory away inside a bulk instruction: see watchdog.py.
+        epochs = BULK_MEMORY in scan(kernel.wasm, kernel.info)
+        key = (metered, epochs)
+        if key not in self._engines:
+            try:
+                engine = Engine(self._library, metered=metered, canonical_nan=False, epochs=epochs)
+            except LibraryError as error:
+                raise EngineError(str(error)) from error
+            if epochs:
+                self._watchdog.tick(engine)
+            self._engines[key] = engine
+        return self._engines[key]
+
+
+def _limits(boundary: Boundary) -> dict[str, int]:
+    return {
+        "fuel": -1 if boundary.fuel is None else boundary.fuel,
+        "memory_bytes": min(boundary.memory_bytes, abi.MEMORY_BYTES),
+        "output_bytes": boundary.output_bytes,
+        "wall_ms": boundary.wall_ms,
+    }
+
+
+def _flat(data: Buffer) -> Buffer:
+    """The same bytes, so that `len` counts bytes."""
+    if isinstance(data, memoryview) and (data.itemsize != 1 or data.ndim != 1):
+        return data.cast("B")
+    return data

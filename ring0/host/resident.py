@@ -1,0 +1,54 @@
+"""Base kernels in this process: compiled once, their instances reset and used again."""
+
+from ring0 import abi
+from ring0.host.call import REFUSED, RESULT, Answer, Call, perform
+from ring0.host.engine import Engine, Module
+from ring0.host.instance import Instance, Watch
+from ring0.instructions import TABLES, scan
+from ring0.kernel import Kernel
+
+# What an idle instance may hold on to, and how many idle instances a kernel keeps.
+_KEPT_BYTES = 64 * 1024 * 1024
+_KEPT_INSTANCES = 4
+
+
+class Resident:
+    """One compiled kernel and its idle instances. Any number of threads may call it."""
+
+    def __init__(self, engine: Engine, kernel: Kernel) -> None:
+        self._module: Module = engine.compile(kernel.wasm)
+        self._engine = engine
+        self._base = kernel.info.initial_bytes
+        self._idle: list[Instance] = []
+        # A mutable global besides the stack pointer, or a table that is written to, could carry
+        # state from call to call.
+        mutable = sum(one.mutable for one in kernel.info.globals)
+        self._reusable = mutable <= 1 and TABLES not in scan(kernel.wasm, kernel.info)
+        self._snapshot = Instance(self._module, self._base).read(0, self._base)
+
+    def call(self, call: Call, watch: Watch, fuel: int | None) -> Answer:
+        """Perform the call on an instance that no other call is using."""
+        try:
+            instance = self._idle.pop()
+        except IndexError:
+            instance = Instance(self._module, self._base)
+        instance.watch = watch
+        metered = self._engine.metered
+        if metered:
+            instance.set_fuel(fuel)
+        answer = perform(instance, call)
+        if metered and fuel is not None:
+            answer = answer._replace(fuel=fuel - instance.fuel_left())
+        self._keep(instance, answer)
+        return answer
+
+    def _keep(self, instance: Instance, answer: Answer) -> None:
+        # Only a call that came to its end leaves an instance anyone can vouch for.
+        if (
+            self._reusable
+            and answer.kind in (RESULT, REFUSED)
+            and instance.size <= max(_KEPT_BYTES, self._base + abi.PAGE_BYTES)
+            and len(self._idle) < _KEPT_INSTANCES
+        ):
+            instance.reset(self._snapshot)
+            self._idle.append(instance)

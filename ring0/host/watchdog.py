@@ -1,0 +1,103 @@
+"""Stops a base kernel that runs for too long, at no cost to one that does not.
+
+Base kernels run without fuel or epochs, which cost up to 1.8 times the time. Instead, when a call
+passes its deadline, this thread takes the instance's memory away (mprotect): the next access traps
+in the engine like any other out-of-bounds access, and the instance is thrown away. Two limits,
+both kept by `Host`: a bulk instruction runs in the engine's own C code, where such a fault would
+end the process, so kernels that use them count epochs instead; and a loop that never touches memory
+is not stopped, which the examination of shipped kernels has to exclude.
+"""
+
+import threading
+import time
+
+from ring0.host.engine import Engine
+from ring0.host.instance import Instance
+from ring0.host.library import libc
+
+PERIOD_S = 0.02
+_PROT_NONE = 0
+
+
+class Watchdog:
+    """One thread, asleep but for a look at the clock every 20 ms; started by the first call."""
+
+    def __init__(self) -> None:
+        self._deadlines: dict[int, tuple[float, Instance]] = {}
+        self._epochs: list[Engine] = []
+        # Held while memory is taken away, so that nobody frees it meanwhile.
+        self._striking = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def watch(self, deadline: float) -> "Timed":
+        """The watch of one call that must end by that monotonic time."""
+        if self._thread is None:
+            self._start()
+        return Timed(self, deadline)
+
+    def tick(self, engine: Engine) -> None:
+        """Let the epochs of that engine pass with time."""
+        self._epochs.append(engine)
+
+    def close(self) -> None:
+        """End the thread; calls still running are not stopped any more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def enter(self, deadline: float, instance: Instance) -> None:
+        """The instance runs from now on."""
+        self._deadlines[id(instance)] = (deadline, instance)
+
+    def leave(self, instance: Instance) -> bool:
+        """The instance has stopped running; False if it was made to."""
+        if self._deadlines.pop(id(instance), None) is not None:
+            return True
+        with self._striking:
+            return False
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="redoxa-watchdog", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _work(self) -> None:
+        while not self._stop.wait(PERIOD_S):
+            for engine in self._epochs:
+                engine.tick()
+            now = time.monotonic()
+            for key, (deadline, instance) in list(self._deadlines.items()):
+                if now > deadline:
+                    self._strike(key, instance)
+
+    def _strike(self, key: int, instance: Instance) -> None:
+        with self._striking:
+            # Whoever takes the entry out decides: either the call has ended, or it is stopped.
+            if self._deadlines.pop(key, None) is not None:
+                libc.mprotect(instance.data, instance.size, _PROT_NONE)
+
+
+class Timed:
+    """One call's deadline, armed only while the kernel itself runs."""
+
+    __slots__ = ("_deadline", "_dog")
+
+    def __init__(self, dog: Watchdog, deadline: float) -> None:
+        self._dog = dog
+        self._deadline = deadline
+
+    def arm(self, instance: Instance) -> None:
+        """The kernel starts to run."""
+        if instance.epochs:
+            left = max(self._deadline - time.monotonic(), 0.0)
+            instance.set_ticks(int(left / PERIOD_S) + 2)
+        else:
+            self._dog.enter(self._deadline, instance)
+
+    def disarm(self, instance: Instance) -> bool:
+        """It has ended; False if it was stopped."""
+        return instance.epochs or self._dog.leave(instance)
