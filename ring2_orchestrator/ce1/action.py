@@ -1,0 +1,180 @@
+"""The next best action among K1 to K5: what it does, what it should cost, why it was chosen.
+
+The choice is made by rules over recorded facts, each stated in the rationale. Expected seconds are
+shown where the history gives them and are None where it does not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from ring2_orchestrator.ce1.belief import failure_probability
+from ring2_orchestrator.ce1.estimate import Estimate
+from ring2_orchestrator.ce1.history import History, PastRun
+from ring2_orchestrator.ce1.outcome import Outcome
+
+TITLES: Mapping[str, str] = {
+    "K1": "reuse",
+    "K2": "run",
+    "K3": "retry with backoff",
+    "K4": "run in parallel",
+    "K5": "run again and compare",
+}
+ATTEMPTS = 3
+BACKOFF_S = (0.5, 1.0)  # before the second and the third attempt
+DRIFT_MEMORY = 5  # executions after which a drift no longer calls for a check
+FLAKY_MEMORY = 20  # runs among which a failure that went away by itself counts
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do, with everything needed to do it."""
+
+    name: str
+    rationale: str
+    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    expected_s: float | None = None
+
+    @property
+    def title(self) -> str:
+        """The action in words."""
+        return TITLES[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """An action that was not chosen, and why."""
+
+    name: str
+    expected_s: float | None
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The chosen action, what plain running would cost, and what was turned down."""
+
+    action: Action
+    plain_s: float | None
+    alternatives: tuple[Alternative, ...]
+
+    @property
+    def saving_s(self) -> float | None:
+        """Seconds saved against plain running, where both are known; negative for a check."""
+        if self.plain_s is None or self.action.expected_s is None:
+            return None
+        return self.plain_s - self.action.expected_s
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the choice is made from: decided reuse, the history, and its estimates."""
+
+    reuse: bool
+    reason: str
+    history: History
+    run_s: Estimate
+    reuse_s: Estimate
+
+
+def choose(facts: Facts) -> Plan:
+    """The next best action for one command, and the ones it was preferred to."""
+    options = {name: make(facts) for name, make in _OPTIONS.items()}
+    chosen = _first(facts)
+    action = options[chosen]
+    others = tuple(
+        Alternative(name, option.expected_s, _why_not(name, chosen, facts))
+        for name, option in options.items()
+        if name != chosen
+    )
+    return Plan(action, facts.run_s.value, others)
+
+
+def recent_drifts(history: History) -> int:
+    """Drifts among the last executions: the command may not be determined by its inputs."""
+    return sum(run.outcome is Outcome.DRIFTED for run in history.executed[-DRIFT_MEMORY:])
+
+
+def self_healed_failures(history: History) -> int:
+    """Failures followed by a good execution although no input had changed: a flaky command."""
+    executed = [run for run in history.runs[-FLAKY_MEMORY:] if run.executed]
+    return sum(_healed(before, after) for before, after in pairwise(executed))
+
+
+def _healed(before: PastRun, after: PastRun) -> bool:
+    unchanged = after.inputs_changed == 0
+    return before.outcome is Outcome.FAILED and after.outcome is Outcome.RAN and unchanged
+
+
+def _first(facts: Facts) -> str:
+    if facts.reuse:
+        return "K5" if recent_drifts(facts.history) else "K1"
+    return "K3" if self_healed_failures(facts.history) else "K2"
+
+
+def _reuse(facts: Facts) -> Action:
+    return Action(
+        "K1",
+        f"every recorded input is unchanged, so the recorded result is served ({facts.reason})",
+        {"reuse": True},
+        facts.reuse_s.value,
+    )
+
+
+def _run(facts: Facts) -> Action:
+    return Action(
+        "K2",
+        f"it must run: {facts.reason}",
+        {"reuse": True},
+        facts.run_s.value,
+    )
+
+
+def _retry(facts: Facts) -> Action:
+    healed = self_healed_failures(facts.history)
+    times = "failure" if healed == 1 else "failures"
+    return Action(
+        "K3",
+        f"it must run ({facts.reason}), and {healed} {times} among its last {FLAKY_MEMORY} runs "
+        "went away without any input changing",
+        {"attempts": ATTEMPTS, "backoff_s": list(BACKOFF_S), "reuse": True},
+        _retry_seconds(facts),
+    )
+
+
+def _retry_seconds(facts: Facts) -> float | None:
+    if facts.run_s.value is None:
+        return None
+    fails = failure_probability(facts.history.counts)
+    waits = [0.0, *BACKOFF_S]
+    return sum(fails**at * (wait + facts.run_s.value) for at, wait in enumerate(waits))
+
+
+def _again(facts: Facts) -> Action:
+    drifts = recent_drifts(facts.history)
+    times = "execution" if drifts == 1 else "executions"
+    return Action(
+        "K5",
+        f"{drifts} of its last {DRIFT_MEMORY} {times} gave other outputs for the same inputs, so "
+        "the recorded result is checked by running once more",
+        {"reuse": False},
+        facts.run_s.value,
+    )
+
+
+_OPTIONS = {"K1": _reuse, "K2": _run, "K3": _retry, "K5": _again}
+
+
+def _why_not(name: str, chosen: str, facts: Facts) -> str:
+    if name == "K1":
+        if facts.reuse:
+            return "outputs drifted lately, so a recorded result is checked first"
+        return f"not possible: {facts.reason}"
+    if facts.reuse:
+        return "not needed: nothing it depends on changed"
+    if name == "K3":
+        return "no failure of it ever went away by itself"
+    if name == "K5":
+        return "nothing to compare with: it must run anyway"
+    assert (name, chosen) == ("K2", "K3"), "every other pair is answered above"
+    return "a single attempt may meet the flaky failure seen before"

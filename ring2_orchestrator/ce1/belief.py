@@ -1,0 +1,102 @@
+"""Belief over the four outcomes: a Dirichlet posterior, and the same belief as a point of S³.
+
+The sphere with its round metric is the probability simplex with the Fisher-Rao metric: the point
+psi has psi_i² = p_i. Its angles are the ordinary hyperspherical ones.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from ring2_orchestrator.ce1.outcome import Counts, Outcome
+
+# Jeffreys' prior: the one that does not depend on how the probabilities are parametrised.
+JEFFREYS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Four probabilities that sum to one, in the order of `Outcome`."""
+
+    reused: float
+    ran: float
+    failed: float
+    drifted: float
+
+    @classmethod
+    def after(cls, counts: Counts) -> Self:
+        """The mean of the Dirichlet posterior: (n_i + 1/2) / (n + 2)."""
+        total = counts.total + JEFFREYS * len(Outcome)
+        return cls(*((counts[outcome] + JEFFREYS) / total for outcome in Outcome))
+
+    def __getitem__(self, outcome: Outcome) -> float:
+        return (self.reused, self.ran, self.failed, self.drifted)[tuple(Outcome).index(outcome)]
+
+    @property
+    def point(self) -> tuple[float, float, float, float]:
+        """The unit vector psi with psi_i² = p_i and no negative coordinate."""
+        return (
+            math.sqrt(self.reused),
+            math.sqrt(self.ran),
+            math.sqrt(self.failed),
+            math.sqrt(self.drifted),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Angles:
+    """A point of S³: psi = (cos t, sin t cos f, sin t sin f cos s, sin t sin f sin s)."""
+
+    theta: float
+    phi: float
+    psi: float
+
+    @classmethod
+    def of(cls, point: tuple[float, float, float, float]) -> Self:
+        """The angles of a unit vector: theta and phi in [0, pi], psi in (-pi, pi]."""
+        a, b, c, d = point
+        # hypot and atan2 keep full precision where an arc cosine would lose half of it.
+        return cls(
+            math.atan2(math.hypot(b, c, d), a),
+            math.atan2(math.hypot(c, d), b),
+            math.atan2(d, c),
+        )
+
+    @property
+    def point(self) -> tuple[float, float, float, float]:
+        """The unit vector with these angles."""
+        side = math.sin(self.theta)
+        rest = side * math.sin(self.phi)
+        return (
+            math.cos(self.theta),
+            side * math.cos(self.phi),
+            rest * math.cos(self.psi),
+            rest * math.sin(self.psi),
+        )
+
+
+def failure_probability(counts: Counts) -> float:
+    """How likely an execution fails: Jeffreys' estimate (f + 1/2) / (n + 1) over executed runs."""
+    return (counts.failed + JEFFREYS) / (counts.executed + 2 * JEFFREYS)
+
+
+def forecast(counts: Counts, *, reuse: bool) -> Outcome:
+    """The outcome to expect: reuse is decided, not guessed; else the most frequent execution.
+
+    Of equally frequent ones the first in the order ran, failed, drifted.
+    """
+    if reuse:
+        return Outcome.REUSED
+    return max((Outcome.RAN, Outcome.FAILED, Outcome.DRIFTED), key=lambda each: counts[each])
+
+
+def confidence(outcomes: list[Outcome]) -> float:
+    """How often the forecast came true so far: (k + 1/2) / (n + 1), so 1/2 before any run.
+
+    Each of the n past runs, oldest first, is forecast from the runs before it alone; k came true.
+    """
+    true, counts = 0, Counts()
+    for outcome in outcomes:
+        true += forecast(counts, reuse=outcome is Outcome.REUSED) is outcome
+        counts = counts.with_one_more(outcome)
+    return (true + JEFFREYS) / (len(outcomes) + 2 * JEFFREYS)
