@@ -13,6 +13,7 @@ typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int32_t i32;
 
 enum { BOUND_FORWARD = 0, FORWARD = 1, BOUND_INVERSE = 2, INVERSE = 3 };
 
