@@ -123,7 +123,7 @@ def memory_kb(row: dict[str, str]) -> float:
 def test_coverage_on_recorded_histories_is_reported(
     name: str,
     cost: Callable[[dict[str, str]], float],
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """Reported (`--junit-xml` shows it), not promised: those runs shared a busy machine."""
     path = Path(os.environ["REDOXA_SHARED"]) / "history" / f"{name}.csv"
@@ -134,5 +134,5 @@ def test_coverage_on_recorded_histories_is_reported(
                 sequences[row["script"]].append(cost(row))
     counted = [coverage(sequence) for sequence in sequences.values()]
     total = sum(each for _, each in counted)
-    record_property(f"{name} {cost.__name__}", sum(hits for hits, _ in counted) / total)
+    record_testsuite_property(f"{name} {cost.__name__}", sum(hits for hits, _ in counted) / total)
     assert total > 100
