@@ -127,21 +127,30 @@ def random_bytes(count: int) -> bytes:
 
 
 class WriterLock:
-    """The one writer's lock of a store, among processes; the system drops it with its holder."""
+    """The one writer's lock of a store, among processes; the system drops it with its holder.
+
+    Threads of one process must take turns by other means; the one whose turn it is may hold the
+    lock more than once.
+    """
 
     def __init__(self, path: Path, *, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._fd = open_file(path, os.O_RDWR | os.O_CREAT)
+        self._depth = 0
 
     @contextmanager
     def held(self) -> Generator[None]:
         """Hold the lock. Raises StoreLockedError when another process keeps it for too long."""
-        self._take()
+        if self._depth == 0:
+            self._take()
+        self._depth += 1
         try:
             yield
         finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            self._depth -= 1
+            if self._depth == 0 and self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _take(self) -> None:
         deadline = time.monotonic() + self._timeout_s

@@ -57,7 +57,7 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Index":
@@ -115,10 +115,10 @@ class Index:
         for start in range(0, len(digests), _CHUNK):
             some = digests[start : start + _CHUNK]
             marks = ",".join("?" * len(some))
-            for digest, codec, *place in self._ask(
-                f"SELECT digest, codec, pack, offset, length FROM objects WHERE digest IN ({marks})",  # noqa: S608 - only question marks
-                some,
-            ):
+            sql = (
+                f"SELECT digest, codec, pack, offset, length FROM objects WHERE digest IN ({marks})"  # noqa: S608 - only question marks are put in
+            )
+            for digest, codec, *place in self._ask(sql, some):
                 cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
                 if cid is not None:
                     found[cid] = _place(place)
@@ -126,12 +126,26 @@ class Index:
 
     def rows(self) -> Iterator[tuple[int, dict[int, tuple[Cid, int]]]]:
         """For each pack in order: the objects in it by offset, with their lengths."""
-        rows = self._ask("SELECT pack, offset, length, digest, codec FROM objects ORDER BY pack")
-        for number, group in groupby(rows, key=lambda row: cast("int", row[0])):
+        # The order needs a sort, so SQLite holds all rows from the first fetch on, and what is
+        # written meanwhile does not show.
+        sql = "SELECT pack, offset, length, digest, codec FROM objects ORDER BY pack, offset"
+        for number, group in groupby(self._stream(sql), key=lambda row: row[0]):
             yield (
-                number,
+                cast("int", number),
                 {cast("int", row[1]): (_cid(row[3:]), cast("int", row[2])) for row in group},
             )
+
+    def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
+        try:
+            cursor = self._connection.execute(sql)
+            while True:
+                with self._lock:
+                    some = cursor.fetchmany(10_000)
+                if not some:
+                    return
+                yield from some
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     def root(self, name: str) -> Cid | None:
         """The CID bound to a name."""
@@ -147,6 +161,15 @@ class Index:
             [low, low + b"\xff"],
         )
         return {_text(name): _bound(cid) for name, cid in rows}
+
+    def snapshot(self) -> tuple[list[PackEnd], dict[str, Cid]]:
+        """How far each pack is known and what every name is bound to, at one moment."""
+        with self._lock:
+            self._ask("BEGIN")
+            try:
+                return self.packs(), self.roots("")
+            finally:
+                self._ask("COMMIT")
 
     def packs(self) -> list[PackEnd]:
         """How far each pack is known, in order."""
@@ -184,6 +207,13 @@ class Index:
                     self._connection.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", end)
             except sqlite3.Error as error:
                 raise _translated(error) from error
+
+    def repoint(self, cid: Cid, place: Place) -> None:
+        """Learn that an object stands elsewhere."""
+        self._ask(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)",
+            [cid.digest, int(cid.codec), *place],
+        )
 
     def _bind(self, name: str, cid: Cid | None) -> None:
         if cid is None:

@@ -1,0 +1,274 @@
+"""Making index and packs agree: after every crash, and when the index cannot be believed.
+
+The packs are the truth. `follow` learns what a writer wrote but did not index, and clears what it
+did not finish; `rebuild` learns everything anew and steps over damage.
+"""
+
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from cid_store import disk
+from cid_store.cid import Cid
+from cid_store.folder import PackFile, PackFolder, Place, Tail
+from cid_store.index import Index, IndexDamagedError, PackEnd
+from cid_store.pack import (
+    ALIGN,
+    HEADER_BYTES,
+    RECORD_MAGIC,
+    Head,
+    Kind,
+    parse_record_header,
+    parse_roots,
+)
+
+_CHUNK = 4 << 20
+
+
+class Gap(NamedTuple):
+    """A stretch of a pack that holds bytes but no record."""
+
+    start: int
+    stop: int
+
+
+def follow(folder: PackFolder, index: Index) -> Tail:
+    """Bring the index up to the packs' end and give the place for the next record.
+
+    Only the holder of the writer's lock may call this. Raises IndexDamagedError where the index
+    belongs to other packs.
+    """
+    last = index.last_pack()
+    if last is None:
+        if folder.numbers():
+            raise IndexDamagedError
+        return Tail(0, 0, fit=False)
+    tail = _end_of(folder, index, last)
+    while folder.exists(tail.pack + 1):
+        # A crash came after this pack was begun and before the index heard of it.
+        folder.begin(tail.pack + 1)
+        started = Tail(tail.pack + 1, HEADER_BYTES)
+        tail = _adopted(folder, index, started)
+    return tail
+
+
+def is_behind(folder: PackFolder, index: Index) -> bool:
+    """Whether the packs hold something the index has not heard of, finished or not."""
+    last = index.last_pack()
+    if last is None:
+        return bool(folder.numbers())
+    pack = folder.pack(last.number)
+    if pack is not None and _has_bytes(pack, last.end, pack.size()):
+        return True
+    return folder.exists(last.number + 1) or _is_foreign(folder, last)
+
+
+def learn_unfinished(folder: PackFolder, index: Index) -> None:
+    """Bring an index in memory up to the packs' end, for a reader that may change nothing."""
+    last = index.last_pack()
+    if last is None or _is_foreign(folder, last):
+        raise IndexDamagedError
+    number, start = last.number, last.end
+    while (pack := folder.pack(number)) is not None:
+        _learn(index, folder, number, _finished(pack, number, start))
+        number, start = number + 1, HEADER_BYTES
+
+
+def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
+    """Fill an empty index from the packs. What is unreadable at the end is set aside."""
+    numbers = folder.numbers()
+    if numbers and writable:
+        folder.begin(numbers[-1])
+    damaged: list[Head] = []
+    for number in numbers:
+        pack = folder.pack(number)
+        if pack is None:
+            continue
+        if hasattr(os, "posix_fadvise"):
+            # After a failed sync the system's copy may differ from the disk's: read the disk's.
+            os.posix_fadvise(pack.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        is_last = number == numbers[-1]
+        end = _learn(index, folder, number, _intact(pack, number, damaged, keep_end=not is_last))
+        if is_last and writable:
+            _clear(folder, PackFile(pack.path, write=True), number, end, keep=True)
+    _learn_damaged(index, damaged)
+
+
+def find(folder: PackFolder, cid: Cid) -> Place | None:
+    """An intact copy of the object anywhere in the packs, by reading every header."""
+    for number in folder.numbers():
+        pack = folder.pack(number)
+        if pack is None:
+            continue
+        for item in scan(pack, number, HEADER_BYTES):
+            if isinstance(item, Head) and item.cid == cid and is_intact(pack, item):
+                return Place(number, item.offset, item.length)
+    return None
+
+
+def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> Iterator[Head | Gap]:
+    """The records from `start` on and the damage between them; payloads are not looked at."""
+    size = pack.size() if stop is None else min(stop, pack.size())
+    at = start
+    while at < size:
+        head = parse_record_header(pack.read(at, HEADER_BYTES), number, at)
+        if head is not None and head.payload + head.length <= size:
+            yield head
+            at = head.end
+            continue
+        found = _next_record(pack, number, at + ALIGN, size)
+        if found is not None:
+            yield Gap(at, found)
+            at = found
+        else:
+            if _has_bytes(pack, at, size):
+                yield Gap(at, size)
+            return
+
+
+def is_intact(pack: PackFile, head: Head) -> bool:
+    """Whether the payload hashes to the name in its header."""
+    hasher = blake3()
+    for at in range(head.payload, head.payload + head.length, _CHUNK):
+        hasher.update(pack.read(at, min(_CHUNK, head.payload + head.length - at)))
+    return hasher.digest() == head.cid.digest
+
+
+def _end_of(folder: PackFolder, index: Index, last: PackEnd) -> Tail:
+    pack = folder.pack(last.number)
+    if pack is None or pack.size() < last.end:
+        return Tail(last.number, last.end, fit=False)  # damaged: add nothing, begin a new pack
+    if _is_foreign(folder, last):
+        raise IndexDamagedError
+    tail = Tail(last.number, last.end)
+    return _adopted(folder, index, tail) if _has_bytes(pack, last.end, pack.size()) else tail
+
+
+def _is_foreign(folder: PackFolder, last: PackEnd) -> bool:
+    """Whether that pack is sound and another than the index knew by its number."""
+    head = folder.head(last.number)
+    return head is not None and head.identity != last.identity
+
+
+def _adopted(folder: PackFolder, index: Index, tail: Tail) -> Tail:
+    """Index every finished record after the tail, and clear what follows them."""
+    pack = PackFile(folder.file(tail.pack), write=True)
+    heads = list(_finished(pack, tail.pack, tail.end))
+    end = heads[-1].end if heads else tail.end
+    disk.rewrite(pack.fd, tail.end, min(end, pack.size()))
+    _clear(folder, pack, tail.pack, end, keep=False)
+    folder.sync(pack)
+    _learn(index, folder, tail.pack, iter(heads), end=end)
+    return Tail(tail.pack, end)
+
+
+def _finished(pack: PackFile, number: int, start: int) -> Iterator[Head]:
+    """The records that follow without a gap, up to the first that is not whole."""
+    for item in scan(pack, number, start):
+        if isinstance(item, Gap) or not is_intact(pack, item):
+            return
+        yield item
+
+
+def _intact(pack: PackFile, number: int, damaged: list[Head], *, keep_end: bool) -> Iterator[Head]:
+    """The intact records of a pack; the damaged ones are added to `damaged`.
+
+    A damaged record at the very end is a write that was never finished, and of no interest.
+    """
+    doubtful: list[Head] = []
+    for item in scan(pack, number, HEADER_BYTES):
+        if isinstance(item, Gap):
+            continue
+        if is_intact(pack, item):
+            damaged += doubtful
+            doubtful.clear()
+            yield item
+        else:
+            doubtful.append(item)
+    if keep_end:
+        damaged += doubtful
+
+
+def _learn_damaged(index: Index, heads: list[Head]) -> None:
+    """Index damaged objects too, so that a reader hears of damage, not of absence."""
+    ends = {end.number: end for end in index.packs()}
+    for head in heads:
+        if head.kind is Kind.OBJECT and not index.places([head.cid]):
+            place = Place(head.pack, head.offset, head.length)
+            index.apply([(head.cid, place)], {}, ends[head.pack])
+
+
+def _learn(
+    index: Index, folder: PackFolder, number: int, heads: Iterator[Head], end: int | None = None
+) -> int:
+    """Give the index these records of one pack; return where the last of them ends."""
+    pack_head = folder.head(number)
+    identity = pack_head.identity if pack_head is not None else b""
+    pack = folder.pack(number)
+    assert pack is not None, "records come from a pack that is there"
+    reached = HEADER_BYTES if end is None else end
+    while some := list(itertools.islice(heads, 50_000)):
+        objects: list[tuple[Cid, Place]] = []
+        roots: dict[str, Cid | None] = {}
+        for head in some:
+            if head.kind is Kind.OBJECT:
+                objects.append((head.cid, Place(number, head.offset, head.length)))
+            else:
+                roots.update(parse_roots(pack.read(head.payload, head.length)) or {})
+        reached = max(reached, some[-1].end)
+        index.apply(objects, roots, PackEnd(number, identity, reached))
+    index.apply((), {}, PackEnd(number, identity, reached))
+    return reached
+
+
+def _clear(folder: PackFolder, pack: PackFile, number: int, end: int, *, keep: bool) -> None:
+    """Cut off what follows the last record, so that no later record can seem to continue it.
+
+    What is cut off was never acknowledged. Where it nevertheless holds whole records (or always,
+    with `keep`), it is first copied into the folder `torn/` beside the packs.
+    """
+    size = pack.size()
+    if not _has_bytes(pack, end, size):
+        return
+    if keep or _next_record(pack, number, end + ALIGN, size) is not None:
+        aside = folder.path.parent / "torn"
+        disk.make_folder(aside)
+        names = (aside / f"{number:08d}-{end}-{attempt}" for attempt in itertools.count())
+        disk.copy_out(pack.fd, end, next(name for name in names if not name.exists()))
+    os.ftruncate(pack.fd, end)
+    folder.sync(pack)
+
+
+def _next_record(pack: PackFile, number: int, start: int, stop: int) -> int | None:
+    """Where the next sound header stands, trying every multiple of 64."""
+    for base in range(start, stop, _CHUNK):
+        chunk = pack.read(base, min(_CHUNK, stop - base))
+        at = chunk.find(RECORD_MAGIC)
+        while at >= 0:
+            if at % ALIGN == 0:
+                header = chunk[at : at + HEADER_BYTES]
+                if parse_record_header(header, number, base + at) is not None:
+                    return base + at
+            at = chunk.find(RECORD_MAGIC, at + 1)
+    return None
+
+
+def _has_bytes(pack: PackFile, start: int, stop: int) -> bool:
+    """Whether anything but zeros stands there."""
+    at = start
+    while at < stop:
+        try:
+            # Room that was reserved and never written costs nothing to step over.
+            at = max(at, os.lseek(pack.fd, at, os.SEEK_DATA))
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but such room up to the end
+                return False
+        chunk = pack.read(at, min(_CHUNK, stop - at))
+        if chunk != bytes(len(chunk)):
+            return True
+        at += max(len(chunk), 1)
+    return False

@@ -1,0 +1,150 @@
+"""The examination of a whole store: every byte read, packs, index and roots compared."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cid_store.cid import Cid
+from cid_store.folder import PackFile, PackFolder
+from cid_store.index import Index, PackEnd
+from cid_store.pack import HEADER_BYTES, Head, Kind, parse_roots
+from cid_store.recovery import Gap, is_intact, scan
+
+Progress = Callable[[float], object]
+
+
+class VerifyReport(NamedTuple):
+    """What an examination found."""
+
+    objects: int  # intact ones
+    object_bytes: int
+    packs: int
+    roots: int
+    damage: tuple[str, ...]  # one sentence each; empty when the store is sound
+    notes: tuple[str, ...]  # worth knowing, and no damage
+    index_is_wrong: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything the store knows can be read."""
+        return not self.damage
+
+
+def verify_packs(packs: PackFolder, index: Index, progress: Progress | None) -> VerifyReport:
+    """Examine everything up to where the index knows each pack; later writes are not looked at."""
+    ends, roots = index.snapshot()
+    examination = _Examination(packs, index, progress)
+    rows = index.rows()
+    row = next(rows, None)
+    for end in ends:
+        while row is not None and row[0] < end.number:
+            examination.index_is_wrong = True  # objects in a pack that it does not list
+            row = next(rows, None)
+        if row is not None and row[0] == end.number:
+            examination.pack(end, row[1])
+            row = next(rows, None)
+        else:
+            examination.pack(end, {})
+    examination.compare_roots(roots)
+    return VerifyReport(
+        objects=examination.objects,
+        object_bytes=examination.object_bytes,
+        packs=len(ends),
+        roots=len(roots),
+        damage=tuple(examination.damage),
+        index_is_wrong=examination.index_is_wrong,
+        notes=(),
+    )
+
+
+class _Examination:
+    """What has been seen so far."""
+
+    def __init__(self, packs: PackFolder, index: Index, progress: Progress | None) -> None:
+        self.objects = 0
+        self.object_bytes = 0
+        self.damage: list[str] = []
+        self.index_is_wrong = False
+        self._packs = packs
+        self._index = index
+        self._progress = progress
+        self._roots: dict[str, Cid] = {}
+
+    def pack(self, end: PackEnd, expected: dict[int, tuple[Cid, int]]) -> None:
+        """Examine one pack, which the index says holds `expected` by offset."""
+        path = self._packs.file(end.number)
+        pack = self._packs.pack(end.number)
+        if pack is None:
+            self.damage.append(f"{path} is gone, and {len(expected):,} objects with it")
+            return
+        if pack.size() < end.end:
+            lost = end.end - pack.size()
+            self.damage.append(f"{path} is cut short by {lost:,} bytes")
+        head = self._packs.head(end.number)
+        if head is None:
+            self.damage.append(f"the header of {path} is damaged; its records do not need it")
+        elif head.number != end.number:
+            self.damage.append(f"{path} says it is pack {head.number}; give it that name again")
+        for item in scan(pack, end.number, HEADER_BYTES, end.end):
+            if isinstance(item, Gap):
+                size = item.stop - item.start
+                self.damage.append(
+                    f"{size:,} bytes at offset {item.start:,} of {path} are no record"
+                )
+            elif item.kind is Kind.ROOTS:
+                self._learn_roots(pack, item)
+            else:
+                self._object(pack, item, expected.pop(item.offset, None))
+        for offset, (cid, length) in sorted(expected.items()):
+            if offset < end.end:
+                self._headless(pack, Head(Kind.OBJECT, cid, length, end.number, offset))
+
+    def _object(self, pack: PackFile, head: Head, expected: tuple[Cid, int] | None) -> None:
+        if expected is None and self._index.places([head.cid]):
+            return  # put again since, because this copy was damaged or two writers met
+        if is_intact(pack, head):
+            self._count(head)
+            self.index_is_wrong |= expected != (head.cid, head.length)
+        elif expected is not None:
+            self._corrupt(pack, head)
+
+    def _headless(self, pack: PackFile, head: Head) -> None:
+        """Judge an object that the index knows and no record header announces."""
+        if is_intact(pack, head):
+            # Its place is known to the index alone: readable, but not if the index is lost.
+            self._count(head)
+        else:
+            self._corrupt(pack, head)
+
+    def _corrupt(self, pack: PackFile, head: Head) -> None:
+        self.damage.append(
+            f"object {head.cid} is corrupt: its {head.length:,} bytes at offset "
+            f"{head.payload:,} of {pack.path} do not hash to its name; put the same bytes again"
+        )
+
+    def _count(self, head: Head) -> None:
+        self.objects += 1
+        self.object_bytes += head.length
+        if self._progress is not None:
+            self._progress(head.length)
+
+    def _learn_roots(self, pack: PackFile, head: Head) -> None:
+        bindings = parse_roots(pack.read(head.payload, head.length))
+        if bindings is None or not is_intact(pack, head):
+            self.damage.append(
+                f"the roots bound at offset {head.offset:,} of {pack.path} are unreadable; the "
+                "index has them, so keep it"
+            )
+            return
+        for name, cid in bindings.items():
+            if cid is None:
+                self._roots.pop(name, None)
+            else:
+                self._roots[name] = cid
+
+    def compare_roots(self, bound: dict[str, Cid]) -> None:
+        """Compare what the packs bind with what the index says, and both with the objects."""
+        self.index_is_wrong |= bound != self._roots
+        known = self._index.places(list(set(bound.values())))
+        for name, cid in bound.items():
+            if cid not in known:
+                self.damage.append(f"root {name!r} names {cid}, which the store does not hold")
