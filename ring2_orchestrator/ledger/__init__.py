@@ -4,6 +4,7 @@ from ring2_orchestrator.ledger.checkpoint import Checkpoint
 from ring2_orchestrator.ledger.errors import (
     LedgerBusyError,
     LedgerDamagedError,
+    LedgerUnreadableError,
     LedgerWriteError,
     MalformedCheckpointError,
     NoSuchEntryError,
@@ -18,6 +19,7 @@ __all__ = [
     "Ledger",
     "LedgerBusyError",
     "LedgerDamagedError",
+    "LedgerUnreadableError",
     "LedgerWriteError",
     "MalformedCheckpointError",
     "NoSuchEntryError",

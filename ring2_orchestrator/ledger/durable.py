@@ -7,28 +7,39 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ring2_orchestrator.ledger.errors import LedgerBusyError
+from ring2_orchestrator.ledger.errors import LedgerBusyError, LedgerUnreadableError
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def read(path: Path, *, limit: int) -> bytes:
-    """The file's first `limit` bytes; empty if there is no file."""
+    """The file's first `limit` bytes; empty if there is no file. Raises LedgerUnreadableError."""
     try:
         descriptor = os.open(path, _READ)
-    except FileNotFoundError:
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor; links are not followed
+            return file.read(limit)
+    except (FileNotFoundError, NotADirectoryError):
         return b""
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, opened without following
-        return file.read(limit)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def size(path: Path) -> int:
-    """The file's length; 0 if there is no file."""
+    """The file's length; 0 if there is no file. Raises LedgerUnreadableError."""
     try:
         return path.lstat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> LedgerUnreadableError:
+    return LedgerUnreadableError(
+        f"{path} cannot be read ({error.strerror}); give it back to its owner as a plain file, "
+        "then try again"
+    )
 
 
 def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) -> None:

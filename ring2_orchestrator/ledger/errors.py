@@ -8,6 +8,7 @@ RedoxaError
     LedgerDamagedError        the ledger is not what it was; `entry` says where
   UnavailableError
     LedgerBusyError           another process holds the ledger for too long
+    LedgerUnreadableError     a file of the ledger cannot be read
     LedgerWriteError          the disk refused; nothing acknowledged is lost
 """
 
@@ -32,6 +33,10 @@ class LedgerDamagedError(DamageError):
 
 class LedgerBusyError(UnavailableError):
     """Another process holds the ledger's lock for longer than anyone should."""
+
+
+class LedgerUnreadableError(UnavailableError):
+    """A file of the ledger is there and cannot be read."""
 
 
 class LedgerWriteError(UnavailableError):

@@ -61,7 +61,7 @@ class Ledger:
         self._log = LogReader(self.path)
         self._mutex = threading.Lock()
         self._closed = False
-        if not self._log.checkpoint_path.exists():
+        if not durable.size(self._log.checkpoint_path):
             self._begin()
 
     def append(self, entries: Sequence[NodeLike], *, kind: str, subject: str) -> Receipt:
@@ -196,7 +196,7 @@ class Ledger:
         except OSError as error:
             raise self._unwritable(error) from error
         with self._writing():
-            if self._log.checkpoint_path.exists():
+            if durable.size(self._log.checkpoint_path):
                 return
             if self._log.files.bundle_size(0):
                 raise LedgerDamagedError(

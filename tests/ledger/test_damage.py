@@ -196,7 +196,7 @@ def test_a_rolled_back_checkpoint_is_found_without_help(
         reopen().append([], kind="k", subject="s")
 
 
-@pytest.mark.parametrize("text", [b"", b"x", b"a\n1\n", b"a\n01\nAAAA\n", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"x", b"a\n1\n", b"a\n01\nAAAA\n", b"\xff\xfe"])
 def test_a_damaged_checkpoint_is_said(full: Ledger, reopen: Reopen, text: bytes) -> None:
     (full.path / "checkpoint").write_bytes(text)
     assert "checkpoint" in str(refused(reopen()))
@@ -206,6 +206,11 @@ def test_a_missing_checkpoint_is_not_a_new_ledger(full: Ledger, reopen: Reopen) 
     (full.path / "checkpoint").unlink()
     with pytest.raises(LedgerDamagedError, match="holds entries but its file `checkpoint` is miss"):
         reopen()
+    (full.path / "checkpoint").touch()  # an empty one is no better
+    with pytest.raises(LedgerDamagedError, match="holds entries but its file `checkpoint` is miss"):
+        reopen()
+    with pytest.raises(LedgerDamagedError, match="`checkpoint` is missing or empty"):
+        full.verify()
 
 
 def test_a_missing_or_altered_batch_is_found(full: Ledger, store: MemoryStore) -> None:
@@ -316,9 +321,8 @@ def test_no_change_of_any_byte_passes(full: Ledger, data: st.DataObject) -> None
         del bad[at:]
     (full.path / name).write_bytes(bytes(bad))
     try:
-        fresh = Ledger(full.path, store=full._store, clock=full._clock)
         with pytest.raises(LedgerDamagedError):
-            fresh.verify(kept)
+            Ledger(full.path, store=full._store, clock=full._clock).verify(kept)
     finally:
         (full.path / name).write_bytes(content)
     assert full.verify(kept).size == SIZE
