@@ -10,12 +10,25 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from ring0 import abi
-from ring0.host.engine import INTERRUPT, OUT_OF_FUEL, OUT_OF_MEMORY, Stopped
+from ring0.host.engine import (
+    INSTANTIATION,
+    INTERRUPT,
+    INVALID,
+    OUT_OF_FUEL,
+    OUT_OF_MEMORY,
+    Stopped,
+)
 from ring0.host.instance import Instance
 
 # The kinds of an answer; `ring0.host.answers` makes outcomes of them.
 RESULT, REFUSED, TRAPPED, NO_FUEL, NO_TIME, NO_MEMORY = range(6)
-_KINDS = {OUT_OF_FUEL: NO_FUEL, INTERRUPT: NO_TIME, OUT_OF_MEMORY: NO_MEMORY}
+_KINDS = {
+    INVALID: REFUSED,
+    INSTANTIATION: REFUSED,
+    OUT_OF_FUEL: NO_FUEL,
+    INTERRUPT: NO_TIME,
+    OUT_OF_MEMORY: NO_MEMORY,
+}
 _DONE = 0
 
 

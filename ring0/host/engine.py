@@ -3,6 +3,7 @@
 Everything here may raise `Stopped`; nothing else leaves the engine.
 """
 
+import re
 from typing import Any
 
 from ring0.host.library import NULL, ffi, open_library
@@ -40,9 +41,12 @@ _TRAPS = (
     "interrupt",
     "out-of-fuel",
 )
+_NUMBER = re.compile(r"^\d+:\s+")
+_NOISE = ("error while executing at wasm backtrace", "Caused by", "Stack backtrace", "0x")
 OUT_OF_FUEL = "out-of-fuel"
 INTERRUPT = "interrupt"
 INVALID = "invalid"
+INSTANTIATION = "instantiation"
 OUT_OF_MEMORY = "out-of-memory"
 
 
@@ -127,11 +131,12 @@ def _message(lib: Any, read: Any, source: Any) -> str:  # noqa: ANN401 - C point
     read(source, vector)
     text = ffi.unpack(vector.data, vector.size) if vector.size else b""
     lib.wasm_byte_vec_delete(vector)
-    # One line: the rest is a backtrace of addresses.
-    lines = [line.strip() for line in text.decode("utf-8", "replace").rstrip("\0").splitlines()]
-    return ": ".join(line for line in lines if _says_something(line))[:300]
+    return _cause(text.decode("utf-8", "replace").rstrip("\0"))
 
 
-def _says_something(line: str) -> bool:
-    noise = ("error while executing at wasm backtrace", "Caused by", "Stack backtrace")
-    return bool(line) and not line.startswith(noise) and "<wasm function" not in line
+def _cause(text: str) -> str:
+    """The line that says why; the others are addresses, and names that the module chose."""
+    lines = [_NUMBER.sub("", line.strip()) for line in text.splitlines() if line.strip()]
+    traps = [line for line in lines if line.startswith("wasm trap:")]
+    plain = [line for line in lines if not line.startswith(_NOISE) and "<unknown>!" not in line]
+    return ": ".join((traps or plain or ["no reason given"])[:3])[:300]

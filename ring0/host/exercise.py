@@ -7,7 +7,7 @@ arguments and results are raw bytes counted by our own inspector; the engine is 
 from typing import Any
 
 from ring0.host.call import RESULT, Answer
-from ring0.host.engine import Module, Stopped, take_error, take_trap
+from ring0.host.engine import INSTANTIATION, Module, Stopped, take_error, take_trap
 from ring0.host.library import NULL, ffi
 
 _SLOT_BYTES = 16
@@ -33,7 +33,7 @@ def exercise(
     instance = ffi.new("wasmtime_instance_t *")
     trap = ffi.new("wasm_trap_t **")
     error = lib.wasmtime_instance_new(context, module.pointer, NULL, 0, instance, trap)
-    _check(lib, error, trap[0], "instantiation")
+    _check(lib, error, trap[0], INSTANTIATION)
     if not name:
         return Answer(RESULT)
     item = ffi.new("wasmtime_extern_t *")

@@ -160,7 +160,7 @@ class Workers:
     def ask(self, request: wire.Request, wasm: bytes) -> Answer:
         """The answer to one request; the wall time counts from when a worker is ready for it."""
         with self._places:
-            worker = self._idle.pop() if self._idle else Worker(self._library)
+            worker = self._take()
             try:
                 answer = worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
             except WorkerDiedError as death:
@@ -168,11 +168,18 @@ class Workers:
             except BaseException:
                 worker.close()  # interrupted half-way: it would answer the wrong question next
                 raise
+            self._idle.append(worker)
             if self._closed:
-                worker.close()
-            else:
-                self._idle.append(worker)
+                self.close()
             return answer
+
+    def _take(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.process.poll() is None:
+                return worker
+            worker.close()  # it died between calls, which no call is to blame for
+        return Worker(self._library)
 
     def close(self) -> None:
         """End every worker; those at work end with their call."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from cid_store.cid import Cid
+from cid_store.errors import UsageError
 from cid_store.store import Buffer
 from ring0 import abi
 from ring0.boundary import DEFAULT, Boundary
@@ -26,7 +27,7 @@ from ring0.host.resident import Resident
 from ring0.host.watchdog import Watchdog
 from ring0.instructions import BULK_MEMORY, scan
 from ring0.kernel import Kernel
-from ring0.outcome import Outcome, Refused
+from ring0.outcome import Outcome
 from ring0.sections import ModuleInfo
 
 
@@ -44,20 +45,29 @@ class Prepared:
 
     def __call__(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
         """Run it. Every end of the kernel is an Outcome, never an exception."""
+        return self._host.perform(self.kernel, self._call(inputs, boundary), boundary)
+
+    def repeat(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
+        """Run it twice on one instance that nobody resets, in a worker; the second outcome.
+
+        It differs from the first exactly when the kernel remembers something.
+        """
+        call = self._call(inputs, boundary)
+        return self._host.repeat(self.kernel, call, boundary)
+
+    def _call(self, inputs: Sequence[Buffer], boundary: Boundary) -> Call:
         if boundary.capabilities:
             raise CapabilityError("a kernel holds no capabilities, and this boundary grants some")
-        if max(len(inputs), self._n_out) > abi.MAX_PORTS:
-            return Refused("call-shape", None, f"a call has at most {abi.MAX_PORTS} ports")
-        allowed = min(boundary.memory_bytes, self.kernel.info.maximum_bytes, abi.MEMORY_BYTES)
-        call = Call(
+        if len(inputs) > abi.MAX_PORTS:
+            raise UsageError(f"a call has at most {abi.MAX_PORTS} inputs, not {len(inputs)}")
+        return Call(
             self.op,
             self.params,
             [_flat(data) for data in inputs],
             self._n_out,
-            allowed,
+            min(boundary.memory_bytes, self.kernel.info.maximum_bytes, abi.MEMORY_BYTES),
             boundary.output_bytes,
         )
-        return outcome_of(self._host.answer(self.kernel, call, boundary), boundary)
 
 
 class Host:
@@ -98,15 +108,23 @@ class Host:
         """Run one operation once. Every end of the kernel is an Outcome, never an exception."""
         return Prepared(self, kernel, op, params)(inputs, boundary)
 
-    def answer(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
-        """What `Prepared` makes an outcome of."""
+    def perform(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
+        """Run a call that `Prepared` has laid out, in the place where the kernel belongs."""
+        return outcome_of(self._answer(kernel, call, boundary), boundary)
+
+    def _answer(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
         if kernel.cid not in self._base:
-            return self._ask(self._request(kernel, call, boundary), kernel.wasm)
+            return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
         resident = self._resident(kernel, metered=boundary.fuel is not None)
         watch = self._watchdog.watch(time.monotonic() + boundary.wall_ms / 1000)
         if stack.is_large():
             return resident.call(call, watch, boundary.fuel)
         return stack.run(lambda: resident.call(call, watch, boundary.fuel))
+
+    def repeat(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
+        """See `Prepared.repeat`."""
+        answer = self._ask(_request(wire.REPEAT, kernel, call, boundary), kernel.wasm)
+        return outcome_of(answer, boundary)
 
     def check(self, kernel: Kernel, boundary: Boundary) -> Outcome:
         """Validate and compile in a worker process, without running anything."""
@@ -163,18 +181,6 @@ class Host:
         except LibraryError as error:
             raise EngineError(str(error)) from error
 
-    def _request(self, kernel: Kernel, call: Call, boundary: Boundary) -> wire.Request:
-        return empty_request(
-            kind=wire.CALL,
-            op=int(call.op),
-            n_out=call.n_out,
-            base=kernel.info.initial_bytes,
-            digest=kernel.cid.digest,
-            params=call.params,
-            inputs=call.inputs,
-            **{**_limits(boundary), "memory_bytes": call.memory_bytes},
-        )
-
     def _resident(self, kernel: Kernel, *, metered: bool) -> Resident:
         key = (kernel.cid, metered)
         resident = self._residents.get(key)
@@ -199,6 +205,19 @@ class Host:
                 self._watchdog.tick(engine)
             self._engines[key] = engine
         return self._engines[key]
+
+
+def _request(kind: int, kernel: Kernel, call: Call, boundary: Boundary) -> wire.Request:
+    return empty_request(
+        kind=kind,
+        op=int(call.op),
+        n_out=call.n_out,
+        base=kernel.info.initial_bytes,
+        digest=kernel.cid.digest,
+        params=call.params,
+        inputs=call.inputs,
+        **{**_limits(boundary), "memory_bytes": call.memory_bytes},
+    )
 
 
 def _limits(boundary: Boundary) -> dict[str, int]:

@@ -68,17 +68,20 @@ def _serve(engine: Engine, modules: dict[bytes, Module], request: wire.Request) 
 def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
     instance = Instance(module, request.base, fuel=fuel)
     given = instance.fuel_left()
-    answer = perform(
-        instance,
-        Call(
-            request.op,
-            bytes(request.params),
-            request.inputs,
-            request.n_out,
-            request.memory_bytes,
-            request.output_bytes,
-        ),
+    call = Call(
+        request.op,
+        bytes(request.params),
+        request.inputs,
+        request.n_out,
+        request.memory_bytes,
+        request.output_bytes,
     )
+    answer = perform(instance, call)
+    if request.kind == wire.REPEAT and answer.kind == RESULT:
+        # The module keeps its own pages as it left them: what it remembers shows in this answer.
+        instance.reset(instance.read(0, instance.base))
+        given = instance.fuel_left()
+        answer = perform(instance, call)
     return answer._replace(fuel=given - instance.fuel_left())
 
 
