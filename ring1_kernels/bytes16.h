@@ -4,8 +4,6 @@
 
 #include "abi.h"
 
-typedef u8 Bytes __attribute__((vector_size(16), aligned(1)));
-
 /* The even and the odd bytes of two vectors, and the two vectors whose bytes alternate between them.
  * Parting a lane of 2^k bytes takes k such steps. */
 #define EVEN(a, b) \

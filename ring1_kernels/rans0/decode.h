@@ -39,7 +39,7 @@ static u32 get_count(Reader *reader) {
 
 /* A table as the decoder wants it, and the exponents that the next table may be predicted from. */
 typedef struct {
-  u8 symbol[1 << MAX_SCALE];   /* of each slot */
+  u8 symbol[(1 << MAX_SCALE) + 16];   /* of each slot, and room to write past the last */
   u32 range[256];              /* first slot << 16 | number of slots */
   u32 scale;
   u8 exponent[256];
@@ -92,7 +92,9 @@ static bool read_table(Reader *reader, Table *table, bool first) {
   u32 start = 0;
   for (u32 s = 0; s < 256; s++) {
     u32 frequency = table->range[s];
-    __builtin_memset(table->symbol + start, (int)s, frequency);
+    /* Sixteen at a time, past the end of the run: what lies there is written after. */
+    Bytes all = (Bytes){} + (u8)s;
+    for (u32 i = 0; i < frequency; i += 16) *(Bytes *)(table->symbol + start + i) = all;
     table->range[s] = start << 16 | frequency;
     start += frequency;
   }
@@ -251,7 +253,7 @@ static u32 decode(Call *call) {
   call->out[0].len = length;
   u8 *out = out_at(call, 0);
   if (mode == STORED) {
-    __builtin_memcpy(out, at, length);
+    copy_bytes(out, at, length);
     return DONE;
   }
   States states = {.at = at, .end = end};

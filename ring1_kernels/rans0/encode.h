@@ -49,7 +49,7 @@ static Cost entropy(const u32 *counts, const u32 *more) {
 }
 
 static void count_bytes(const u8 *in, u32 length, u32 parts[4][256], u32 *counts) {
-  __builtin_memset(parts, 0, sizeof(u32[4][256]));
+  for (u32 s = 0; s < 256; s++) parts[0][s] = parts[1][s] = parts[2][s] = parts[3][s] = 0;
   u32 i = 0;
   for (; i + 4 <= length; i += 4)
     for (u32 j = 0; j < 4; j++) parts[j][in[i + j]]++;
@@ -255,7 +255,7 @@ static void choose_blocks(Encoder *encoder, const u8 *in, u32 length) {
     } else {
       add_block(encoder, counts, i - begin);
       begin = i;
-      __builtin_memcpy(counts, atom, sizeof(encoder->counts));
+      for (u32 s = 0; s < 256; s++) counts[s] = atom[s];
       cost = alone;
     }
     i += span;
@@ -309,7 +309,7 @@ static bool put_block(Encoder *encoder, Stack *stack, const u8 *in, u32 number, 
   u32 bytes = writer.total / 8;
   if (stack->at - stack->floor < (i32)bytes) return false;
   stack->at -= bytes;
-  __builtin_memcpy(stack->at, encoder->header, bytes);
+  copy_bytes(stack->at, encoder->header, bytes);
   return true;
 }
 
@@ -337,8 +337,8 @@ static u32 put_front(const Stack *stack, u8 *out, u32 length, u32 lanes) {
     for (u32 i = 0; i < bytes; i++) front[n++] = (u8)(stack->x[j] >> (8 * i));
   u32 body = (u32)(out + length - stack->at);
   if (n + body > length) return 0;
-  __builtin_memmove(out + n, stack->at, body);
-  __builtin_memcpy(out, front, n);
+  copy_bytes(out + n, stack->at, body);
+  copy_bytes(out, front, n);
   return n + body;
 }
 
@@ -370,7 +370,7 @@ static u32 encode(Call *call) {
   u32 coded = encode_coded(AT(Encoder, call->scratch->ptr), in, out, length);
   if (coded == 0) {
     out[0] = STORED;
-    __builtin_memcpy(out + 1, in, length);
+    copy_bytes(out + 1, in, length);
     coded = length + 1;
   }
   call->out[0].len = coded;
