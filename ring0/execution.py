@@ -119,6 +119,11 @@ class Executor:
         """The same host and kernels under other limits, with another memo or none."""
         return Executor(self._host, self._find, memo=memo, limits=limits)
 
+    @property
+    def memo(self) -> Memo | None:
+        """Where answers are kept, if anywhere."""
+        return self._memo
+
     def kernel(self, cid: Cid) -> Kernel:
         """The kernel of that name."""
         return self._find(cid)

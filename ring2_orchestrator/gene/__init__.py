@@ -50,6 +50,11 @@ class Gene:
                 return line.lstrip("# ").rstrip()
         return ""
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether the planner has steps to find."""
+        return bool(lower(self.program, {}).holes)
+
     def plan(self) -> Plan:
         """The gene's plan with the first alternative of every choice and nothing in its holes."""
         return lower(self.program, {}).plan

@@ -1,0 +1,18 @@
+"""The errors of containers.
+
+RedoxaError (cid_store.errors)
+  DamageError
+    DamagedContainerError    the bytes are not a container, or not the one that was written
+  UnavailableError
+    MissingKernelError       the container needs a kernel this installation lacks
+"""
+
+from cid_store.errors import DamageError, UnavailableError
+
+
+class DamagedContainerError(DamageError):
+    """The bytes are not a container, or not the one that was written."""
+
+
+class MissingKernelError(UnavailableError):
+    """The container needs a kernel that this installation lacks."""

@@ -1,0 +1,115 @@
+"""Where bytes are read from at any place: a file, or memory."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from cid_store.errors import InputError
+from cid_store.store import Buffer
+
+CHUNK = 1 << 20
+
+
+class Source(Protocol):
+    """A fixed number of bytes, readable at any place."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Exactly these bytes; fewer only where the source ends."""
+        ...
+
+
+class BytesSource:
+    """Bytes in memory."""
+
+    def __init__(self, data: Buffer, name: str = "the input") -> None:
+        self.name = name
+        self._view = memoryview(data).cast("B")
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return len(self._view)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """These bytes, or what there is of them."""
+        return bytes(self._view[offset : offset + size])
+
+
+class FileSource:
+    """An open file that can be read at any place. Its size is the one it has now."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """These bytes. Raises InputError when the file became shorter meanwhile."""
+        size = max(0, min(size, self.size - offset))
+        parts: list[bytes] = []
+        try:
+            self._file.seek(offset)
+            while size > 0 and (part := self._file.read(size)):
+                parts.append(part)
+                size -= len(part)
+        except OSError as error:
+            raise InputError(f"{self.name} cannot be read: {error.strerror}") from error
+        if size > 0:
+            raise InputError(f"{self.name} became shorter while it was read; try again")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def chunks(source: Source) -> Iterator[bytes]:
+    """The whole source, piece by piece."""
+    for offset in range(0, source.size, CHUNK):
+        yield source.read(offset, CHUNK)
+
+
+@contextmanager
+def open_source(path: Path) -> Generator[FileSource]:
+    """A regular file, opened for reading. Raises InputError with one sentence otherwise."""
+    shown = str(path)
+    try:
+        # Without O_NONBLOCK, opening a pipe nobody writes to would wait forever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise InputError(f"{shown} does not exist") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{shown} cannot be opened: {reason}") from error
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISDIR(mode):
+            raise InputError(f"{shown} is a directory; name one file")
+        if not stat.S_ISREG(mode):
+            raise InputError(
+                f"{shown} is not a regular file; to read from a pipe, give '-' for standard input"
+            )
+        yield FileSource(file, shown)
+
+
+@contextmanager
+def spooled(stream: IO[bytes], name: str) -> Generator[FileSource]:
+    """A stream's bytes in an unnamed temporary file: planning reads here and there."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            while chunk := stream.read(CHUNK):
+                file.write(chunk)
+            file.flush()
+        except OSError as error:
+            raise InputError(f"{name} cannot be read: {error.strerror}") from error
+        yield FileSource(file, name)

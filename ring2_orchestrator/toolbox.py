@@ -1,0 +1,53 @@
+"""The machine as genes use it: the shipped kernels, a host for them, and an executor."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from cid_store.cid import Cid
+from ring0.execution import Executor
+from ring0.host import Host
+from ring0.kernel import Kernel
+from ring0.manifest import Manifest
+from ring2_orchestrator.container import MissingKernelError
+from ring2_orchestrator.gene import Palette
+from ring2_orchestrator.kernels import KernelSet
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Kernels and what runs them."""
+
+    kernels: KernelSet
+    host: Host
+
+    @cached_property
+    def executor(self) -> Executor:
+        """An executor without a memo; `with_limits` gives it one."""
+        return Executor(self.host, self.kernel)
+
+    @cached_property
+    def palette(self) -> Palette:
+        """The kernels by the names genes use."""
+        return {kernel.name: kernel for kernel in self.kernels}
+
+    @cached_property
+    def manifests(self) -> dict[Cid, Manifest]:
+        """The kernels' manifests by CID, as a plan is printed with."""
+        return {kernel.cid: kernel.manifest for kernel in self.kernels}
+
+    def kernel(self, cid: Cid) -> Kernel:
+        """The kernel of that name. Raises MissingKernelError."""
+        kernel = self.kernels.by_cid(cid)
+        if kernel is None:
+            raise MissingKernelError(f"this installation has no kernel {cid}")
+        return kernel
+
+
+@contextmanager
+def open_toolbox() -> Generator[Toolbox]:
+    """The shipped kernels on a host of their own, which ends with the block."""
+    kernels = KernelSet.shipped()
+    with Host(base=kernels.cids) as host:
+        yield Toolbox(kernels, host)
