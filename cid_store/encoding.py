@@ -137,8 +137,8 @@ def _ordered(value: object, depth: int) -> object:
         return _NAN
     if kind not in _SCALARS:
         raise MalformedNodeError(
-            f"a node cannot hold a {kind.__name__}; it holds None, bool, int, float, str, bytes, "
-            "Cid, lists and maps with text keys"
+            f"a node cannot hold a value of type {kind.__name__}; it holds None, bool, int, float, "
+            "str, bytes, Cid, lists and maps with text keys"
         )
     return value
 

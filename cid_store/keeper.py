@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cid_store import disk, recovery
+from cid_store.batches import Payload
 from cid_store.cid import Cid
 from cid_store.errors import (
     CorruptObjectError,
@@ -20,8 +21,6 @@ from cid_store.errors import (
 from cid_store.folder import PackFolder, Place, Tail
 from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
-
-Payload = bytes | memoryview
 
 _COMPARE_BYTES = 1 << 20
 _Answer = TypeVar("_Answer")

@@ -1,17 +1,17 @@
 """The store on a disk: append-only packs that tell the truth, and an index that finds it fast."""
 
-import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from cid_store.batches import Batches, Layer, Payload
 from cid_store.cid import Cid, Codec
-from cid_store.errors import InputError, MalformedNodeError, MissingObjectError
+from cid_store.errors import InputError, MissingObjectError
 from cid_store.folder import Place
 from cid_store.index import Index
-from cid_store.keeper import Keeper, Payload
-from cid_store.store import Buffer
+from cid_store.keeper import Keeper
+from cid_store.store import Buffer, check_root_name
 from cid_store.verify import Progress, VerifyReport, verify_packs
 
 LOCK_TIMEOUT_S = 30.0
@@ -27,27 +27,6 @@ class StoreStat(NamedTuple):
     roots: int
     packs: int
     disk_bytes: int
-
-
-class _Layer:
-    """What one open batch, or one put outside of any, has not made durable yet."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Cid, Payload] = {}
-        self.roots: dict[str, Cid | None] = {}
-        self.size_bytes = 0
-
-    def add(self, cid: Cid, payload: Payload) -> None:
-        if cid not in self.objects:
-            self.objects[cid] = payload
-            self.size_bytes += len(payload)
-
-
-class _Batches(threading.local):
-    """The open batches of the thread that asks, the innermost last."""
-
-    def __init__(self) -> None:
-        self.layers: list[_Layer] = []
 
 
 class LocalStore:
@@ -66,7 +45,7 @@ class LocalStore:
         keeps writing, UnavailableError where the disk does not do its work.
         """
         self.path = Path(path).absolute()
-        self._batches = _Batches()
+        self._batches = Batches()
         try:
             self._keeper = Keeper(self.path, read_only=read_only, lock_timeout_s=lock_timeout_s)
         except OSError as error:
@@ -82,16 +61,14 @@ class LocalStore:
         self._keeper.check_writable()
         payload = _unchanging(data)
         cid = Cid.of(payload, codec)
-        layers = self._batches.layers
-        layer = layers[-1] if layers else _Layer()
+        layer = self._batches.innermost
+        if layer is None:
+            self._keeper.keep({cid: payload}, {})
+            return cid
         layer.add(cid, payload)
-        if not layers:
-            self._keep(layer)
-        elif layer.size_bytes > _FLUSH_BYTES:
+        if layer.size_bytes > _FLUSH_BYTES:
             # What fills up goes out early: objects without a root are at worst unused.
-            self._keeper.keep(layer.objects, {})
-            layer.objects.clear()
-            layer.size_bytes = 0
+            self._keeper.keep(layer.drain(), {})
         return cid
 
     def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
@@ -103,37 +80,27 @@ class LocalStore:
     def batch(self) -> Generator[None]:
         """Puts and roots inside become durable together when the block ends without an error."""
         self._keeper.check_writable()
-        layers = self._batches.layers
-        layer = _Layer()
-        layers.append(layer)
-        try:
+        layer = Layer()
+        with self._batches.opened(layer):
             yield
-        except BaseException:
-            layers.pop()
-            raise
-        layers.pop()
         self._keeper.check_writable()
-        if not layers:
-            self._keep(layer)
-            return
-        for cid, payload in layer.objects.items():
-            layers[-1].add(cid, payload)
-        layers[-1].roots.update(layer.roots)
+        if self._batches.innermost is None:
+            self._keeper.keep(layer.objects, layer.roots)
 
     def set_root(self, name: str, cid: Cid | None) -> None:
         """Bind a name to a CID the store holds; None unbinds. Durable as a put is."""
         self._keeper.check_writable()
-        _check_name(name)
+        check_root_name(name)
         if cid is not None and not self.has(cid):
             raise MissingObjectError(
                 f"root {name!r} cannot name {cid}: it is not in the store at {self.path}; put it "
                 "first"
             )
-        layers = self._batches.layers
-        layer = layers[-1] if layers else _Layer()
-        layer.roots[name] = cid
-        if not layers:
-            self._keep(layer)
+        layer = self._batches.innermost
+        if layer is None:
+            self._keeper.keep({}, {name: cid})
+        else:
+            layer.roots[name] = cid
 
     # Getting
 
@@ -176,19 +143,19 @@ class LocalStore:
 
     def root(self, name: str) -> Cid | None:
         """The CID bound to that name, or None."""
+        check_root_name(name)
         self._keeper.check_open()
-        for layer in reversed(self._batches.layers):
-            if name in layer.roots:
-                return layer.roots[name]
-        _check_name(name)
+        pending = self._batches.roots()
+        if name in pending:
+            return pending[name]
         return self._keeper.ask(lambda index: index.root(name))
 
     def roots(self, prefix: str = "") -> Iterator[tuple[str, Cid]]:
         """Every bound name with that prefix, in order, as of now."""
-        _check_name(prefix)
+        check_root_name(prefix)
         bound: dict[str, Cid | None] = {**self._keeper.ask(lambda index: index.roots(prefix))}
-        for layer in self._batches.layers:
-            bound.update(pair for pair in layer.roots.items() if pair[0].startswith(prefix))
+        pending = self._batches.roots().items()
+        bound.update((name, cid) for name, cid in pending if name.startswith(prefix))
         return iter(sorted((name, cid) for name, cid in bound.items() if cid is not None))
 
     # The store as a whole
@@ -228,16 +195,10 @@ class LocalStore:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _keep(self, layer: _Layer) -> None:
-        self._keeper.keep(layer.objects, layer.roots)
-
     def _pending(self, cid: Cid) -> Payload | None:
         """The bytes of an object that an open batch of this thread holds back."""
         self._keeper.check_open()
-        for layer in reversed(self._batches.layers):
-            if cid in layer.objects:
-                return layer.objects[cid]
-        return None
+        return self._batches.object(cid)
 
     def _place(self, cid: Cid) -> Place:
         place = self._keeper.find(cid)
@@ -255,10 +216,3 @@ def _unchanging(data: Buffer) -> Payload:
     if isinstance(data, memoryview) and type(data.obj) is bytes and data.c_contiguous:
         return data.cast("B")
     return bytes(data)
-
-
-def _check_name(name: str) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise MalformedNodeError(f"the root name {name!r} is not Unicode text") from error

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
 from cid_store.cid import Cid, Codec
+from cid_store.errors import MalformedNodeError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -13,8 +14,9 @@ class Store(Protocol):
     """Bytes in, CID out; bytes back, checked.
 
     `put` returns only when the object would survive a power cut; inside `batch()` the same holds
-    when the block ends. Every read hashes the very bytes it returns. A store may be used from
-    several threads of one process; one process at a time may write.
+    when the outermost block ends. Every read hashes the very bytes it returns. A store may be used
+    from several threads of one process; a batch belongs to the thread that opened it. A process
+    that was forked opens the store again.
     """
 
     def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
@@ -38,11 +40,18 @@ class Store(Protocol):
         ...
 
     def batch(self) -> AbstractContextManager[None]:
-        """Puts and roots inside become durable together when the block ends without an error."""
+        """Puts and roots inside become durable together when the block ends without an error.
+
+        After an error no root is bound, and what was put may or may not be kept. A batch inside a
+        batch becomes durable with the outer one.
+        """
         ...
 
     def set_root(self, name: str, cid: Cid | None) -> None:
-        """Bind a name to a CID (None unbinds): after the objects, so it never dangles."""
+        """Bind a name to a CID (None unbinds): after the objects, so it never dangles.
+
+        Raises MissingObjectError where the store does not hold the object.
+        """
         ...
 
     def root(self, name: str) -> Cid | None:
@@ -54,9 +63,19 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Make everything durable and let the lock go; closing twice is harmless."""
+        """Let files and locks go; what was put is kept already. Closing twice is harmless."""
         ...
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+def check_root_name(name: str) -> None:
+    """Raise MalformedNodeError unless the name is Unicode text, as every root name is."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedNodeError(
+            f"the root name {name!r} is not Unicode text (it holds a lone surrogate)"
+        ) from error
