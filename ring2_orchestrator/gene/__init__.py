@@ -55,6 +55,16 @@ class Gene:
         """Whether the planner has steps to find."""
         return bool(lower(self.program, {}).holes)
 
+    @property
+    def choices(self) -> tuple[Met, ...]:
+        """The choices that are met while every one takes its first alternative."""
+        return lower(self.program, {}).choices
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the gene's plan depends on the data."""
+        return self.has_holes or bool(self.choices)
+
     def plan(self) -> Plan:
         """The gene's plan with the first alternative of every choice and nothing in its holes."""
         return lower(self.program, {}).plan

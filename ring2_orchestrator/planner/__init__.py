@@ -59,7 +59,10 @@ def propose(
     for gene in genes:
         plan = _plan_of(gene, yardstick)
         if plan is not None and plan.steps:
-            found.setdefault(_without_leading_bitcast(plan), gene.name)
+            plan = _without_leading_bitcast(plan)
+            # Of genes that come to one plan, the one written for its element type lends its name.
+            if plan not in found or gene.program.dtype == plan.input:
+                found[plan] = gene.name
     ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
     return [Proposal(found[plan], plan, yardstick.size(plan)) for plan in ranked]
 

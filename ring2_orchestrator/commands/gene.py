@@ -1,0 +1,119 @@
+"""List, check and print genes.
+
+A gene is the text of a pipeline of kernels; docs/formats/gene.md is its reference.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.commands import Context
+    from ring2_orchestrator.gene import Gene
+    from ring2_orchestrator.toolbox import Toolbox
+
+EXAMPLES = (
+    "redoxa gene list",
+    "redoxa gene check mine.gene",
+    "redoxa gene print audio_mono",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, and with which genes."""
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs.add_parser("list", help="the genes that `redoxa pack` tries", allow_abbrev=False)
+    check = verbs.add_parser(
+        "check", help="whether genes are sound; exit code 1 when one is not", allow_abbrev=False
+    )
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    shown = verbs.add_parser(
+        "print", help="a gene's text and the plan it comes to", allow_abbrev=False
+    )
+    shown.add_argument("gene", metavar="NAME|FILE")
+
+
+def run(args: argparse.Namespace, context: "Context") -> int:
+    """Do what was asked; 1 when a checked gene is wrong."""
+    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
+
+    with open_toolbox() as tools:
+        if args.verb == "list":
+            return _list(context, tools)
+        if args.verb == "check":
+            return _check(args.files, context, tools)
+        return _print(args.gene, context, tools)
+
+
+def _list(context: "Context", tools: "Toolbox") -> int:
+    from ring2_orchestrator.planner import library  # noqa: PLC0415 - start-up
+
+    genes = library(tools.palette)
+    context.report.table(
+        ["gene", "input", "for"],
+        [[gene.name, gene.program.dtype.value, gene.summary] for gene in genes],
+    )
+    context.report.data({"genes": [_described(gene) for gene in genes]})
+    return 0
+
+
+def _check(files: list[Path], context: "Context", tools: "Toolbox") -> int:
+    from ring2_orchestrator.gene import GeneError, read_gene  # noqa: PLC0415 - start-up
+
+    results: list[dict[str, object]] = []
+    for path in files:
+        try:
+            gene = read_gene(path, tools.palette)
+        except GeneError as error:
+            context.report.warn(str(error))
+            results.append(
+                {
+                    "gene": str(path),
+                    "sound": False,
+                    "fault": error.message,
+                    "line": error.at.line,
+                    "column": error.at.column,
+                }
+            )
+            continue
+        context.report.line(f"{path}: sound; {_counts(gene)}")
+        results.append({**_described(gene), "sound": True})
+    context.report.data({"genes": results})
+    return 0 if all(result["sound"] for result in results) else 1
+
+
+def _print(name: str, context: "Context", tools: "Toolbox") -> int:
+    from ring2_orchestrator.gene import print_plan  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.planner import find_gene  # noqa: PLC0415 - start-up
+
+    gene = find_gene(name, tools.palette)
+    plan = print_plan(gene.plan(), tools.manifests)
+    context.report.line(gene.text.rstrip())
+    if gene.is_open:
+        context.report.line()
+        context.report.line("# with the first alternative of every choice, and holes left empty:")
+        context.report.line(plan.rstrip())
+    context.report.data({**_described(gene), "text": gene.text, "first_plan": plan})
+    return 0
+
+
+def _described(gene: "Gene") -> dict[str, object]:
+    plan = gene.plan()
+    return {
+        "gene": gene.name,
+        "input": gene.program.dtype.value,
+        "summary": gene.summary,
+        "steps": len(plan.steps),
+        "streams": len(plan.streams),
+        "choices": len(gene.choices),
+        "holes": gene.has_holes,
+        "plan": None if gene.is_open else str(plan.cid),
+    }
+
+
+def _counts(gene: "Gene") -> str:
+    plan = gene.plan()
+    if gene.is_open:
+        what = f"{len(gene.choices)} choices" if gene.choices else "a hole"
+        return f"{what} to be taken for the data; first plan: {len(plan.steps)} steps"
+    return f"{len(plan.steps)} steps, {len(plan.streams)} streams, plan {plan.cid}"

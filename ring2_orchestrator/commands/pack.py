@@ -1,0 +1,106 @@
+"""Find the smallest plan for a file and write its container.
+
+Every gene of the library is tried on a sample of the file, the best three on all of it, and plain
+storing always. The container is accepted only after it was decoded and gave the same bytes.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ring2_orchestrator.commands._files import add_output, open_input, open_output, output_path
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.commands import Context
+    from ring2_orchestrator.gene import Gene
+    from ring2_orchestrator.packing import Packed
+    from ring2_orchestrator.toolbox import Toolbox
+
+EXAMPLES = (
+    "redoxa pack samples.i16 -o samples.rdx",
+    "redoxa pack samples.i16 -o samples.rdx --gene audio_mono",
+    "redoxa pack table.bin --gene mine.gene --json",
+    "producer | redoxa pack - -o - > out.rdx",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file, where to put the container, and how to choose."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file; '-' is standard input")
+    add_output(parser, "OUT.rdx", "FILE.rdx")
+    parser.add_argument(
+        "-g",
+        "--gene",
+        metavar="NAME|FILE",
+        help="try only this gene: a name of `redoxa gene list`, a .gene file, or 'store'",
+    )
+
+
+def run(args: argparse.Namespace, context: "Context") -> int:
+    """Pack one file; 0 when its container stands."""
+    from ring2_orchestrator.packing import FINALISTS, pack  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
+
+    output = output_path(args.output, args.file, _default, json=context.report.json)
+    with (
+        open_input(args.file) as source,
+        open_output(output, args.file, force=args.force) as out,
+        open_toolbox() as tools,
+        context.report.progress(f"packing {source.name}", FINALISTS * source.size) as advance,
+    ):
+        packed = pack(source, out, _genes(args.gene, tools), tools, advance=advance)
+    _tell(context, str(args.file), str(output), packed)
+    return 0
+
+
+def _default(path: Path) -> Path:
+    return path.with_name(f"{path.name}.rdx")
+
+
+def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":
+    from ring2_orchestrator.packing import STORE  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.planner import find_gene, library  # noqa: PLC0415 - start-up
+
+    if name is None:
+        return library(tools.palette)
+    return [] if name == STORE else [find_gene(name, tools.palette)]
+
+
+def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
+    from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
+    from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
+
+    report = context.report
+    for trial in packed.trials:
+        if trial.verified is False:
+            report.warn(
+                f"the gene {trial.gene} did not give the bytes back, so it was dropped; "
+                "a kernel is wrong: please report it"
+            )
+    ratio = packed.original_bytes / packed.container_bytes
+    report.say(
+        f"{name}: {size_text(packed.original_bytes)} became {size_text(packed.container_bytes)} "
+        f"(ratio {ratio:.3f}) under '{packed.gene}', verified; wrote {output}"
+    )
+    report.data(
+        {
+            "file": name,
+            "output": output,
+            "gene": packed.gene,
+            "plan": None if packed.plan is None else str(packed.plan.cid),
+            "original": str(Cid(Codec.RAW, packed.digest)),
+            "original_bytes": packed.original_bytes,
+            "container_bytes": packed.container_bytes,
+            "mdl_bits": mdl.bits(packed.container_bytes),
+            "trials": [
+                {
+                    "gene": trial.gene,
+                    "plan": str(trial.plan.cid),
+                    "expected_bytes": trial.expected_bytes,
+                    "container_bytes": trial.container_bytes,
+                }
+                for trial in packed.trials
+            ],
+        }
+    )
