@@ -4,6 +4,7 @@ Every address the host uses is one it computed itself and checked against the si
 number read from the module ever becomes an address.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ring0 import abi
@@ -33,6 +34,7 @@ class Instance:
     __slots__ = (
         "_args",
         "_context",
+        "_given",
         "_lib",
         "_memory",
         "_run",
@@ -41,6 +43,7 @@ class Instance:
         "base",
         "data",
         "epochs",
+        "granted",
         "size",
         "used",
         "watch",
@@ -59,7 +62,10 @@ class Instance:
         self._args = ffi.new("wasmtime_val_raw_t *")
         self.base = self.used = base
         self.watch: Watch | None = None
+        # Where the last call's outputs and scratch began, and how large they were.
+        self.granted: tuple[Sequence[int], Sequence[int], int] = ((), (), 0)
         self._limit(base)
+        self._given = 0
         if engine.metered:
             self.set_fuel(fuel)
         if engine.epochs:
@@ -167,17 +173,19 @@ class Instance:
             self.used = self.base
 
     def set_fuel(self, fuel: int | None) -> None:
-        """Give the store this much fuel; None is more than any call can use."""
-        given = _UNMETERED_FUEL if fuel is None else fuel
-        error = self._lib.wasmtime_context_set_fuel(self._context, given)
+        """Let the instance use this much fuel; None is more than any call can use."""
+        # The engine looks at its tank only now and then and never shows less than nothing. With one
+        # unit more than allowed, an empty tank means that too much was used, exactly.
+        self._given = _UNMETERED_FUEL if fuel is None else fuel + 1
+        error = self._lib.wasmtime_context_set_fuel(self._context, self._given)
         assert error == NULL, "only metered engines are given fuel"
 
-    def fuel_left(self) -> int:
-        """The fuel not used yet."""
+    def fuel_used(self) -> int | None:
+        """The fuel used since it was set; None if it was more than allowed."""
         left = ffi.new("uint64_t *")
         error = self._lib.wasmtime_context_get_fuel(self._context, left)
         assert error == NULL, "only metered engines have fuel"
-        return left[0]
+        return self._given - left[0] if left[0] else None
 
     def set_ticks(self, ticks: int) -> None:
         """Stop the instance after this many epochs; only engines with epochs."""

@@ -47,13 +47,14 @@ class Prepared:
         """Run it. Every end of the kernel is an Outcome, never an exception."""
         return self._host.perform(self.kernel, self._call(inputs, boundary), boundary)
 
-    def repeat(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
-        """Run it twice on one instance that nobody resets, in a worker; the second outcome.
+    def strictly(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
+        """Run it in a worker, refuse stray writes, and run it again without a reset between.
 
-        It differs from the first exactly when the kernel remembers something.
+        The outcome is the second run's: it differs from a plain call's exactly when the kernel
+        remembers something.
         """
         call = self._call(inputs, boundary)
-        return self._host.repeat(self.kernel, call, boundary)
+        return self._host.strictly(self.kernel, call, boundary)
 
     def _call(self, inputs: Sequence[Buffer], boundary: Boundary) -> Call:
         if boundary.capabilities:
@@ -121,9 +122,9 @@ class Host:
             return resident.call(call, watch, boundary.fuel)
         return stack.run(lambda: resident.call(call, watch, boundary.fuel))
 
-    def repeat(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
-        """See `Prepared.repeat`."""
-        answer = self._ask(_request(wire.REPEAT, kernel, call, boundary), kernel.wasm)
+    def strictly(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
+        """See `Prepared.strictly`."""
+        answer = self._ask(_request(wire.STRICT, kernel, call, boundary), kernel.wasm)
         return outcome_of(answer, boundary)
 
     def check(self, kernel: Kernel, boundary: Boundary) -> Outcome:

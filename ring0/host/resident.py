@@ -1,7 +1,7 @@
 """Base kernels in this process: compiled once, their instances reset and used again."""
 
 from ring0 import abi
-from ring0.host.call import REFUSED, RESULT, Answer, Call, perform
+from ring0.host.call import REFUSED, RESULT, Answer, Call, metered, perform
 from ring0.host.engine import Engine, Module
 from ring0.host.instance import Instance, Watch
 from ring0.instructions import TABLES, scan
@@ -33,12 +33,11 @@ class Resident:
         except IndexError:
             instance = Instance(self._module, self._base)
         instance.watch = watch
-        metered = self._engine.metered
-        if metered:
+        if self._engine.metered:
             instance.set_fuel(fuel)
-        answer = perform(instance, call)
-        if metered and fuel is not None:
-            answer = answer._replace(fuel=fuel - instance.fuel_left())
+            answer = metered(instance, perform(instance, call))
+        else:
+            answer = perform(instance, call)
         self._keep(instance, answer)
         return answer
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ring0.host.call import Answer
 
-CHECK, CALL, REPEAT, EXERCISE = range(4)
+CHECK, CALL, STRICT, EXERCISE = range(4)
 # A worker forgets old modules; this answer asks for the module's bytes again.
 UNKNOWN_MODULE = 200
 

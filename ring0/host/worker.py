@@ -11,7 +11,16 @@ import time
 from typing import Any
 
 from ring0.host import wire
-from ring0.host.call import NO_MEMORY, RESULT, Answer, Call, halted, perform
+from ring0.host.call import (
+    NO_MEMORY,
+    RESULT,
+    Answer,
+    Call,
+    halted,
+    metered,
+    perform,
+    perform_strictly,
+)
 from ring0.host.engine import Engine, Module, Stopped
 from ring0.host.exercise import exercise
 from ring0.host.instance import Instance
@@ -67,7 +76,6 @@ def _serve(engine: Engine, modules: dict[bytes, Module], request: wire.Request) 
 
 def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
     instance = Instance(module, request.base, fuel=fuel)
-    given = instance.fuel_left()
     call = Call(
         request.op,
         bytes(request.params),
@@ -76,13 +84,9 @@ def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
         request.memory_bytes,
         request.output_bytes,
     )
-    answer = perform(instance, call)
-    if request.kind == wire.REPEAT and answer.kind == RESULT:
-        # The module keeps its own pages as it left them: what it remembers shows in this answer.
-        instance.reset(instance.read(0, instance.base))
-        given = instance.fuel_left()
-        answer = perform(instance, call)
-    return answer._replace(fuel=given - instance.fuel_left())
+    if request.kind == wire.STRICT:
+        return metered(instance, perform_strictly(instance, call, fuel))
+    return metered(instance, perform(instance, call))
 
 
 def _harden() -> None:
