@@ -1,6 +1,6 @@
 """Syntax tree to program: names, parameters and types are checked, each fault at its place."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from ring0.manifest import Manifest, Parameter
@@ -262,9 +262,9 @@ def _parameters(manifest: Manifest, call: Call) -> tuple[int, ...]:
     return tuple(given.get(p.name, p.default) for p in manifest.parameters)
 
 
-def _no_parameter(kernel: str, name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    hint = did_you_mean(name, names)
+def _no_parameter(kernel: str, name: str, known: Collection[str]) -> str:
+    names = [f"'{each}'" for each in known]
+    hint = did_you_mean(name, known)
     if not hint:
         hint = f"; it has {' and '.join(names)}" if names else "; it has none"
     return f"'{kernel}' has no parameter '{name}'{hint}"

@@ -131,6 +131,10 @@ _MISTAKES: dict[str, list[str]] = {
     "a statement is 'names = pipeline' or 'emit pipeline', and stages are joined by '|>'": [
         "input x: u8 y",
         "input x: u8 y emit x",
+        "input x: u8 y z",
+        "input x: u8 emit x y z",
+        "input x: u8 emit x y |> a",
+        "input x: u8 emit x y emit z",
         "input x: u8 y |> a",
         "input x: u8 y(x)",
         "input x: u8 |> a",
