@@ -1,0 +1,122 @@
+"""Run a command, recorded; reuse its results when nothing it depends on changed.
+
+What the program prints and its exit code are its own. One line on standard error says at the end
+what was done: recorded, reused, run again and why, or not reusable and why.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cid_store.errors import RedoxaError, UsageError
+from ring2_orchestrator.commands import Context
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.runs.result import RunResult
+
+EXAMPLES: Sequence[str] = (
+    "redoxa run -- make -j2",
+    "redoxa run -v -- python clean.py data.csv",
+    "redoxa run --no-reuse -- ./configure",
+)
+CANNOT_RECORD = 125
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own options, then the command to run."""
+    parser.add_argument(
+        "--no-reuse",
+        action="store_true",
+        help="run even if the results are known, and compare them",
+    )
+    parser.add_argument(
+        "--cache-failures",
+        action="store_true",
+        help="reuse the results of failed runs, too",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="name every change and every doubt"
+    )
+    parser.add_argument(
+        "--script",
+        action="store_true",
+        help="the first word is a script file: run it by its suffix or its #! line",
+    )
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND",
+        help="the program and its arguments, after --",
+    )
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Run the command; the exit code is the program's own."""
+    from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415 - start-up
+
+    command = command_of(args.words)
+    if args.script:
+        command = script_command(command[0], command[1:])
+    return run_command(
+        command,
+        context,
+        reuse=not args.no_reuse,
+        cache_failures=args.cache_failures,
+        verbose=args.verbose,
+    )
+
+
+def command_of(words: Sequence[str]) -> list[str]:
+    """The command after `--`. Raises UsageError where there is none."""
+    command = list(words[1:] if words and words[0] == "--" else words)
+    if not command:
+        raise UsageError("no command to run; write it after --, as in: redoxa run -- make")
+    return command
+
+
+def run_command(
+    command: Sequence[str],
+    context: Context,
+    *,
+    reuse: bool = True,
+    cache_failures: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Run, say the one line, and give the program's exit code, or 125 to 127 where it never ran."""
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415 - start-up is performance
+        NoSuchCommandError,
+        NotExecutableError,
+    )
+    from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415
+
+    try:
+        with context.open_home() as home:
+            result = execute(
+                command,
+                home=home,
+                cwd=Path.cwd(),
+                env=os.environ,
+                reuse=reuse,
+                cache_failures=cache_failures,
+            )
+    except (NoSuchCommandError, NotExecutableError):
+        raise
+    except RedoxaError as error:
+        # Every other code would be taken for the program's.
+        if context.debug:
+            raise
+        context.report.warn(str(error))
+        return CANNOT_RECORD
+    if verbose:
+        _say_details(result, context)
+    context.report.say(result.message)
+    return result.exit_code
+
+
+def _say_details(result: "RunResult", context: Context) -> None:
+    for change in result.changed:
+        context.report.say(f"  {change.path}: {change.was} -> {change.now}")
+    for doubt in result.doubts:
+        context.report.say(f"  not reusable: {doubt.detail} ({doubt.kind})")

@@ -1,0 +1,135 @@
+"""Say what a run depends on and what prevents its reuse.
+
+The exit code is 0 when the command would be reused now, and 1 when it would run.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cid_store.errors import InputError, UsageError
+from ring2_orchestrator.commands import Context
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.report import Report
+    from ring2_orchestrator.runs.why import Explanation
+
+EXAMPLES: Sequence[str] = (
+    "redoxa why clean.py data.csv",
+    "redoxa why -- make -j2",
+    "redoxa why --all -- make -j2",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A script with its arguments, or a command after `--`."""
+    parser.add_argument("--all", action="store_true", help="name every input and output")
+    parser.add_argument(
+        "--cache-failures",
+        action="store_true",
+        help="answer for a run with --cache-failures",
+    )
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="SCRIPT [ARGS] | -- COMMAND",
+        help="what was run: a script, or a command after --",
+    )
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Explain; 0 when the command would be reused, 1 when it would run."""
+    from ring2_orchestrator.runs.why import explain  # noqa: PLC0415 - start-up is performance
+
+    command = _command(args.words)
+    with context.open_home() as home:
+        found = explain(
+            command,
+            home=home,
+            cwd=Path.cwd(),
+            env=os.environ,
+            cache_failures=args.cache_failures,
+        )
+    context.report.data(_as_json(command, found, everything=args.all))
+    _tell(context.report, found, everything=args.all)
+    return 0 if found.reusable else 1
+
+
+def _command(words: Sequence[str]) -> list[str]:
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
+        NoSuchCommandError,
+        NotExecutableError,
+    )
+    from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415
+
+    if not words:
+        raise UsageError("nothing to explain; name a script, or a command after --")
+    if words[0] == "--":
+        if not words[1:]:
+            raise UsageError("no command after --; name one, as in: redoxa why -- make")
+        return list(words[1:])
+    try:
+        return script_command(words[0], words[1:])
+    except (NoSuchCommandError, NotExecutableError) as error:
+        # Nothing is run here, so the exit code is that of any input that cannot be used.
+        raise InputError(str(error)) from error
+
+
+def _tell(report: "Report", found: "Explanation", *, everything: bool) -> None:
+    decision = found.decision
+    if decision.reuse:
+        report.line(f"would be reused: {decision.reason}")
+    elif found.prevented_by:
+        for _, detail in found.prevented_by:
+            report.line(f"would run: the last run was not kept for reuse, because it {detail}")
+    else:
+        report.line(f"would run: {decision.reason}")
+    for change in found.changed:
+        report.line(f"  {change.path}: {change.was} -> {change.now}")
+    if found.trace is None:
+        return
+    _tell_dependencies(report, found, everything=everything)
+
+
+def _tell_dependencies(report: "Report", found: "Explanation", *, everything: bool) -> None:
+    from ring2_orchestrator.runs.why import dependencies, made  # noqa: PLC0415
+
+    assert found.trace is not None, "the caller has looked"
+    rows = dependencies(found.trace)
+    counts = Counter(word for word, _ in rows)
+    parts = ", ".join(f"{number:,} by {word}" for word, number in counts.items())
+    report.line(f"depends on {len(rows):,} paths: {parts}")
+    if everything:
+        for word, path in rows:
+            report.line(f"  {word}: {path}")
+    outputs = made(found.trace)
+    report.line(f"leaves {len(outputs):,} outputs")
+    if everything:
+        for word, path in outputs:
+            report.line(f"  {word}: {path}")
+
+
+def _as_json(
+    command: Sequence[str], found: "Explanation", *, everything: bool
+) -> dict[str, object]:
+    from ring2_orchestrator.runs.why import dependencies, made  # noqa: PLC0415
+
+    decision, trace = found.decision, found.trace
+    answer: dict[str, object] = {
+        "changed": [change._asdict() for change in found.changed],
+        "command": list(command),
+        "known_runs": decision.known,
+        "last_run": None if found.last is None else found.last.as_json(),
+        "prevented_by": [{"detail": text, "kind": kind} for kind, text in found.prevented_by],
+        "reason": decision.reason,
+        "reusable": decision.reuse,
+        "subject": decision.subject,
+        "trace": None if decision.trace is None else str(decision.trace),
+    }
+    if everything and trace is not None:
+        answer["inputs"] = [{"path": path, "use": word} for word, path in dependencies(trace)]
+        answer["outputs"] = [{"path": path, "what": word} for word, path in made(trace)]
+    return answer

@@ -1,0 +1,224 @@
+"""One trace against the world as it is: which statements no longer hold, in words for a person."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cid_store.cid import Cid, Codec
+from cid_store.errors import DamageError
+from cid_store.store import Store
+from ring2_orchestrator.runs import bytecode
+from ring2_orchestrator.runs.paths import join, shown
+from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.state import Present, State, What, entries_of
+from ring2_orchestrator.runs.surroundings import Change
+from ring2_orchestrator.runs.trace import Input, Output, Trace
+
+Products = Mapping[bytes, set[State]]
+
+_SHOWN_NAMES = 3
+
+
+def products_of(traces: Iterable[Trace]) -> dict[bytes, set[State]]:
+    """By path, every state in which these traces left an output of theirs."""
+    products: dict[bytes, set[State]] = {}
+    for trace in traces:
+        for output in trace.outputs:
+            if output.what != What.MISSING:
+                products.setdefault(output.path, set()).add(output.state())
+    return products
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A trace, and the means to look at the present."""
+
+    trace: Trace
+    present: Present
+    roots: Roots
+    store: Store
+    products: Callable[[], Products]
+    _known: Products | None = field(default=None, init=False)
+
+    def input_changes(self, *, all_of_them: bool = True) -> list[Change]:
+        """What no longer holds; only the first such thing unless `all_of_them`."""
+        found: list[Change] = []
+        holds, full = self.present.holds, self.roots.full
+        for row in self.trace.inputs:
+            path = full(row.path)
+            if holds(path, row.state) or self._excused(path, row):
+                continue
+            found.append(self._change(path, row))
+            if not all_of_them:
+                break
+        return _without_echoes(found)
+
+    def stale_outputs(self) -> list[bytes]:
+        """The outputs that are not as the run left them: what a reuse would put back."""
+        return [output.path for output in self.trace.outputs if not self.output_stands(output)]
+
+    def old_outputs(self) -> list[bytes]:
+        """The outputs that `make` would take for outdated: older than a file of the project."""
+        made = {output.path for output in self.trace.outputs}
+        newest_ns = max(
+            (
+                self._mtime_ns(row.path)
+                for row in self.trace.inputs
+                if row.path.startswith(b"P/")
+                and row.state.what in (What.FILE, What.TIMED)
+                and row.path not in made
+            ),
+            default=0,
+        )
+        return [
+            output.path
+            for output in self.trace.outputs
+            if output.what == What.FILE
+            and output.mtime_ns is None
+            and 0 < self._mtime_ns(output.path) < newest_ns
+            and not bytecode.source_of(output.path)
+        ]
+
+    def _mtime_ns(self, short: bytes) -> int:
+        status = self.present.status(self.roots.full(short))
+        return 0 if status is None else status.st_mtime_ns
+
+    def output_stands(self, output: Output) -> bool:
+        """Whether the output is as the run left it, or as good."""
+        path = self.roots.full(output.path)
+        if output.what == What.DIR:
+            status = self.present.status(path)
+            return self.present.holds(path, output.state()) and status is not None
+        if self.present.holds(path, output.state()):
+            return True
+        row = self._bytecode_row(output.path) if bytecode.source_of(path) else None
+        # Python's cache for the same code, written for another time of the same source.
+        return (
+            row is not None
+            and self.present.status(path) is not None
+            and self.present.holds(path, row.state)
+        )
+
+    def _bytecode_row(self, path: bytes) -> Input | None:
+        for row in self.trace.inputs:
+            if row.path == path and row.state.what == What.BYTECODE:
+                return row
+        return None
+
+    def _known_products(self) -> Products:
+        if self._known is None:
+            self._known = self.products()
+        return self._known
+
+    def _excused(self, path: bytes, row: Input) -> bool:
+        """Whether what differs is the command's own earlier work, which it did not read."""
+        if row.state.what == What.NAMES:
+            return self._names_excused(path, row)
+        if not row.product:
+            return False
+        if self.present.status(path) is None:
+            return True
+        return any(
+            self.present.holds(path, state) for state in self._known_products().get(row.path, ())
+        )
+
+    def _names_excused(self, path: bytes, row: Input) -> bool:
+        if self.present.status(path) is None:
+            return row.product
+        difference = self._names_difference(path, row)
+        if difference is None:
+            return False
+        appeared, gone, other = difference
+        known = self._known_products()
+        return not other and all(join(row.path, name) in known for name in appeared | gone)
+
+    def _names_difference(
+        self, path: bytes, row: Input
+    ) -> tuple[set[bytes], set[bytes], set[bytes]] | None:
+        """Names that appeared, are gone, or are of another type; None where it cannot be said."""
+        now = self.present.entries(path)
+        if now is None:
+            return None
+        try:
+            was = entries_of(self.store.get(Cid(Codec.RAW, row.state.digest)))
+        except DamageError:
+            return None
+        other = {name for name in was.keys() & now.keys() if was[name] != now[name]}
+        return now.keys() - was.keys(), was.keys() - now.keys(), other
+
+    def _change(self, path: bytes, row: Input) -> Change:
+        name = _text(path, self.roots)
+        what = row.state.what
+        now = self.present.now(path)
+        if what == What.NAMES:
+            return self._names_change(name, path, row)
+        if what in (What.MISSING, What.BLANK):
+            return Change(name, "appeared", "nothing was there", _describe(now))
+        if now.what == What.MISSING:
+            return Change(name, "disappeared", _describe(row.state), "nothing is there")
+        if what == What.LINK:
+            return self._link_change(name, path, row)
+        if what in (What.FILE, What.TIMED, What.BYTECODE) and now.what == What.FILE:
+            return self._file_change(name, row.state, now)
+        return Change(name, "type", _describe(row.state), _describe(now))
+
+    def _link_change(self, name: str, path: bytes, row: Input) -> Change:
+        target = self.trace.targets.get(row.path, b"")
+        is_now = self.present.target(path)
+        text = "no link" if is_now is None else f"a link to {shown(is_now)}"
+        return Change(name, "link", f"a link to {shown(target)}", text)
+
+    def _file_change(self, name: str, was: State, now: State) -> Change:
+        if was.what == What.BYTECODE:
+            return Change(name, "content", "bytecode of the same source", "other bytecode")
+        if was.mode != now.mode:
+            return Change(name, "mode", f"mode {was.mode:04o}", f"mode {now.mode:04o}")
+        if was.what == What.TIMED:
+            return Change(name, "content", "other content or another time", _describe(now))
+        return Change(name, "content", _describe(was), _describe(now))
+
+    def _names_change(self, name: str, path: bytes, row: Input) -> Change:
+        was = "a folder with other entries"
+        difference = self._names_difference(path, row)
+        if difference is None:
+            return Change(name, "listing", was, _describe(self.present.now(path)))
+        appeared, gone, other = difference
+        known = self._known_products()
+        parts: list[str] = []
+        for words, names in (("new", appeared), ("gone", gone), ("of another type", other)):
+            foreign = sorted(at for at in names if join(row.path, at) not in known)
+            if foreign:
+                some = ", ".join(shown(at) for at in foreign[:_SHOWN_NAMES])
+                more = len(foreign) - _SHOWN_NAMES
+                parts.append(f"{words}: {some}" + (f" and {more} more" if more > 0 else ""))
+        return Change(name, "listing", was, "; ".join(parts) or "other entries")
+
+
+def _without_echoes(changes: list[Change]) -> list[Change]:
+    """Name the file before the folder that merely lists it: files first, listings last."""
+    return sorted(changes, key=lambda change: change.kind == "listing")
+
+
+def _describe(state: State) -> str:
+    what = state.what
+    if what in (What.FILE, What.TIMED):
+        return f"content {state.digest.hex()[:12]}"
+    words = {
+        What.MISSING: "nothing is there",
+        What.DIR: "a folder",
+        What.LINK: "a link",
+        What.NAMES: "a folder",
+        What.PRESENT: "a file",
+        What.BLANK: "nothing, or an empty file",
+        What.UNREADABLE: "an unreadable file",
+        What.UNKNOWN: "a file the run then replaced",
+        What.BYTECODE: "bytecode",
+    }
+    return words.get(What(what), "something that is no file")
+
+
+def _text(path: bytes, roots: Roots) -> str:
+    """A path as a person would type it from the project folder."""
+    short = roots.short(path)
+    if short.startswith(b"P/"):
+        return shown(short[2:])
+    return shown(path if short != b"P" else b".")

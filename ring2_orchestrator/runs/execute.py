@@ -1,0 +1,307 @@
+"""One command from question to acknowledgement: reuse it, or run it, record it and keep it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cid_store.cid import Cid
+from cid_store.errors import DamageError, RedoxaError
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.recorder.event import Doubt, Recording, StdinKind
+from ring2_orchestrator.runs.alone import Alone
+from ring2_orchestrator.runs.errors import RestoreError
+from ring2_orchestrator.runs.memo import Decision, Kept, Memo
+from ring2_orchestrator.runs.nesting import inside_recording
+from ring2_orchestrator.runs.paths import canonical, join, shown
+from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
+from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.script import find_program, program_candidates
+from ring2_orchestrator.runs.stdin import StandardInput, recorded_fact, rest_of_file
+from ring2_orchestrator.runs.trace import Trace
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.runs.observe import Observation
+
+
+def execute(
+    command: Sequence[str],
+    *,
+    home: Home,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    reuse: bool = True,
+    cache_failures: bool = False,
+    stdin: int = 0,
+) -> RunResult:
+    """Do what the command does: from the store when nothing it depends on changed, else by running.
+
+    What the program prints goes to our standard output and error, byte for byte. Raises
+    NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
+    program ran is told in the result's message, never by another exit code.
+    """
+    folder = Path.cwd() if cwd is None else Path(cwd)
+    environment = dict(os.environ if env is None else env)
+    program = find_program(command, cwd=folder, env=environment)
+    if inside_recording():
+        return _run_plainly(command, folder, environment)
+    run = _Run(list(command), program, home, folder, environment, StandardInput(stdin))
+    return run.result(reuse=reuse, cache_failures=cache_failures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A recording, and what was noted just before it began."""
+
+    recording: Recording
+    started_ns: int
+    file_rest: bytes | None  # what was left to read of a standard input that is a file
+
+
+@dataclass(slots=True)
+class _Run:
+    command: list[str]
+    program: Path
+    home: Home
+    cwd: Path
+    env: Mapping[str, str]
+    stdin: StandardInput
+
+    def result(self, *, reuse: bool, cache_failures: bool) -> RunResult:
+        begun_ns = self.home.clock.monotonic_ns()
+        memo = Memo(self.home)
+        decision = memo.decide(
+            self.command,
+            cwd=self.cwd,
+            env=self.env,
+            stdin=self.stdin,
+            cache_failures=cache_failures,
+        )
+        with Alone(self.home.path, decision.subject) as alone:
+            if reuse and decision.reuse and decision.kept is not None:
+                replayed = self._replay(decision, decision.kept, begun_ns)
+                if replayed is not None:
+                    return replayed
+                memo.forget(decision.kept)
+            return self._record(memo, decision, alone)
+
+    # Reuse.
+
+    def _replay(self, decision: Decision, kept: Kept, begun_ns: int) -> RunResult | None:
+        """The outcome of the kept run again; None where the store or the disk does not give it."""
+        from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - runs do not need it
+
+        trace = kept.trace
+        try:
+            printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
+            restored = 0
+            if decision.stale or decision.old:
+                restored = restore(
+                    trace.outputs,
+                    decision.stale,
+                    store=self.home.store,
+                    roots=Roots.around(self.cwd, self.env),
+                    now_ns=self.home.clock.now_ns(),
+                    old=decision.old,
+                )
+        except (RestoreError, DamageError):
+            return None
+        _print_again(trace, printed)
+        wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
+        saved_s = kept.wall_ns / 1e9 - wall_s
+        result = RunResult(
+            exit_code=trace.exit_code,
+            verdict="reused",
+            reason=decision.reason,
+            subject=decision.subject,
+            trace=kept.cid,
+            inputs=len(trace.inputs),
+            outputs=len(trace.outputs),
+            restored=restored,
+            wall_s=wall_s,
+            saved_s=saved_s,
+        )
+        return self._acknowledge(result, {})
+
+    # Recording.
+
+    def _record(self, memo: Memo, decision: Decision, alone: Alone) -> RunResult:
+        from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
+
+        file_rest = None
+        if self.stdin.kind is StdinKind.FILE:
+            file_rest = rest_of_file(self.stdin.descriptor)
+        scratch = self.home.path / "scratch" / f"{os.getpid()}-{decision.subject[:12]}"
+        scratch.mkdir(mode=0o700, parents=True)
+        started_ns = self.home.clock.now_ns()
+        try:
+            recording = record(
+                self.command,
+                cwd=self.cwd,
+                env=self.env,
+                stdin=self.stdin,
+                scratch=scratch,
+            )
+            return self._keep(memo, decision, alone, _Recorded(recording, started_ns, file_rest))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _keep(
+        self,
+        memo: Memo,
+        decision: Decision,
+        alone: Alone,
+        recorded: "_Recorded",
+    ) -> RunResult:
+        """Make a trace of the recording and publish it, unless there is any doubt."""
+        from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415 - a hit needs none
+
+        recording = recorded.recording
+        trace: Trace | None = None
+        cid: Cid | None = None
+        doubts: tuple[Doubt, ...] = ()
+        try:
+            with self.home.store.batch():
+                found = observe(
+                    recording,
+                    store=self.home.store,
+                    cache=memo.cache,
+                    roots=Roots.around(self.cwd, self.env),
+                    home=os.fsencode(self.home.path),
+                    started_ns=recorded.started_ns,
+                    searched=self._searched(),
+                )
+                if not alone.so_far:
+                    found.doubts.append(
+                        Doubt("overlap", "another run of this command was going on at the time")
+                    )
+                trace = self._trace_of(decision, recorded, found)
+                doubts = tuple(found.doubts)
+                if not doubts:
+                    cid = memo.publish(
+                        decision.subject,
+                        trace,
+                        wall_ns=int(recording.wall_s * 1e9),
+                        cpu_ns=int(recording.cpu_s * 1e9),
+                        max_rss_bytes=recording.max_rss_bytes,
+                    )
+        except (RedoxaError, OSError) as error:
+            cid = None
+            doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
+        result = self._judge(decision, recording, trace, cid, doubts)
+        return self._acknowledge(result, recording.counts)
+
+    def _searched(self) -> list[bytes]:
+        """Where the program was looked for in vain before it was found."""
+        missed: list[bytes] = []
+        for candidate in program_candidates(self.command[0], cwd=self.cwd, env=self.env):
+            if candidate == self.program:
+                break
+            missed.append(join(canonical(candidate.parent), os.fsencode(candidate.name)))
+        return missed
+
+    def _trace_of(
+        self,
+        decision: Decision,
+        recorded: "_Recorded",
+        found: "Observation",
+    ) -> Trace:
+        recording = recorded.recording
+        assert decision.around is not None, "a decision made here has looked around"
+        around = replace(
+            decision.around,
+            stdin=recorded_fact(recording.stdin, recorded.file_rest),
+            terminals=recording.terminals,
+            window=None if recording.window is None else tuple(recording.window),
+            merged=recording.merged,
+        )
+        return Trace(
+            command=tuple(os.fsencode(word) for word in self.command),
+            root=Roots.around(self.cwd, self.env).project,
+            surroundings=around,
+            inputs=tuple(found.inputs),
+            targets=found.targets,
+            outputs=tuple(found.outputs),
+            exit_code=recording.exit.status,
+            printed=found.printed,
+            cuts=tuple(found.cuts),
+        )
+
+    def _judge(
+        self,
+        decision: Decision,
+        recording: Recording,
+        trace: Trace | None,
+        cid: Cid | None,
+        doubts: tuple[Doubt, ...],
+    ) -> RunResult:
+        verdict: Verdict = "ran" if recording.exit.status == 0 else "failed"
+        reason = decision.reason
+        if decision.kept is not None and trace is not None and not doubts:
+            # It held, and was run all the same: then its results must be these again.
+            drift = _difference(decision.kept.trace, trace)
+            reason = drift or "run again as asked, with the same results"
+            verdict = "drifted" if drift else verdict
+        return RunResult(
+            exit_code=recording.exit.status,
+            verdict=verdict,
+            reason=reason,
+            subject=decision.subject,
+            trace=cid,
+            published=cid is not None,
+            known_before=decision.known > 0,
+            changed=decision.changed,
+            doubts=doubts,
+            inputs=0 if trace is None else len(trace.inputs),
+            outputs=0 if trace is None else len(trace.outputs),
+            wall_s=recording.wall_s,
+            cpu_s=recording.cpu_s,
+            max_rss_bytes=recording.max_rss_bytes,
+        )
+
+    def _acknowledge(self, result: RunResult, counts: Mapping[str, int]) -> RunResult:
+        """Enter the run in the ledger, and say what became of it."""
+        try:
+            seq = append_run(self.home.ledger, result, self.command, counts)
+        except (RedoxaError, OSError) as error:
+            return replace(result, message=f"{message_of(result)}; not in the ledger: {error}")
+        return replace(result, seq=seq, message=message_of(result))
+
+
+def _run_plainly(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> RunResult:
+    """Inside a recorded run: the outer recording sees it all."""
+    status = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
+    code = status if status >= 0 else 128 - status
+    return RunResult(
+        exit_code=code,
+        verdict="ran" if code == 0 else "failed",
+        reason="it is part of a recorded run",
+        message="part of a recorded run: left to the outer one",
+        subject="",
+    )
+
+
+def _print_again(trace: Trace, printed: bytes) -> None:
+    """What the run printed, to the streams it printed it to, in the order it did."""
+    at = 0
+    for cut in trace.cuts:
+        rest = memoryview(printed)[at : at + cut.length]
+        while rest:
+            rest = rest[os.write(cut.stream, rest) :]
+        at += cut.length
+
+
+def _difference(old: Trace, new: Trace) -> str | None:
+    """What two runs on the same inputs left differently; None where nothing."""
+    if old.exit_code != new.exit_code:
+        return f"its exit code was {old.exit_code} and is now {new.exit_code}"
+    was = {output.path: output.state() for output in old.outputs}
+    now = {output.path: output.state() for output in new.outputs}
+    # A run over its own earlier work may leave what is already there, so compare what both made.
+    for path in sorted(was.keys() & now.keys()):
+        if was[path] != now[path]:
+            return f"its output {shown(path).removeprefix('P/')} differs on the same inputs"
+    return "it printed something else on the same inputs" if old.printed != new.printed else None

@@ -1,0 +1,251 @@
+"""What a run depended on, as it was at first sight, told from what is still there to be read."""
+
+import os
+import stat
+from collections.abc import Callable, Mapping
+
+from cid_store.store import Store
+from ring2_orchestrator.recorder.event import Identity
+from ring2_orchestrator.runs import bytecode, pseudo
+from ring2_orchestrator.runs.fold import Depth, Folded, Look
+from ring2_orchestrator.runs.paths import folder_of, join, name_of, shown
+from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.statcache import (
+    FINE_TIMES,
+    TICK_NS,
+    StatCache,
+    UnstableFileError,
+    hash_file,
+    stamp_of,
+)
+from ring2_orchestrator.runs.state import (
+    DIRECTORY,
+    MISSING,
+    NO_DIGEST,
+    State,
+    What,
+    digest_of,
+    letter_of,
+    names_blob,
+    read_entries,
+    timed,
+)
+from ring2_orchestrator.runs.trace import Input, Output
+
+DoubtSink = Callable[[str, str], None]
+
+_EMPTY_DIGEST = digest_of(b"")
+
+
+class Inputs:
+    """The first sights of a run, and the means to say what was seen."""
+
+    def __init__(
+        self,
+        folded: Folded,
+        *,
+        store: Store,
+        cache: StatCache,
+        roots: Roots,
+        started_ns: int,
+        doubt: DoubtSink,
+    ) -> None:
+        self._folded = folded
+        self._store = store
+        self._cache = cache
+        self._roots = roots
+        self._started_ns = started_ns
+        self._doubt = doubt
+        self.targets: dict[bytes, bytes] = {}
+        self._changed_names: dict[bytes, set[bytes]] = {}
+        for path in folded.edits:
+            self._changed_names.setdefault(folder_of(path), set()).add(name_of(path))
+
+    def collect(self, outputs: Mapping[bytes, Output]) -> list[Input]:
+        """Every input; listings are put in the store. `targets` then holds what links said."""
+        found: list[Input] = []
+        for path, look in self._folded.looks.items():
+            state = self._initial(path, look)
+            if state is None:
+                continue
+            short = self._roots.short(path)
+            made = outputs.get(short)
+            product = made is not None and made.what != What.MISSING and look.depth <= Depth.LOOKED
+            found.append(Input(short, state, product))
+        return found
+
+    def _initial(self, path: bytes, look: Look) -> State | None:
+        """What stood at the path at first sight; None where that cannot be said."""
+        if look.is_listed:
+            return self._initial_names(path, look)
+        if (source := self._bytecode_source(path, look)) is not None:
+            return self._initial_bytecode(path, look, source)
+        if look.before is None:
+            return State(What.BLANK) if look.depth == Depth.BLANK else MISSING
+        return self._initial_thing(path, look, look.before)
+
+    def _initial_thing(self, path: bytes, look: Look, before: Identity) -> State | None:
+        if before.is_link:
+            return self._initial_link(path, look, before)
+        if before.is_dir:
+            return DIRECTORY
+        if not before.is_file:
+            return State(What.OTHER, stat.S_IFMT(before.mode))
+        if look.depth == Depth.EXISTENCE:
+            return State(What.PRESENT)
+        return self._initial_file(path, look, before)
+
+    def _initial_file(self, path: bytes, look: Look, before: Identity) -> State | None:
+        mode = stat.S_IMODE(before.mode)
+        try:
+            digest = self._initial_digest(path, before)
+        except PermissionError:
+            return State(What.UNREADABLE, mode)
+        except (OSError, UnstableFileError):
+            digest = None
+        if digest is None:
+            edit = self._folded.edits.get(path)
+            if edit is not None and look.depth <= Depth.LOOKED:
+                return State(What.UNKNOWN, mode)
+            self._doubt("changed", f"{shown(path)} changed while the run was going on")
+            return None
+        if look.timed:
+            return State(What.TIMED, mode, timed(digest, before.mtime_ns))
+        return State(What.FILE, mode, digest)
+
+    def _initial_digest(self, path: bytes, before: Identity) -> bytes | None:
+        """The digest of the content at first sight; None where it is lost."""
+        if (special := pseudo.content(path)) is not None:
+            return digest_of(special)
+        edit = self._folded.edits.get(path)
+        if edit is not None and edit.before != before:
+            return None  # something else changed it before the run did
+        preimage = self._folded.preimages.get(path)
+        if preimage is not None:
+            return hash_file(os.fsencode(preimage))[1]
+        if edit is not None and not before.size:
+            return _EMPTY_DIGEST  # nothing is kept of an empty file, and nothing needs to be
+        if edit is None and self._may_hide_a_change(before):
+            return None
+        return self._digest_where_it_is(path, before)
+
+    def _digest_where_it_is(self, path: bytes, before: Identity) -> bytes | None:
+        """The digest of a file the run did not write, under the name it now has."""
+        moves = self._folded.moves
+        at, seen = path, {path}
+        while at in moves and moves[at] not in seen:
+            at = moves[at]
+            seen.add(at)
+        edit = self._folded.edits.get(path)
+        # Links, modes and moves by the run itself change the times of status, not the content.
+        touched = edit is not None or at != path or path in self._folded.linked
+        if edit is not None and edit.wrote and at == path and identity_of(path) != before:
+            return None
+        for name in (path, at):
+            now = identity_of(name)
+            if now is None or not _same_content(now, before, strict=not touched):
+                continue
+            digest = self._cache.content(name, os.lstat(name))
+            if identity_of(name) == now:
+                return digest
+        return None
+
+    def _may_hide_a_change(self, before: Identity) -> bool:
+        """Whether the file changed so late that a further change could have kept its times."""
+        return not FINE_TIMES and max(before.ctime_ns, before.mtime_ns) > self._started_ns - TICK_NS
+
+    def _initial_link(self, path: bytes, look: Look, before: Identity) -> State | None:
+        target = look.target
+        if target is None and identity_of(path) == before:
+            target = os.readlink(path)  # noqa: PTH115 - a bytes path
+        if target is None:
+            self._doubt("changed", f"the link {shown(path)} changed while the run was going on")
+            return None
+        self.targets[self._roots.short(path)] = target
+        return State(What.LINK, 0, digest_of(target))
+
+    def _initial_names(self, path: bytes, look: Look) -> State | None:
+        """The entries a folder had before the run changed any of them."""
+        if look.before is not None and not look.before.is_dir:
+            return State(What.OTHER, stat.S_IFMT(look.before.mode))
+        entries = self._untouched_entries(path, look) or {}
+        own = self._changed_names.get(path, set())
+        for name in own:
+            before = self._folded.edits[join(path, name)].before
+            if before is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = letter_of(before.mode)
+        blob = names_blob(entries)
+        self._store.put(blob)
+        return State(What.NAMES, 0, digest_of(blob))
+
+    def _untouched_entries(self, path: bytes, look: Look) -> dict[bytes, bytes] | None:
+        now = identity_of(path)
+        entries = read_entries(path)
+        if entries is None or now is None:
+            if path not in self._folded.edits and look.before is not None:
+                self._doubt("changed", f"the folder {shown(path)} went away during the run")
+            return None
+        stood_still = identity_of(path) == look.listed
+        own = self._changed_names.get(path)
+        if not stood_still and own is None and path not in self._folded.edits:
+            self._doubt("changed", f"the folder {shown(path)} changed while the run was going on")
+        if not stood_still and own is not None:
+            self._doubt_newcomers(path, set(entries) - own)
+        return entries
+
+    def _doubt_newcomers(self, path: bytes, names: set[bytes]) -> None:
+        """In a folder that the run changed itself, whatever else is new came from elsewhere."""
+        for name in sorted(names):
+            found = identity_of(join(path, name))
+            if (
+                found is not None
+                and found.ctime_ns > self._started_ns + TICK_NS
+                and (join(path, name) not in self._folded.looks)
+            ):
+                self._doubt("changed", f"{shown(join(path, name))} appeared during the run")
+
+    # Python's bytecode caches.
+
+    def _bytecode_source(self, path: bytes, look: Look) -> bytes | None:
+        """The source, where Python itself looked at a cache file and its source."""
+        source = bytecode.source_of(path)
+        if source is None or source not in self._folded.looks:
+            return None
+        if not name_of(look.program).startswith((b"python", b"pypy")):
+            return None
+        folder = self._folded.looks.get(folder_of(path))
+        return None if folder is not None and folder.is_listed else source
+
+    def _initial_bytecode(self, path: bytes, look: Look, source: bytes) -> State | None:
+        """What the cache's code must be wherever Python would use it: the code that ran."""
+        seen = self._folded.looks[source].before
+        if path in self._folded.edits:
+            return State(What.BYTECODE, 0, bytecode.code_digest(path) or NO_DIGEST)
+        if look.before is None or seen is None:
+            return State(What.BYTECODE)
+        if identity_of(path) != look.before:
+            self._doubt("changed", f"{shown(path)} changed while the run was going on")
+            return None
+        header = bytecode.read_header(path)
+        if header is None:
+            return self._initial_file(path, look, look.before)
+        if not header.flags and not header.matches(seen.mtime_ns // 1_000_000_000, seen.size):
+            return State(What.BYTECODE)
+        return State(What.BYTECODE, 0, bytecode.code_digest(path) or NO_DIGEST)
+
+
+def identity_of(path: bytes) -> Identity | None:
+    """What stands at the path now, in the recorder's terms; None where nothing does."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return Identity(status.st_mode, *stamp_of(status))
+
+
+def _same_content(now: Identity, before: Identity, *, strict: bool) -> bool:
+    if strict:
+        return now == before
+    return now[1:4] == before[1:4]  # device, inode, size

@@ -1,0 +1,322 @@
+"""The memo: up to 32 traces of each command, and the exact answer to whether one of them holds."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from blake3 import blake3
+
+from cid_store.cid import Cid
+from cid_store.encoding import Node, encode
+from cid_store.errors import DamageError, MalformedNodeError
+from cid_store.nodes import get_node, put_node
+from cid_store.store import Store
+from ring2_orchestrator.clock import Clock
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.runs.compare import Comparison, products_of
+from ring2_orchestrator.runs.paths import canonical
+from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.statcache import Aspect, StatCache
+from ring2_orchestrator.runs.state import Present, State, What
+from ring2_orchestrator.runs.stdin import StandardInput
+from ring2_orchestrator.runs.surroundings import (
+    Change,
+    EnvironmentKey,
+    Surroundings,
+    surroundings_of,
+)
+from ring2_orchestrator.runs.trace import Trace
+
+MAX_TRACES = 32
+_KEY_BYTES = 20
+_ASPECTS: Mapping[int, bytes] = {What.NAMES: Aspect.NAMES, What.BYTECODE: Aspect.BYTECODE}
+_UNHASHED = frozenset({What.MISSING, What.DIR, What.LINK, What.PRESENT, What.BLANK, What.OTHER})
+_DEFAULT_STREAMS = (0, 1, 2)
+
+
+def weak_key(command: Sequence[str], cwd: Path) -> str:
+    """The name under which a command's traces and history are kept: its words and its folder."""
+    words = [os.fsencode(word) for word in command]
+    node = encode({"command": words, "cwd": canonical(cwd)})
+    return blake3(node).hexdigest(_KEY_BYTES)
+
+
+class Kept(NamedTuple):
+    """A trace in the memo, and what running it cost."""
+
+    name: str
+    cid: Cid
+    trace: Trace
+    wall_ns: int
+    cpu_ns: int
+    max_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a command need not run, and why.
+
+    `changed` says what differs from the newest trace; empty when there is none, or when the run
+    may be reused. `kept` is the trace that holds; `stale` the paths of its outputs that a reuse
+    would put back, and `old` those that are right and older than an input.
+    """
+
+    reuse: bool
+    reason: str
+    changed: tuple[Change, ...]
+    trace: Cid | None
+    subject: str
+    known: int = 0
+    kept: Kept | None = None
+    stale: tuple[bytes, ...] = ()
+    old: tuple[bytes, ...] = ()
+    holds: bool = False  # a trace holds, even if it may not be reused (a failure)
+    around: Surroundings | None = field(default=None, repr=False)
+
+
+class Memo:
+    """The traces in one home. Looking never changes anything but the stat cache."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self.key = EnvironmentKey(home.path)
+        self.cache = StatCache(home.path / "stat.db", clock=home.clock)
+
+    def decide(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: StandardInput | None = None,
+        cache_failures: bool = False,
+        streams: tuple[int, int, int] | None = _DEFAULT_STREAMS,
+    ) -> Decision:
+        """Whether the command's results are known for the world as it is now.
+
+        Without `stdin` the standard input counts as unchanged, without `streams` the kind of all
+        three streams does: that is the question of whoever does not run the command itself.
+        """
+        subject = weak_key(command, cwd)
+        around = surroundings_of(cwd, env, self.key, streams=streams or _DEFAULT_STREAMS)
+        inquiry = _Inquiry(
+            store=self._home.store,
+            cache=self.cache,
+            roots=Roots.around(cwd, env),
+            around=around,
+            stdin=stdin,
+            streams_known=streams is not None,
+            names=self._names(subject),
+            subject=subject,
+            cache_failures=cache_failures,
+        )
+        decision = inquiry.decide()
+        self.cache.save()
+        return decision
+
+    def traces(self, subject: str) -> Iterator[Kept]:
+        """Every trace kept of a command, newest first."""
+        for name, cid in self._names(subject):
+            yield load_kept(self._home.store, name, cid)
+
+    def publish(
+        self, subject: str, trace: Trace, *, wall_ns: int, cpu_ns: int, max_rss_bytes: int
+    ) -> Cid:
+        """Keep a trace and its cost; when this returns it would survive a power cut."""
+        store = self._home.store
+        with store.batch():
+            cid = put_node(store, trace.node())
+            entry = put_node(
+                store,
+                {
+                    "cpu_ns": cpu_ns,
+                    "max_rss_bytes": max_rss_bytes,
+                    "trace": cid,
+                    "type": "kept-trace",
+                    "v": 1,
+                    "wall_ns": wall_ns,
+                },
+            )
+            older = self._names(subject)
+            store.set_root(_root_name(subject, self._home.clock, older), entry)
+            # Names sort newest first, so what is beyond the limit is oldest.
+            for name, _ in older[MAX_TRACES - 1 :]:
+                store.set_root(name, None)
+        return cid
+
+    def forget(self, kept: Kept) -> None:
+        """Drop one trace: its outputs cannot be had any more, or another run contradicts it."""
+        self._home.store.set_root(kept.name, None)
+
+    def _names(self, subject: str) -> list[tuple[str, Cid]]:
+        return list(self._home.store.roots(f"memo/{subject}/"))
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """One question to the memo."""
+
+    store: Store
+    cache: StatCache
+    roots: Roots
+    around: Surroundings
+    stdin: StandardInput | None
+    streams_known: bool
+    names: list[tuple[str, Cid]]
+    subject: str
+    cache_failures: bool
+    loaded: dict[str, Kept] = field(default_factory=dict[str, Kept])
+
+    def decide(self) -> Decision:
+        present = Present(self.cache)
+        newest: list[Change] | None = None
+        failure: Kept | None = None
+        for name, cid in self.names:
+            kept = self._load(name, cid)
+            if kept is None:
+                continue
+            comparison = Comparison(
+                kept.trace, present=present, roots=self.roots, store=self.store,
+                products=self._products,
+            )  # fmt: skip
+            self._prime(kept.trace)
+            changes = self._surrounding_changes(kept.trace)
+            changes += comparison.input_changes(all_of_them=newest is None)
+            if not changes:
+                changes += self._stdin_changes(kept.trace)
+            if newest is None:
+                newest = changes
+            if changes:
+                continue
+            if kept.trace.exit_code != 0 and not self.cache_failures:
+                failure = failure or kept
+                continue
+            return self._answer(
+                reuse=True,
+                reason="nothing it depends on changed",
+                kept=kept,
+                stale=tuple(comparison.stale_outputs()),
+                old=tuple(comparison.old_outputs()),
+            )
+        if failure is not None:
+            return self._answer(
+                reuse=False,
+                reason=f"it failed last time (exit code {failure.trace.exit_code}), and failures "
+                "are reused only with --cache-failures",
+                kept=failure,
+            )
+        reason = summary(newest) if newest else "it has not been recorded yet"
+        return self._answer(reuse=False, reason=reason, changed=tuple(newest or ()))
+
+    def _answer(
+        self,
+        *,
+        reuse: bool,
+        reason: str,
+        kept: Kept | None = None,
+        changed: tuple[Change, ...] = (),
+        stale: tuple[bytes, ...] = (),
+        old: tuple[bytes, ...] = (),
+    ) -> Decision:
+        return Decision(
+            reuse=reuse,
+            reason=reason,
+            changed=changed,
+            trace=None if kept is None else kept.cid,
+            subject=self.subject,
+            known=len(self.names),
+            kept=kept,
+            stale=stale,
+            old=old,
+            holds=kept is not None,
+            around=self.around,
+        )
+
+    def _load(self, name: str, cid: Cid) -> Kept | None:
+        """The trace under a root; None where the store lost it, which is no reason to fail."""
+        if name not in self.loaded:
+            try:
+                self.loaded[name] = load_kept(self.store, name, cid)
+            except (DamageError, MalformedNodeError):
+                return None
+        return self.loaded[name]
+
+    def _prime(self, trace: Trace) -> None:
+        full = self.roots.full
+        keys = [
+            _ASPECTS.get(row.state.what, Aspect.CONTENT) + full(row.path)
+            for row in trace.inputs
+            if row.state.what not in _UNHASHED
+        ]
+        keys += [
+            Aspect.CONTENT + full(output.path)
+            for output in trace.outputs
+            if output.what == What.FILE
+        ]
+        self.cache.load(keys)
+
+    def _products(self) -> Mapping[bytes, set[State]]:
+        """What this command is known to have left at each path, by any of its traces."""
+        known = (self._load(name, cid) for name, cid in self.names)
+        return products_of(kept.trace for kept in known if kept is not None)
+
+    def _surrounding_changes(self, trace: Trace) -> list[Change]:
+        changes = trace.surroundings.changes(self.around)
+        if self.streams_known:
+            return changes
+        return [change for change in changes if change.kind != "terminal"]
+
+    def _stdin_changes(self, trace: Trace) -> list[Change]:
+        """Asked last: it may have to wait for bytes that only a reuse needs."""
+        recorded = trace.surroundings.stdin
+        if self.stdin is None or recorded is None:
+            return []
+        now = self.stdin.like(recorded)
+        return trace.surroundings.changes(self.around.with_stdin(now))
+
+
+def load_kept(store: Store, name: str, cid: Cid) -> Kept:
+    """The kept trace under a root. Raises DamageError or MalformedNodeError."""
+    node = get_node(store, cid)
+    if not isinstance(node, dict) or node.get("type") != "kept-trace":
+        raise MalformedNodeError(f"the memo's entry {name} is not a kept trace")
+    trace_cid = cast("Cid", node["trace"])
+    return Kept(
+        name=name,
+        cid=trace_cid,
+        trace=Trace.from_node(get_node(store, trace_cid)),
+        wall_ns=_number(node, "wall_ns"),
+        cpu_ns=_number(node, "cpu_ns"),
+        max_rss_bytes=_number(node, "max_rss_bytes"),
+    )
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """The changes in a few words: the first by name, the others by number."""
+    first = changes[0]
+    verb = {
+        "appeared": "appeared",
+        "disappeared": "is gone",
+        "environment": "differs",
+        "stdin": "differs",
+    }.get(first.kind, "changed")
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return f"{first.path} {verb}{more}"
+
+
+def _number(node: dict[str, Node], key: str) -> int:
+    value = node.get(key)
+    if not isinstance(value, int):
+        raise MalformedNodeError(f"a kept trace names no {key}")
+    return value
+
+
+def _root_name(subject: str, clock: Clock, older: Sequence[tuple[str, Cid]]) -> str:
+    """A name that sorts before every older one, even when the clock was set back."""
+    newest = 0
+    if older:
+        newest = (1 << 64) - 1 - int(older[0][0].rpartition("/")[2].partition("-")[0], 16)
+    stamp = max(clock.now_ns(), newest + 1)
+    return f"memo/{subject}/{(1 << 64) - 1 - stamp:016x}-{os.getpid():x}"

@@ -1,0 +1,124 @@
+"""From a recording to its trace: every input as it was at first sight, every output as it is left.
+
+Observing reads files after the run, so it first asks whether they still are what the run saw; where
+that cannot be shown, the answer is a doubt, and a run with any doubt is never published.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from cid_store.cid import Cid
+from cid_store.store import Store
+from ring2_orchestrator.recorder.event import Chunk, Doubt, Recording
+from ring2_orchestrator.runs import pseudo
+from ring2_orchestrator.runs.fold import Depth, Folded, Look, fold
+from ring2_orchestrator.runs.inputs import Inputs, identity_of
+from ring2_orchestrator.runs.outputs import Outputs
+from ring2_orchestrator.runs.paths import folder_of, inside, shown
+from ring2_orchestrator.runs.pseudo import Class
+from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.statcache import StatCache
+from ring2_orchestrator.runs.trace import Cut, Input, Output
+
+# Programs that carry the times of files into what they make.
+TIME_READERS = frozenset({b"tar", b"bsdtar", b"cpio", b"zip", b"7z", b"rsync", b"stat"})
+
+
+@dataclass(slots=True)
+class Observation:
+    """What a recording comes to."""
+
+    inputs: list[Input] = field(default_factory=list[Input])
+    targets: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    outputs: list[Output] = field(default_factory=list[Output])
+    printed: Cid | None = None
+    cuts: list[Cut] = field(default_factory=list[Cut])
+    doubts: list[Doubt] = field(default_factory=list[Doubt])
+
+
+def observe(
+    recording: Recording,
+    *,
+    store: Store,
+    cache: StatCache,
+    roots: Roots,
+    home: bytes,
+    started_ns: int,
+    searched: Sequence[bytes] = (),
+) -> Observation:
+    """Inputs, outputs and doubts of a recording; outputs and listings are put in the store.
+
+    `home` is Redoxa's own state folder, which no published run may touch. `started_ns` is the wall
+    time just before the recording began. `searched` are the paths at which the program was looked
+    for, in vain, before it started.
+    """
+    folded = fold(recording.events, times_matter=TIME_READERS)
+    for path in searched:
+        folded.looks.setdefault(path, Look(None, Depth.LOOKED, b""))
+    found = Observation(doubts=[*recording.doubts, *(Doubt(*each) for each in folded.problems)])
+
+    def doubt(kind: str, detail: str) -> None:
+        found.doubts.append(Doubt(kind, detail))
+
+    pids = frozenset(process.pid for process in recording.processes)
+    _judge_places(folded, pids, home, doubt)
+    _note_failed_edits(folded)
+    outputs = Outputs(folded.edits, store=store, roots=roots, started_ns=started_ns, doubt=doubt)
+    if not found.doubts:
+        # The store is not filled with the outputs of a run that cannot be published anyway.
+        found.outputs = outputs.collect()
+    inputs = Inputs(
+        folded, store=store, cache=cache, roots=roots, started_ns=started_ns, doubt=doubt
+    )
+    found.inputs = inputs.collect({output.path: output for output in found.outputs})
+    found.targets = inputs.targets
+    found.cuts = _cuts(recording.output)
+    if found.cuts and not found.doubts:
+        found.printed = store.put(b"".join(chunk.data for chunk in recording.output))
+    cache.save()
+    return found
+
+
+def _judge_places(
+    folded: Folded, pids: frozenset[int], home: bytes, doubt: Callable[[str, str], None]
+) -> None:
+    """Drop paths that are no files, and doubt those that no run may touch."""
+    processes = folded.looks.get(b"/proc")
+    if processes is not None and processes.is_listed:
+        doubt("outside-process", "listed the machine's processes")
+    for table in (folded.looks, folded.edits):
+        for path in list(table):
+            if inside(path, home):
+                doubt("own-state", f"touched Redoxa's own state ({shown(path)})")
+                return
+            kind = pseudo.classify(path, pids)
+            if kind is Class.REFUSED:
+                doubt("device", f"used {shown(path)}")
+            elif kind is Class.MACHINE and table is folded.edits:
+                doubt("machine-state", f"changed {shown(path)}")
+            if kind is not Class.FILE and kind is not Class.MACHINE:
+                del table[path]
+
+
+def _note_failed_edits(folded: Folded) -> None:
+    """A change that did not take place told the run something about what stands there."""
+    for path, edit in folded.edits.items():
+        now = identity_of(path)
+        if now is None and edit.before is None and not edit.seen_since:
+            folded.looks.setdefault(path, Look(None, Depth.LOOKED, b""))
+            parent = folder_of(path)
+            if parent not in folded.edits:
+                folded.looks.setdefault(parent, Look(identity_of(parent), Depth.LOOKED, b""))
+        elif now is not None and now == edit.before:
+            folded.looks.setdefault(path, Look(edit.before, Depth.LOOKED, b""))
+
+
+def _cuts(chunks: Sequence[Chunk]) -> list[Cut]:
+    """Which stretches of the output went to which stream; neighbours are joined."""
+    cuts: list[Cut] = []
+    for chunk in chunks:
+        if cuts and cuts[-1].stream == chunk.stream:
+            cuts[-1] = Cut(chunk.stream, cuts[-1].length + len(chunk.data))
+        elif chunk.data:
+            cuts.append(Cut(chunk.stream, len(chunk.data)))
+    return cuts

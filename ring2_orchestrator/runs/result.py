@@ -1,0 +1,104 @@
+"""What became of one command: the value, the one line for the person, the ledger's entry."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cid_store.cid import Cid
+from cid_store.encoding import NodeLike
+from ring2_orchestrator.ledger import Ledger
+from ring2_orchestrator.recorder.event import Doubt
+from ring2_orchestrator.report import seconds_text
+from ring2_orchestrator.runs.surroundings import Change
+
+Verdict = Literal["reused", "ran", "failed", "drifted"]
+LEDGER_KIND = "run"
+_MOST_DOUBTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What became of one command. `message` is the one line for the person."""
+
+    exit_code: int
+    verdict: Verdict
+    reason: str
+    subject: str
+    message: str = ""
+    trace: Cid | None = None
+    published: bool = False
+    known_before: bool = False  # the command had been recorded before
+    changed: tuple[Change, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    inputs: int = 0
+    outputs: int = 0
+    restored: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0
+    saved_s: float = 0.0
+    seq: int | None = None
+
+    @property
+    def reused(self) -> bool:
+        """Whether the program did not run."""
+        return self.verdict == "reused"
+
+
+def message_of(result: RunResult) -> str:
+    """One line: what was done, and why not less."""
+    if result.reused:
+        return _reused(result)
+    if result.doubts:
+        more = len(result.doubts) - 1
+        return f"not reusable: {result.doubts[0].detail}" + (f" and {more} more" if more else "")
+    counted = f"{_count(result.inputs, 'input')}, {_count(result.outputs, 'output')}"
+    if result.verdict == "drifted":
+        return f"ran again: {result.reason}"
+    failed = f", exit code {result.exit_code}" if result.exit_code else ""
+    if result.known_before:
+        return f"ran again: {result.reason} ({counted}{failed})"
+    return f"recorded: {counted}{failed}"
+
+
+def _reused(result: RunResult) -> str:
+    if result.restored:
+        what = f"{_count(result.restored, 'file')} and the output restored"
+    elif result.outputs:
+        what = f"{_count(result.outputs, 'output')} already in place, the output restored"
+    else:
+        what = "the output restored"
+    if result.saved_s <= 0:
+        return f"reused: {what}, nothing saved"
+    return f"reused: {what}, {seconds_text(result.saved_s)} saved"
+
+
+def append_run(
+    ledger: Ledger, result: RunResult, command: Sequence[str], counts: Mapping[str, int]
+) -> int:
+    """Enter the run in the ledger; its number there. Durable when this returns."""
+    entry: dict[str, NodeLike] = {
+        "changed": [change.path for change in result.changed[:_MOST_DOUBTS]],
+        "command": [os.fsencode(word) for word in command],
+        "counts": dict(counts),
+        "cpu_s": result.cpu_s,
+        "doubts": [[doubt.kind, doubt.detail] for doubt in result.doubts[:_MOST_DOUBTS]],
+        "exit_code": result.exit_code,
+        "inputs": result.inputs,
+        "inputs_changed": len(result.changed),
+        "max_rss_bytes": result.max_rss_bytes,
+        "outputs": result.outputs,
+        "published": result.published,
+        "reason": result.reason,
+        "restored": result.restored,
+        "saved_s": result.saved_s,
+        "trace": result.trace,
+        "verdict": result.verdict,
+        "wall_s": result.wall_s,
+    }
+    return ledger.append([entry], kind=LEDGER_KIND, subject=result.subject).seq
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,259 @@
+"""What stands at a path: the one vocabulary in which traces say what a run saw and left."""
+
+import enum
+import os
+import stat
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from ring2_orchestrator.runs import bytecode, pseudo
+from ring2_orchestrator.runs.statcache import (
+    Aspect,
+    StatCache,
+    UnstableFileError,
+    stamp_of,
+)
+
+NO_DIGEST = bytes(32)
+# Restores write under such names before the rename that makes a file visible.
+RESTORE_PREFIX = b".redoxa-restore-"
+
+
+class What(enum.IntEnum):
+    """One kind of statement about a path. The numbers are part of the trace format."""
+
+    MISSING = 0  # nothing stands there
+    FILE = 1  # a regular file with this mode and these bytes
+    DIR = 2  # a directory
+    LINK = 3  # a symbolic link with this target
+    NAMES = 4  # a directory with exactly these entries
+    OTHER = 5  # a device, socket or pipe of this type
+    PRESENT = 6  # a regular file, whatever it holds
+    BLANK = 7  # nothing, or an empty file
+    BYTECODE = 8  # a Python bytecode cache that is of no effect, or of this effect
+    TIMED = 9  # a regular file with this mode, these bytes and this time
+    UNREADABLE = 10  # a regular file with this mode that may not be read
+    UNKNOWN = 11  # a regular file of which no content was kept: nothing equals it
+
+
+class State(NamedTuple):
+    """A statement about one path; `digest` is of the bytes, the link's target or the names."""
+
+    what: int
+    mode: int = 0
+    digest: bytes = NO_DIGEST
+
+
+MISSING = State(What.MISSING)
+DIRECTORY = State(What.DIR)
+
+
+def digest_of(data: bytes) -> bytes:
+    """The BLAKE3-256 digest that states carry."""
+    return blake3(data).digest()
+
+
+def timed(digest: bytes, mtime_ns: int) -> bytes:
+    """The digest of a content together with its file's time."""
+    return digest_of(digest + mtime_ns.to_bytes(16, "big", signed=True))
+
+
+def names_blob(entries: dict[bytes, bytes]) -> bytes:
+    """The entries of a directory (name to type letter) as one sorted byte string."""
+    return b"\0".join(entries[name] + name for name in sorted(entries))
+
+
+def entries_of(blob: bytes) -> dict[bytes, bytes]:
+    """The entries in such a byte string."""
+    return {entry[1:]: entry[:1] for entry in blob.split(b"\0") if entry}
+
+
+def letter_of(mode: int) -> bytes:
+    """The type letter of a directory entry."""
+    if stat.S_ISREG(mode):
+        return b"f"
+    if stat.S_ISDIR(mode):
+        return b"d"
+    return b"l" if stat.S_ISLNK(mode) else b"o"
+
+
+class Present:
+    """The file system as it is during one look-up: each path is asked at most once."""
+
+    def __init__(self, cache: StatCache) -> None:
+        self._cache = cache
+        self._status: dict[bytes, os.stat_result | None] = {}
+        self._content: dict[bytes, bytes | None] = {}
+        self._entries: dict[bytes, dict[bytes, bytes] | None] = {}
+
+    def status(self, path: bytes) -> os.stat_result | None:
+        """What lstat says; None where nothing stands, or nothing may be seen."""
+        try:
+            return self._status[path]
+        except KeyError:
+            pass
+        try:
+            found = os.lstat(path)
+        except (OSError, ValueError):
+            found = None
+        self._status[path] = found
+        return found
+
+    def now(self, path: bytes) -> State:
+        """What stands there now, in the plainest words: MISSING, FILE, DIR, LINK or OTHER."""
+        status = self.status(path)
+        if status is None:
+            return MISSING
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISREG(status.st_mode):
+            digest = self.content(path)
+            if digest is None:
+                return State(What.UNREADABLE, mode)
+            return State(What.FILE, mode, digest)
+        if stat.S_ISDIR(status.st_mode):
+            return DIRECTORY
+        if stat.S_ISLNK(status.st_mode):
+            target = self.target(path)
+            return State(What.LINK, 0, digest_of(target or b""))
+        return State(What.OTHER, stat.S_IFMT(status.st_mode))
+
+    def content(self, path: bytes) -> bytes | None:
+        """The digest of the file's bytes; None where they cannot be read or keep changing."""
+        try:
+            return self._content[path]
+        except KeyError:
+            pass
+        digest: bytes | None
+        try:
+            if (special := pseudo.content(path)) is not None:
+                digest = digest_of(special)
+            else:
+                digest = self._cache.content(path, self.status(path))
+        except (OSError, UnstableFileError):
+            digest = None
+        self._content[path] = digest
+        return digest
+
+    def target(self, path: bytes) -> bytes | None:
+        """Where the symbolic link points; None where there is none."""
+        try:
+            return os.readlink(path)  # noqa: PTH115 - a bytes path
+        except (OSError, ValueError):
+            return None
+
+    def entries(self, path: bytes) -> dict[bytes, bytes] | None:
+        """Name to type letter of everything in the directory but unfinished restores."""
+        if path not in self._entries:
+            self._entries[path] = read_entries(path)
+        return self._entries[path]
+
+    def names_digest(self, path: bytes) -> bytes | None:
+        """The digest of the directory's entries, from the cache where it stood still."""
+        status = self.status(path)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return None
+        stamp = stamp_of(status)
+        found = self._cache.find(Aspect.NAMES, path, stamp)
+        if found is not None:
+            return found
+        entries = self.entries(path)
+        if entries is None:
+            return None
+        digest = digest_of(names_blob(entries))
+        # Asked again after reading: an entry that came meanwhile must not hide behind the stamp.
+        if not pseudo.is_pseudo(path) and _stands_still(path, status):
+            self._cache.remember(Aspect.NAMES, path, stamp, digest)
+        return digest
+
+    def holds(self, path: bytes, state: State) -> bool:
+        """Whether the statement is true now."""
+        status = self.status(path)
+        what = state.what
+        if what == What.MISSING:
+            return status is None
+        if what == What.BLANK:
+            return status is None or (stat.S_ISREG(status.st_mode) and status.st_size == 0)
+        if what == What.BYTECODE:
+            return self._bytecode_harmless(path, status, state.digest)
+        if status is None:
+            return False
+        if what == What.FILE:
+            return (
+                stat.S_ISREG(status.st_mode)
+                and stat.S_IMODE(status.st_mode) == state.mode
+                and self.content(path) == state.digest
+            )
+        return self._holds_rare(path, status, state)
+
+    def _holds_rare(self, path: bytes, status: os.stat_result, state: State) -> bool:
+        what, mode = state.what, status.st_mode
+        if what == What.DIR:
+            return stat.S_ISDIR(mode)
+        if what == What.LINK:
+            target = self.target(path) if stat.S_ISLNK(mode) else None
+            return target is not None and digest_of(target) == state.digest
+        if what == What.NAMES:
+            return self.names_digest(path) == state.digest
+        if what == What.OTHER:
+            return stat.S_IFMT(mode) == state.mode
+        return stat.S_ISREG(mode) and self._holds_of_file(path, status, state)
+
+    def _holds_of_file(self, path: bytes, status: os.stat_result, state: State) -> bool:
+        if state.what in (What.PRESENT, What.UNKNOWN):
+            return state.what == What.PRESENT
+        if stat.S_IMODE(status.st_mode) != state.mode:
+            return False
+        digest = self.content(path)
+        if state.what == What.UNREADABLE:
+            return digest is None
+        assert state.what == What.TIMED, "every kind of statement is decided"
+        return digest is not None and timed(digest, status.st_mtime_ns) == state.digest
+
+    def _bytecode_harmless(self, path: bytes, status: os.stat_result | None, digest: bytes) -> bool:
+        source = bytecode.source_of(path)
+        assert source is not None, "only bytecode caches are kept as such"
+        if status is None:
+            return True
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        stamp = stamp_of(status)
+        source_status = self.status(source)
+        header = bytecode.read_header(path)
+        if header is None or source_status is None or not header.fits(source_status):
+            # Python would not use it: it compiles the source, whose content is its own input.
+            return header is not None and source_status is not None
+        code = self._cache.find(Aspect.BYTECODE, path, stamp)
+        if code is None:
+            code = bytecode.code_digest(path)
+            if code is not None and _stands_still(path, status):
+                self._cache.remember(Aspect.BYTECODE, path, stamp, code)
+        return code is not None and code == digest
+
+
+def read_entries(path: bytes) -> dict[bytes, bytes] | None:
+    """Name to type letter of a directory's entries now; None where it cannot be listed."""
+    entries: dict[bytes, bytes] = {}
+    try:
+        with os.scandir(path) as found:
+            for entry in found:
+                if not entry.name.startswith(RESTORE_PREFIX):
+                    entries[entry.name] = _entry_letter(entry)
+    except (OSError, ValueError):
+        return None
+    return entries
+
+
+def _entry_letter(entry: "os.DirEntry[bytes]") -> bytes:
+    if entry.is_symlink():
+        return b"l"
+    if entry.is_dir(follow_symlinks=False):
+        return b"d"
+    return b"f" if entry.is_file(follow_symlinks=False) else b"o"
+
+
+def _stands_still(path: bytes, status: os.stat_result) -> bool:
+    try:
+        return stamp_of(os.lstat(path)) == stamp_of(status)
+    except OSError:
+        return False

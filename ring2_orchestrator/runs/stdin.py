@@ -1,0 +1,97 @@
+"""The standard input a run is about to have: looked at without losing a byte of it."""
+
+import os
+import select
+import stat
+
+from ring2_orchestrator.recorder.event import StdinKind, StdinRecord
+from ring2_orchestrator.runs.state import digest_of
+from ring2_orchestrator.runs.surroundings import Stdin
+
+# A program that talks with whoever feeds it would never be fed while we wait for its input.
+_PATIENCE_S = 2.0
+_READ_BYTES = 1 << 16
+
+EMPTY = Stdin("empty")
+
+
+class StandardInput:
+    """One descriptor. What had to be read of a pipe is kept in `held`, for the program to come."""
+
+    def __init__(self, descriptor: int = 0) -> None:
+        self.descriptor = descriptor
+        self.kind = kind_of(descriptor)
+        self.held = b""
+        self.ended = False
+
+    def like(self, recorded: Stdin) -> Stdin:
+        """The input in the terms of a recorded one: equal to it when the run would see no other."""
+        if self.kind is StdinKind.EMPTY:
+            return EMPTY
+        if self.kind is StdinKind.TERMINAL:
+            return Stdin("terminal")
+        if self.kind is StdinKind.FILE:
+            return file_fact(rest_of_file(self.descriptor))
+        return self._pipe_like(recorded)
+
+    def _pipe_like(self, recorded: Stdin) -> Stdin:
+        if recorded.kind == "pipe" and not recorded.size and not recorded.eof:
+            # The run read nothing and did not wait for an end: only bytes would be a difference.
+            self._read_until(1, patience_s=0.0)
+            return recorded if not self.held else Stdin("pipe", size=len(self.held), eof=False)
+        wanted = recorded.size + (1 if recorded.eof else 0)
+        self._read_until(wanted, patience_s=_PATIENCE_S if recorded.size else 0.0)
+        return pipe_fact(self.held[:wanted], eof=self.ended and len(self.held) <= recorded.size)
+
+    def _read_until(self, size: int, *, patience_s: float) -> None:
+        """Hold at least `size` bytes, or all there are until the end or for want of patience."""
+        while len(self.held) < size and not self.ended:
+            ready, _, _ = select.select([self.descriptor], [], [], patience_s)
+            if not ready:
+                return
+            block = os.read(self.descriptor, _READ_BYTES)
+            self.held += block
+            self.ended = not block
+
+
+def kind_of(descriptor: int) -> StdinKind:
+    """What a descriptor is, for a program that reads it."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return StdinKind.EMPTY
+    if stat.S_ISREG(status.st_mode):
+        return StdinKind.FILE
+    if stat.S_ISCHR(status.st_mode):
+        return StdinKind.TERMINAL if os.isatty(descriptor) else StdinKind.EMPTY
+    return StdinKind.PIPE
+
+
+def rest_of_file(descriptor: int) -> bytes:
+    """The bytes from the descriptor's place to the end; the place does not move."""
+    at = os.lseek(descriptor, 0, os.SEEK_CUR)
+    parts: list[bytes] = []
+    while block := os.pread(descriptor, 1 << 20, at):
+        parts.append(block)
+        at += len(block)
+    return b"".join(parts)
+
+
+def file_fact(data: bytes) -> Stdin:
+    """A file with these bytes still to be read."""
+    return Stdin("file", digest_of(data), len(data)) if data else EMPTY
+
+
+def pipe_fact(data: bytes, *, eof: bool) -> Stdin:
+    """A pipe that gave these bytes, and perhaps its end."""
+    return EMPTY if eof and not data else Stdin("pipe", digest_of(data), len(data), eof)
+
+
+def recorded_fact(record: StdinRecord, file_rest: bytes | None) -> Stdin:
+    """What a finished run could read. `file_rest` is what a file held when the run began."""
+    if record.kind is StdinKind.PIPE:
+        return pipe_fact(record.data, eof=record.eof)
+    if record.kind is StdinKind.FILE:
+        assert file_rest is not None, "a file is read before it is handed on"
+        return file_fact(file_rest)
+    return Stdin(record.kind.value)

@@ -1,0 +1,28 @@
+"""Run a script, recorded; reuse its results when nothing it depends on changed.
+
+    python scripts/run.py [OPTIONS] SCRIPT [ARGS]
+
+The same as `redoxa run --script`, from a source checkout with the dependencies installed.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from ring2_orchestrator.commands import main
+
+
+def command_line(words: Sequence[str]) -> list[str]:
+    """The words as `redoxa run` takes them: what stands before the script is for us."""
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] != "--":
+        at += 2 if words[at] == "--home" else 1
+    rest = list(words[at:])
+    separator = [] if not rest or rest[0] == "--" else ["--"]
+    return ["run", "--script", *words[:at], *separator, *rest]
+
+
+if __name__ == "__main__":
+    sys.exit(main(command_line(sys.argv[1:])))
