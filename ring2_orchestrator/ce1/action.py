@@ -4,11 +4,11 @@ The choice is made by rules over recorded facts, each stated in the rationale. E
 shown where the history gives them and are None where it does not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ring2_orchestrator.ce1.belief import failure_probability
+from cid_store.encoding import NodeLike
 from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.history import History, PastRun
 from ring2_orchestrator.ce1.outcome import Outcome
@@ -32,13 +32,23 @@ class Action:
 
     name: str
     rationale: str
-    parameters: Mapping[str, object] = field(default_factory=dict[str, object])
+    parameters: Mapping[str, NodeLike] = field(default_factory=dict[str, NodeLike])
     expected_s: float | None = None
 
     @property
     def title(self) -> str:
         """The action in words."""
         return TITLES[self.name]
+
+    def as_node(self) -> dict[str, NodeLike]:
+        """The action as the ledger keeps it and as JSON says it."""
+        return {
+            "expected_s": self.expected_s,
+            "name": self.name,
+            "parameters": dict(self.parameters),
+            "rationale": self.rationale,
+            "title": self.title,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +102,26 @@ def choose(facts: Facts) -> Plan:
 
 def recent_drifts(history: History) -> int:
     """Drifts among the last executions: the command may not be determined by its inputs."""
-    return sum(run.outcome is Outcome.DRIFTED for run in history.executed[-DRIFT_MEMORY:])
+    latest = history.executed[-DRIFT_MEMORY - 1 :]
+    drifts = [
+        now.outcome is Outcome.DRIFTED and not _healed(before, now)
+        for before, now in pairwise(latest)
+    ]
+    if len(latest) <= DRIFT_MEMORY and latest:
+        drifts.append(latest[0].outcome is Outcome.DRIFTED)
+    return sum(drifts)
 
 
 def self_healed_failures(history: History) -> int:
-    """Failures followed by a good execution although no input had changed: a flaky command."""
+    """Failures followed by success on the very same inputs: the command is flaky."""
     executed = [run for run in history.runs[-FLAKY_MEMORY:] if run.executed]
     return sum(_healed(before, after) for before, after in pairwise(executed))
 
 
 def _healed(before: PastRun, after: PastRun) -> bool:
-    unchanged = after.inputs_changed == 0
-    return before.outcome is Outcome.FAILED and after.outcome is Outcome.RAN and unchanged
+    # The same inputs with another exit code are recorded as a drift.
+    drifted = after.outcome is Outcome.DRIFTED
+    return before.exit_code != 0 and drifted and after.exit_code == 0
 
 
 def _first(facts: Facts) -> str:
@@ -136,7 +154,7 @@ def _retry(facts: Facts) -> Action:
     return Action(
         "K3",
         f"it must run ({facts.reason}), and {healed} {times} among its last {FLAKY_MEMORY} runs "
-        "went away without any input changing",
+        "went away on the very same inputs",
         {"attempts": ATTEMPTS, "backoff_s": list(BACKOFF_S), "reuse": True},
         _retry_seconds(facts),
     )
@@ -145,7 +163,7 @@ def _retry(facts: Facts) -> Action:
 def _retry_seconds(facts: Facts) -> float | None:
     if facts.run_s.value is None:
         return None
-    fails = failure_probability(facts.history.counts)
+    fails = facts.history.failure_probability
     waits = [0.0, *BACKOFF_S]
     return sum(fails**at * (wait + facts.run_s.value) for at, wait in enumerate(waits))
 
@@ -162,19 +180,31 @@ def _again(facts: Facts) -> Action:
     )
 
 
-_OPTIONS = {"K1": _reuse, "K2": _run, "K3": _retry, "K5": _again}
+def _beside(facts: Facts) -> Action:
+    del facts
+    return Action("K4", "several targets run at once, the longest first")
+
+
+_OPTIONS: Mapping[str, Callable[[Facts], Action]] = {
+    "K1": _reuse,
+    "K2": _run,
+    "K3": _retry,
+    "K4": _beside,
+    "K5": _again,
+}
 
 
 def _why_not(name: str, chosen: str, facts: Facts) -> str:
+    if name == "K4":
+        return "one target has nothing to run beside"
     if name == "K1":
-        if facts.reuse:
-            return "outputs drifted lately, so a recorded result is checked first"
-        return f"not possible: {facts.reason}"
+        drifted = "outputs drifted lately, so a recorded result is checked first"
+        return drifted if facts.reuse else f"not possible: {facts.reason}"
     if facts.reuse:
         return "not needed: nothing it depends on changed"
-    if name == "K3":
-        return "no failure of it ever went away by itself"
     if name == "K5":
         return "nothing to compare with: it must run anyway"
+    if name == "K3":
+        return "no failure of it ever went away by itself"
     assert (name, chosen) == ("K2", "K3"), "every other pair is answered above"
     return "a single attempt may meet the flaky failure seen before"

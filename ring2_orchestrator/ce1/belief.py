@@ -75,9 +75,9 @@ class Angles:
         )
 
 
-def failure_probability(counts: Counts) -> float:
-    """How likely an execution fails: Jeffreys' estimate (f + 1/2) / (n + 1) over executed runs."""
-    return (counts.failed + JEFFREYS) / (counts.executed + 2 * JEFFREYS)
+def chance(hits: int, trials: int) -> float:
+    """Jeffreys' estimate of a probability, (hits + 1/2) / (trials + 1): 1/2 before any trial."""
+    return (hits + JEFFREYS) / (trials + 2 * JEFFREYS)
 
 
 def forecast(counts: Counts, *, reuse: bool) -> Outcome:
@@ -99,4 +99,4 @@ def confidence(outcomes: list[Outcome]) -> float:
     for outcome in outcomes:
         true += forecast(counts, reuse=outcome is Outcome.REUSED) is outcome
         counts = counts.with_one_more(outcome)
-    return (true + JEFFREYS) / (len(outcomes) + 2 * JEFFREYS)
+    return chance(true, len(outcomes))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cid_store.encoding import Node
+from ring2_orchestrator.ce1.belief import chance
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.ledger import Batch
 
@@ -50,6 +51,16 @@ class History:
     def executed(self) -> list[PastRun]:
         """The runs that were not served from the store."""
         return [run for run in self.runs if run.executed]
+
+    @property
+    def failures(self) -> int:
+        """Executions that ended with another exit code than 0, whatever their verdict."""
+        return sum(run.exit_code != 0 for run in self.executed)
+
+    @property
+    def failure_probability(self) -> float:
+        """How likely the next execution fails: (failures + 1/2) / (executions + 1)."""
+        return chance(self.failures, self.counts.executed)
 
     @property
     def spent_s(self) -> float:

@@ -14,7 +14,7 @@ MakeHistory = Callable[..., History]
 def history() -> MakeHistory:
     """`history("ran reused failed", wall_s=2)`: those outcomes, oldest first."""
 
-    def make(words: str, *, wall_s: float = 2.0, changed: int | None = 0) -> History:
+    def make(words: str, *, wall_s: float = 2.0) -> History:
         runs = [
             PastRun(
                 seq=number,
@@ -25,7 +25,6 @@ def history() -> MakeHistory:
                 cpu_s=None if word == "reused" else wall_s / 2,
                 max_rss_bytes=None if word == "reused" else 1e6,
                 saved_s=wall_s - 0.1 if word == "reused" else 0.0,
-                inputs_changed=changed,
             )
             for number, word in enumerate(words.split())
         ]

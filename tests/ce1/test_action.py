@@ -40,7 +40,8 @@ def test_the_first_run_knows_no_seconds() -> None:
 
 
 def test_a_failure_that_went_away_by_itself_calls_for_retries(history: MakeHistory) -> None:
-    plan = plan_for(history("ran failed ran", changed=0), reuse=False)
+    # Success after failure on the same inputs is recorded as a drift with exit code 0.
+    plan = plan_for(history("ran failed drifted"), reuse=False)
     assert plan.action.name == "K3"
     assert plan.action.parameters == {"attempts": 3, "backoff_s": [0.5, 1.0], "reuse": True}
     assert plan.action.expected_s is not None
@@ -48,8 +49,11 @@ def test_a_failure_that_went_away_by_itself_calls_for_retries(history: MakeHisto
 
 
 def test_a_failure_mended_by_a_change_does_not(history: MakeHistory) -> None:
-    assert plan_for(history("ran failed ran", changed=1), reuse=False).action.name == "K2"
-    assert plan_for(history("ran failed ran", changed=None), reuse=False).action.name == "K2"
+    assert plan_for(history("ran failed ran"), reuse=False).action.name == "K2"
+
+
+def test_a_failure_that_went_away_is_no_doubt_about_outputs(history: MakeHistory) -> None:
+    assert plan_for(history("ran failed drifted"), reuse=True).action.name == "K1"
 
 
 def test_a_drift_calls_for_a_check_of_what_could_be_reused(history: MakeHistory) -> None:
@@ -62,10 +66,10 @@ def test_a_drift_calls_for_a_check_of_what_could_be_reused(history: MakeHistory)
 
 
 @pytest.mark.parametrize("reuse", [True, False])
-@pytest.mark.parametrize("words", ["", "ran", "ran failed ran", "drifted", "failed", "reused"])
+@pytest.mark.parametrize("words", ["", "ran", "ran failed drifted", "drifted", "failed", "reused"])
 def test_every_other_action_is_answered(history: MakeHistory, words: str, reuse: bool) -> None:
     plan = plan_for(history(words), reuse=reuse)
     names = [plan.action.name, *(other.name for other in plan.alternatives)]
-    assert sorted(names) == ["K1", "K2", "K3", "K5"]
+    assert sorted(names) == ["K1", "K2", "K3", "K4", "K5"]
     assert all(other.why_not for other in plan.alternatives)
     assert plan.action.rationale

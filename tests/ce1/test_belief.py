@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ring2_orchestrator.ce1.belief import (
     Angles,
     Belief,
+    chance,
     confidence,
-    failure_probability,
     forecast,
 )
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
@@ -89,11 +89,10 @@ def test_counts_count(seen: list[Outcome]) -> None:
     assert [counted[outcome] for outcome in Outcome] == [seen.count(each) for each in Outcome]
 
 
-def test_failure_is_judged_by_executions_alone() -> None:
-    assert failure_probability(Counts()) == 0.5
-    assert failure_probability(Counts(reused=100)) == 0.5
-    assert failure_probability(Counts(ran=9)) == 0.05
-    assert failure_probability(Counts(failed=9)) == 0.95
+def test_a_chance_before_any_trial_is_one_half() -> None:
+    assert chance(0, 0) == 0.5
+    assert chance(0, 9) == 0.05
+    assert chance(9, 9) == 0.95
 
 
 def test_reuse_is_never_guessed() -> None:

@@ -23,7 +23,7 @@ GOOD: dict[str, Node] = {
     "inputs_changed": 1,
     "trace": None,
     "doubts": [],
-    "events": {"read": 4},
+    "counts": {"read": 4},
 }
 
 
@@ -98,3 +98,11 @@ def test_a_loop_of_executions_alone_has_energy_one(history: MakeHistory) -> None
 def test_twenty_two_and_a_half_percent_more_work_a_second() -> None:
     run = PastRun(0, "s", Outcome.REUSED, 0, 1.0, saved_s=0.225)
     assert History((run,)).energy == pytest.approx(1.225)
+
+
+def test_failure_is_judged_by_executions_and_their_exit_codes(history: MakeHistory) -> None:
+    assert History(()).failure_probability == 0.5
+    assert history("reused " * 50).failure_probability == 0.5
+    assert history("ran " * 9 + "reused").failure_probability == 0.05
+    drifted = PastRun(0, "s", Outcome.DRIFTED, 3, 1.0)
+    assert History((drifted,)).failures == 1

@@ -1,0 +1,133 @@
+"""The answers of `redoxa jit` as JSON; every name here is promised in docs/formats/jit.md."""
+
+from collections.abc import Mapping
+
+from ring2_orchestrator.ce1.cycle import Cycle
+from ring2_orchestrator.ce1.estimate import Estimate
+from ring2_orchestrator.ce1.outcome import Outcome
+from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
+
+SCHEMA = "redoxa.jit/1"
+
+Answer = dict[str, object]
+
+
+def hint(outlook: Outlook) -> Answer:
+    """Decided facts, estimates, and the advised action."""
+    return {
+        **_common("hint", outlook),
+        **_target(outlook),
+        "decided": _decided(outlook.decided),
+        "estimates": _estimates(outlook),
+        "action": outlook.plan.action.as_node(),
+    }
+
+
+def plan(outlook: Outlook) -> Answer:
+    """The action, what it should save, and what it was preferred to."""
+    chosen = outlook.plan
+    return {
+        **hint(outlook),
+        "verb": "plan",
+        "expected": {
+            "plain_s": chosen.plain_s,
+            "saving_s": chosen.saving_s,
+            "seconds": chosen.action.expected_s,
+        },
+        "alternatives": [
+            {"expected_s": other.expected_s, "name": other.name, "why_not": other.why_not}
+            for other in chosen.alternatives
+        ],
+    }
+
+
+def loop(before: Outlook, after: Mood, cycle: Cycle) -> Answer:
+    """The plan that was made, what came of it, and the belief after it."""
+    return {
+        **plan(before),
+        **_common("loop", after),
+        "predicted": before.forecast.value,
+        "outcome": {
+            "attempts": cycle.attempts,
+            "entry": cycle.seq,
+            "exit_code": cycle.exit_code,
+            "runs": list(cycle.runs),
+            "saved_s": cycle.saved_s,
+            "spent_s": cycle.spent_s,
+            "verdict": cycle.outcome.value,
+        },
+    }
+
+
+def status(
+    mood: Mood, head: Mapping[str, object], last_action: Mapping[str, object] | None
+) -> Answer:
+    """The state of the ledger and of everything learned from it."""
+    answer: Answer = {
+        **_common("status", mood),
+        "action": last_action,
+        "ledger": dict(head),
+        "seconds": {
+            "plain": mood.history.spent_s + mood.history.saved_s,
+            "saved": mood.history.saved_s,
+            "spent": mood.history.spent_s,
+        },
+        "subjects": len({run.subject for run in mood.history.runs}),
+        "target": None,
+    }
+    if isinstance(mood, Outlook):
+        answer.update(_target(mood))
+    return answer
+
+
+def _common(verb: str, mood: Mood) -> Answer:
+    history, angles = mood.history, mood.angles
+    return {
+        "confidence": mood.confidence,
+        "counts": {outcome.value: history.counts[outcome] for outcome in Outcome},
+        "energy": mood.energy,
+        "passed_over": history.passed_over,
+        "posterior": {outcome.value: mood.belief[outcome] for outcome in Outcome},
+        "prior": {"phi": angles.phi, "psi": angles.psi, "theta": angles.theta},
+        "runs": len(history.runs),
+        "schema": SCHEMA,
+        "verb": verb,
+    }
+
+
+def _target(outlook: Outlook) -> Answer:
+    return {"target": {"command": list(outlook.command), "subject": outlook.subject}}
+
+
+def _decided(decided: Decided) -> Answer:
+    return {
+        "changed": [change._asdict() for change in decided.changed],
+        "reason": decided.reason,
+        "reuse": decided.reuse,
+        "trace": decided.trace,
+    }
+
+
+def _estimates(outlook: Outlook) -> Answer:
+    return {
+        "cpu_s": _estimate(outlook.cpu_s),
+        "failure": {
+            "failures": outlook.history.failures,
+            "observations": outlook.history.counts.executed,
+            "probability": outlook.failure,
+        },
+        "max_rss_bytes": _estimate(outlook.max_rss_bytes),
+        "reuse_s": _estimate(outlook.reuse_s),
+        "wall_s": _estimate(outlook.run_s),
+    }
+
+
+def _estimate(found: Estimate) -> Answer:
+    return {
+        "high": found.high,
+        "level": found.level,
+        "low": found.low,
+        "method": found.method,
+        "observations": found.observations,
+        "value": found.value,
+    }

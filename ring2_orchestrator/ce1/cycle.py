@@ -1,0 +1,95 @@
+"""One cycle of the loop: do the planned action, and record what was predicted and what came."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from ring2_orchestrator.ce1.outcome import Outcome
+
+if TYPE_CHECKING:
+    from cid_store.encoding import NodeLike
+    from ring2_orchestrator.ce1.outlook import Outlook
+    from ring2_orchestrator.home import Home
+    from ring2_orchestrator.runs.execute import RunResult
+
+LEDGER_KIND = "jit"
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What came of a plan. `runs` and `seq` are ledger entries: of the runs, and of the cycle."""
+
+    outcome: Outcome
+    exit_code: int
+    attempts: int
+    spent_s: float
+    saved_s: float
+    messages: tuple[str, ...]
+    runs: tuple[int, ...]
+    seq: int
+
+
+def run_cycle(before: "Outlook", home: "Home", *, sleep: Callable[[float], None]) -> Cycle:
+    """Act as planned; when this returns, prediction, action and outcome are in the ledger."""
+    begun_ns = home.clock.monotonic_ns()
+    results = _act(before, home, sleep)
+    spent_s = (home.clock.monotonic_ns() - begun_ns) / 1e9
+    last = results[-1]
+    runs = tuple(result.seq for result in results if result.seq is not None)
+    saved_s = sum(result.saved_s for result in results)
+    entry: dict[str, NodeLike] = {
+        "action": before.plan.action.as_node(),
+        "predicted": _prediction(before),
+        "outcome": {
+            "attempts": len(results),
+            "exit_code": last.exit_code,
+            "saved_s": saved_s,
+            "spent_s": spent_s,
+            "verdict": last.verdict,
+        },
+        "runs": list(runs),
+    }
+    receipt = home.ledger.append([entry], kind=LEDGER_KIND, subject=before.subject)
+    return Cycle(
+        outcome=Outcome(last.verdict),
+        exit_code=last.exit_code,
+        attempts=len(results),
+        spent_s=spent_s,
+        saved_s=saved_s,
+        messages=tuple(result.message for result in results),
+        runs=runs,
+        seq=receipt.seq,
+    )
+
+
+def _act(before: "Outlook", home: "Home", sleep: Callable[[float], None]) -> "list[RunResult]":
+    from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415 - most verbs run nothing
+
+    action = before.plan.action
+    reuse = action.parameters.get("reuse") is True
+    pauses = cast("list[float]", action.parameters.get("backoff_s", []))
+    results = [execute(before.command, home=home, reuse=reuse)]
+    for pause in pauses:
+        if results[-1].exit_code == 0:
+            break
+        sleep(pause)
+        results.append(execute(before.command, home=home, reuse=reuse))
+    return results
+
+
+def _prediction(before: "Outlook") -> "dict[str, NodeLike]":
+    wall = before.reuse_s if before.forecast is Outcome.REUSED else before.run_s
+    return {
+        "confidence": before.confidence,
+        "failure": before.failure,
+        "outcome": before.forecast.value,
+        "posterior": {outcome.value: before.belief[outcome] for outcome in Outcome},
+        "reuse": before.decided.reuse,
+        "wall_s": {
+            "high": wall.high,
+            "level": wall.level,
+            "low": wall.low,
+            "observations": wall.observations,
+            "value": wall.value,
+        },
+    }

@@ -1,0 +1,111 @@
+"""Everything that can be said of one command before it runs: decided facts, then estimates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from ring2_orchestrator.ce1.action import Facts, Plan, choose
+from ring2_orchestrator.ce1.belief import Angles, Belief, confidence, forecast
+from ring2_orchestrator.ce1.estimate import Estimate, estimate
+from ring2_orchestrator.ce1.history import History
+from ring2_orchestrator.ce1.outcome import Outcome
+
+
+class Difference(NamedTuple):
+    """One thing that is not as it was when the command last ran."""
+
+    path: str
+    kind: str
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What hashes decide: whether the command would be reused, exactly."""
+
+    reuse: bool
+    reason: str
+    changed: tuple[Difference, ...] = ()
+    trace: str | None = None
+
+
+@dataclass(frozen=True)
+class Mood:
+    """What the past runs say as a whole: of one command, or of all."""
+
+    history: History
+
+    @cached_property
+    def belief(self) -> Belief:
+        """The posterior over the four outcomes."""
+        return Belief.after(self.history.counts)
+
+    @cached_property
+    def angles(self) -> Angles:
+        """The same belief as a point of S³: where the next measurement starts from."""
+        return Angles.of(self.belief.point)
+
+    @cached_property
+    def confidence(self) -> float:
+        """How often the forecast came true."""
+        return confidence(self.history.outcomes)
+
+    @property
+    def energy(self) -> float:
+        """Seconds of plain running by seconds spent."""
+        return self.history.energy
+
+
+@dataclass(frozen=True)
+class Outlook(Mood):
+    """One command: decided, estimated, planned."""
+
+    command: tuple[str, ...]
+    subject: str
+    decided: Decided
+
+    @cached_property
+    def run_s(self) -> Estimate:
+        """Seconds the program takes when it is executed."""
+        return estimate([run.wall_s for run in self.history.executed])
+
+    @cached_property
+    def reuse_s(self) -> Estimate:
+        """Seconds a reuse takes."""
+        return estimate([run.wall_s for run in self.history.runs if not run.executed])
+
+    @cached_property
+    def cpu_s(self) -> Estimate:
+        """Processor seconds of an execution."""
+        return estimate([run.cpu_s for run in self.history.executed if run.cpu_s is not None])
+
+    @cached_property
+    def max_rss_bytes(self) -> Estimate:
+        """The largest resident size of an execution."""
+        sizes = [run.max_rss_bytes for run in self.history.executed]
+        return estimate([size for size in sizes if size is not None])
+
+    @property
+    def failure(self) -> float:
+        """How likely it fails if it is executed."""
+        return self.history.failure_probability
+
+    @property
+    def forecast(self) -> Outcome:
+        """The outcome to expect of the planned action."""
+        reuse = self.decided.reuse and self.plan.action.name == "K1"
+        return forecast(self.history.counts, reuse=reuse)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The next best action."""
+        return choose(
+            Facts(self.decided.reuse, self.decided.reason, self.history, self.run_s, self.reuse_s)
+        )
+
+
+def outlook(command: Sequence[str], subject: str, decided: Decided, history: History) -> Outlook:
+    """The outlook of a command from what was decided and what the ledger remembers."""
+    return Outlook(history, tuple(command), subject, decided)

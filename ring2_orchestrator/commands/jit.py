@@ -1,0 +1,230 @@
+"""Predict and steer: hint, plan, loop, status.
+
+Whether a command would be reused is decided exactly, by the hashes of what it depends on. What
+hashes cannot know (how long, how much memory, whether it fails) is estimated from its past runs,
+with the number of observations beside each figure. A wrong estimate costs time, never a result.
+"""
+
+import argparse
+import base64
+import os
+import sys
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cid_store.errors import InputError, UsageError
+from ring2_orchestrator.commands import Context, add_common
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.ce1.history import History
+    from ring2_orchestrator.ce1.outlook import Outlook
+    from ring2_orchestrator.home import Home
+    from ring2_orchestrator.ledger import Batch
+
+EXAMPLES: Sequence[str] = (
+    "redoxa jit hint clean.py data.csv",
+    "redoxa jit plan -- make -j2",
+    "redoxa jit loop clean.py data.csv",
+    "redoxa jit status --json",
+)
+HISTORY_RUNS = 1000  # the newest runs of a command that estimates look at
+
+_SUMMARIES = {
+    "hint": "what is decided, what is to be expected, what to do",
+    "plan": "the next best action, its price, and the alternatives",
+    "loop": "do the planned action, and record prediction and outcome",
+    "status": "what the runs so far amount to; without a target, all of them",
+}
+
+
+class _VerbParser(argparse.ArgumentParser):
+    """Takes everything after `--` as it is; argparse itself would forget where that was."""
+
+    def parse_known_args(  # type: ignore[override] - narrower than the overloads it replaces
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what stands before `--`; the rest becomes `command_words`."""
+        words = list(args if args is not None else sys.argv[1:])
+        at = words.index("--") if "--" in words else len(words)
+        parsed = namespace if namespace is not None else argparse.Namespace()
+        parsed.command_words = words[at + 1 :]
+        _, extra = super().parse_known_args(words[:at], parsed)
+        return parsed, extra
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verbs; each takes a script with its arguments, or a command after `--`."""
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, parser_class=_VerbParser
+    )
+    for name, summary in _SUMMARIES.items():
+        verb = verbs.add_parser(
+            name,
+            help=summary,
+            usage=f"redoxa jit {name} [options] [SCRIPT [ARG...]] [-- COMMAND...]",
+            description=summary.capitalize() + ".",
+            epilog="after `--` stands a whole command, or, behind a SCRIPT, more arguments for it",
+            allow_abbrev=False,
+        )
+        verb.add_argument("script", nargs="*", metavar="SCRIPT", help="a script, its arguments")
+        add_common(verb)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Answer the verb."""
+    command = _command(args.script, args.command_words)
+    with context.open_home() as home:
+        if args.verb == "status":
+            return _status(command, home, context)
+        if not command:
+            raise UsageError(
+                f"jit {args.verb} needs a target: a script with its arguments, or -- COMMAND"
+            )
+        outlook = _outlook(command, home)
+        if args.verb == "loop":
+            return _loop(outlook, home, context)
+        from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415 - start-up is performance
+
+        make, lines = (answer.hint, show.hint) if args.verb == "hint" else (answer.plan, show.plan)
+        context.report.data(make(outlook))
+        for line in lines(outlook):
+            context.report.line(line)
+        return 0
+
+
+def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The command a target means; empty when none was named."""
+    if not script:
+        return list(words)
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415 - start-up is performance
+        NoSuchCommandError,
+        NotExecutableError,
+    )
+    from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415
+
+    try:
+        return script_command(script[0], [*script[1:], *words])
+    except (NoSuchCommandError, NotExecutableError) as error:
+        # Nothing was asked to run, so this is an input like any other (exit code 3).
+        raise InputError(str(error)) from error
+
+
+def _outlook(command: Sequence[str], home: "Home") -> "Outlook":
+    """Decide, remember and estimate; runs nothing."""
+    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415 - start-up is performance
+        Decided,
+        Difference,
+        outlook,
+    )
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
+        NoSuchCommandError,
+        NotExecutableError,
+    )
+    from ring2_orchestrator.runs.memo import Memo  # noqa: PLC0415
+    from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
+
+    cwd, env = Path.cwd(), dict(os.environ)
+    try:
+        find_program(command, cwd=cwd, env=env)
+    except (NoSuchCommandError, NotExecutableError) as error:
+        raise InputError(str(error)) from error
+    decision = Memo(home).decide(command, cwd=cwd, env=env, streams=None)
+    decided = Decided(
+        reuse=decision.reuse,
+        reason=decision.reason,
+        changed=tuple(Difference(*change) for change in decision.changed),
+        trace=None if decision.trace is None else str(decision.trace),
+    )
+    return outlook(command, decision.subject, decided, _history(home, decision.subject))
+
+
+def _history(home: "Home", subject: str | None = None) -> "History":
+    from ring2_orchestrator.ce1.history import history_of  # noqa: PLC0415
+
+    batches = home.ledger.batches("run", subject, newest_first=True)
+    newest = batches if subject is None else islice(batches, HISTORY_RUNS)
+    return history_of(newest, newest_first=True)
+
+
+def _status(command: Sequence[str], home: "Home", context: Context) -> int:
+    from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
+    from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
+
+    mood: Mood = _outlook(command, home) if command else Mood(_history(home))
+    subject = getattr(mood, "subject", None)
+    head = _head(home)
+    context.report.data(answer.status(mood, head, _last_action(home, subject)))
+    for line in show.status(mood, head):
+        context.report.line(line)
+    return 0
+
+
+def _head(home: "Home") -> dict[str, object]:
+    from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415
+
+    head = Checkpoint.parse(home.ledger.checkpoint())
+    root = base64.b64encode(head.root_hash).decode("ascii")
+    return {"origin": head.origin, "root_hash": root, "size": head.size}
+
+
+def _last_action(home: "Home", subject: str | None) -> Mapping[str, object] | None:
+    """The action of the newest loop, as it was recorded."""
+    newest: Batch | None = next(home.ledger.batches("jit", subject, newest_first=True), None)
+    match newest.entries if newest is not None else ():
+        case ({"action": dict(action)}, *_):
+            return action
+        case _:
+            return None
+
+
+def _loop(before: "Outlook", home: "Home", context: Context) -> int:
+    """One whole cycle; what the program prints keeps standard output, unless JSON needs it."""
+    from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
+    from ring2_orchestrator.ce1.cycle import run_cycle  # noqa: PLC0415
+    from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
+
+    with _output_aside() if context.report.json else nullcontext():
+        cycle = run_cycle(before, home, sleep=time.sleep)
+    for message in cycle.messages:
+        context.report.say(message)
+    after = Mood(_history(home, before.subject))
+    context.report.data(answer.loop(before, after, cycle))
+    for line in show.loop(before, after, cycle):
+        context.report.say(line)
+    return 0 if cycle.exit_code == 0 else 1
+
+
+@contextmanager
+def _output_aside() -> Generator[None]:
+    """Send what is written to standard output to standard error while the block runs.
+
+    Through a pipe of its own: a program that finds both streams to be one file may act otherwise.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    reading, writing = os.pipe()
+    os.dup2(writing, 1)
+    os.close(writing)
+    copier = threading.Thread(target=_copy, args=(reading, 2))
+    copier.start()
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)  # closes the pipe's last writing end, so the copier comes to an end
+        os.close(kept)
+        copier.join()
+        os.close(reading)
+
+
+def _copy(source: int, target: int) -> None:
+    while block := os.read(source, 1 << 16):
+        rest = memoryview(block)
+        while rest:
+            rest = rest[os.write(target, rest) :]
