@@ -157,7 +157,8 @@ static bool decode_four(States *states, const Table *table, u8 *out, u32 first, 
   return true;
 }
 
-/* The same from one state. Coding began with it at 1, so it may be low when no words are left. */
+/* The same from one state. Coding began with it low, so it may be low when no words
+ * are left. */
 static void decode_one(States *states, const Table *table, u8 *out, u32 first, u32 last) {
   const u32 scale = table->scale, mask = (1u << scale) - 1;
   const u8 *word = states->at, *end = states->end;
@@ -179,8 +180,8 @@ static bool read_states(States *states, u32 lanes, u32 bytes) {
   for (u32 j = 0; j < lanes; j++) {
     u64 x = 0;
     for (u32 i = 0; i < bytes; i++) x |= (u64)*states->at++ << (8 * i);
-    u64 lowest = lanes == 1 ? (u64)1 << (8 * (bytes - 1)) : LOWEST;
-    if (x < lowest || x >> 63 != 0) return false;
+    if (x < begin_of(lanes) || x >> 63 != 0) return false;
+    if (lanes == 1 && x >> (8 * (bytes - 1)) == 0) return false;
     states->x[j] = x;
   }
   return true;
@@ -216,7 +217,7 @@ static bool decode_coded(States *states, u8 *out, u32 length, u32 mode, Table *t
   }
   /* The states are back where coding began, and nothing is left over. */
   bool clean = states->at == states->end;
-  for (u32 j = 0; j < lanes; j++) clean &= states->x[j] == (lanes == 1 ? 1 : LOWEST);
+  for (u32 j = 0; j < lanes; j++) clean &= states->x[j] == begin_of(lanes);
   return clean;
 }
 

@@ -45,7 +45,7 @@ static Cost entropy(const u32 *counts, const u32 *more) {
     distinct++;
     saved += (Cost)count * log2_of(count);
   }
-  return (Cost)total * log2_of(total) - saved + BITS(40 + 5 * distinct);
+  return (Cost)total * log2_of(total) - saved + BITS(40 + 4 * distinct);
 }
 
 static void count_bytes(const u8 *in, u32 length, u32 parts[4][256], u32 *counts) {
@@ -269,7 +269,19 @@ typedef struct {
 } Stack;
 
 /* Put one symbol into a state; first a word leaves it if it would grow past 2^63. */
-#define PUSH(x, s)                                                    do {                                                                  u32 range = ranges[s];                                              u64 frequency = range & 0xffff;                                     if (x >= frequency << room) {                                         if (at - floor < 4) return false;                                   at -= 4;                                                            *(Word *)at = (u32)x;                                               x >>= 32;                                                         }                                                                   u64 turns = x / frequency;                                          x = (turns << scale) + (x - turns * frequency) + (range >> 16);   } while (0)
+#define PUSH(x, s)                                                  \
+  do {                                                              \
+    u32 range = ranges[s];                                          \
+    u64 frequency = range & 0xffff;                                 \
+    if (x >= frequency << room) {                                   \
+      if (at - floor < 4) return false;                             \
+      at -= 4;                                                      \
+      *(Word *)at = (u32)x;                                         \
+      x >>= 32;                                                     \
+    }                                                               \
+    u64 turns = x / frequency;                                      \
+    x = (turns << scale) + (x - turns * frequency) + (range >> 16); \
+  } while (0)
 
 /* The symbols of one block, last to first. False when there is no room. */
 static bool push_block(Stack *stack, const u8 *in, u32 first, u32 last, u32 lanes, u32 scale,
@@ -345,7 +357,7 @@ static u32 put_front(const Stack *stack, u8 *out, u32 length, u32 lanes) {
 static u32 encode_coded(Encoder *encoder, const u8 *in, u8 *out, u32 length) {
   const u32 lanes = length < FEW ? 1 : LANES;
   Stack stack = {.at = out + length, .floor = out};
-  for (u32 j = 0; j < LANES; j++) stack.x[j] = lanes == 1 ? 1 : LOWEST;
+  for (u32 j = 0; j < LANES; j++) stack.x[j] = begin_of(lanes);
   if (!put_blocks(encoder, &stack, in, length, lanes)) return 0;
   return put_front(&stack, out, length, lanes);
 }

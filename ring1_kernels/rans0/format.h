@@ -5,7 +5,7 @@
 #include "../abi.h"
 
 enum {
-  STORED = 0,              /* first byte: the data as it is; 1 to 8: one state of so many bytes; */
+  STORED = 0,              /* first byte: the data as it is; 3 to 8: one state of so many bytes; */
   FOUR = 9,                /* four states of eight bytes */
   ATOM = 8192,             /* blocks of data with four states end at multiples of this */
   FEW = 16384,             /* data shorter than this has one state and one block */
@@ -15,7 +15,13 @@ enum {
   MAX_PRECISION = 8,
 };
 
-#define LOWEST ((u64)1 << 31)   /* states lie in [2^31, 2^63) between symbols */
+/* States lie in [2^31, 2^63) between symbols, and coding begins at the lowest. Decoding must come back
+ * to it exactly: a stream cut short or of other data hardly ever does. An only state begins lower,
+ * because two bytes more would be much for little data. */
+#define LOWEST ((u64)1 << 31)
+#define LOWEST_ALONE ((u64)1 << 16)
+
+static inline u64 begin_of(u32 lanes) { return lanes == 1 ? LOWEST_ALONE : LOWEST; }
 
 /* What the exponents in a table are predicted from. */
 enum { FROM_ZERO = 0, FROM_SYMBOL = 1, FROM_BLOCK = 2 };
