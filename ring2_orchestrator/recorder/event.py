@@ -111,7 +111,7 @@ class Doubt(NamedTuple):
     outside-pipe, outside-process, foreign-memory, foreign-descriptor, inherited-descriptor,
     shared-memory, keyring, memfd-exec, setuid-exec, file-handle, namespace, machine-state, ptrace,
     terminal-input, detached, signal, killed, timeout, out-of-memory, preimage, output-size,
-    input-size.
+    output-closed, input-size.
     """
 
     kind: str

@@ -1,0 +1,51 @@
+"""Finds the recorder's helper; in a source tree without one, builds it once."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from ring2_orchestrator.recorder import compile as compiler
+from ring2_orchestrator.recorder.errors import NoRecorderError
+
+NAME = "redoxa-trace"
+
+
+@cache
+def helper() -> Path:
+    """The helper that belongs to these sources. Raises NoRecorderError."""
+    if not compiler.can_record():
+        raise NoRecorderError(
+            "programs can be recorded on Linux (x86_64 or aarch64) only; on this machine use "
+            "the Python API and `redoxa pack`, which need no recorder"
+        )
+    packaged = Path(__file__).parent / NAME
+    wanted = compiler.digest()
+    if _is_built_from(packaged, wanted):
+        return packaged
+    cached = cache_folder() / f"{NAME}-{wanted}"
+    if not _is_built_from(cached, wanted):
+        _build(cached)
+    return cached
+
+
+def cache_folder() -> Path:
+    """Where a helper built outside an installation is kept."""
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    return (Path(chosen) if chosen else Path.home() / ".cache") / "redoxa"
+
+
+def _is_built_from(path: Path, wanted: str) -> bool:
+    try:
+        return wanted.encode() in path.read_bytes() and os.access(path, os.X_OK)
+    except OSError:
+        return False
+
+
+def _build(target: Path) -> None:
+    try:
+        compiler.build(target)
+    except (compiler.CompileError, OSError) as error:
+        raise NoRecorderError(
+            f"the recorder's helper is not built and cannot be ({error}); install a C compiler, "
+            "or `pip install ziglang==0.17.1`, and try again"
+        ) from error

@@ -1,0 +1,191 @@
+"""Runs one command and gives back everything that was observed of it."""
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ring2_orchestrator.clock import Clock, SystemClock
+from ring2_orchestrator.recorder.binary import helper
+from ring2_orchestrator.recorder.errors import CannotExecuteError, RecorderFailedError
+from ring2_orchestrator.recorder.event import Doubt, Exit, Recording, StdinKind
+from ring2_orchestrator.recorder.relay import Limits, Relay
+from ring2_orchestrator.recorder.stream import Stream, read_stream
+from ring2_orchestrator.recorder.streams import Stdin, StdinSource, Streams, arrange
+
+# Python ignores these two; the program must start with them as every program does.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+_NO_LIMITS = Limits()
+_OURS = Stdin()
+
+
+def record(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    scratch: Path,
+    stdin: StdinSource = _OURS,
+    forward: bool = True,
+    limits: Limits = _NO_LIMITS,
+    traced: bool = True,
+    clock: Clock | None = None,
+) -> Recording:
+    """Run `command` as it would run without us, and say what it did.
+
+    Its streams are ours (a terminal of its own where ours is one); with `forward` False its output
+    is only kept. `scratch` is an empty folder; old contents of changed files lie there until the
+    caller removes it. What still runs when the command has ended lives on and becomes a doubt.
+    Raises CannotExecuteError, NoRecorderError, RecorderFailedError.
+    """
+    clock = clock if clock is not None else SystemClock()
+    program = helper()
+    preimages = scratch / "pre"
+    preimages.mkdir()
+    _flush()
+    oom_before = _oom_kills()
+    streams = arrange(stdin, forward=forward)
+    started = clock.monotonic_ns()
+    try:
+        words = _helper_words(command, cwd, scratch, limits)
+        pid, control = _spawn(program, words, env, streams, traced=traced)
+        with control:
+            relay = Relay(streams, control, limits, clock)
+            relay.run()
+        if relay.done:
+            os.waitpid(pid, 0)
+        wall_s = (clock.monotonic_ns() - started) / 1e9
+    finally:
+        streams.close()
+    if relay.exec_errno is not None:
+        raise _cannot_execute(command[0], cwd, relay.exec_errno)
+    if streams.stdin.kind is StdinKind.FILE and stdin.descriptor is not None:
+        with contextlib.suppress(OSError):
+            streams.stdin.end = os.lseek(stdin.descriptor, 0, os.SEEK_CUR)
+    stream = read_stream(scratch / "events", preimages)
+    recording = _assemble(stream, relay, streams, wall_s)
+    recording.doubts += _ending_doubts(recording, killed_by_oom=_oom_kills() > oom_before)
+    return recording
+
+
+def _flush() -> None:
+    # What we printed before must stand before what the program prints.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _helper_words(
+    command: Sequence[str], cwd: Path, scratch: Path, limits: Limits
+) -> Sequence[str]:
+    where = [os.fspath(scratch.absolute()), os.fspath(cwd.absolute())]
+    return [*where, str(limits.preimage_bytes), *command]
+
+
+def _spawn(
+    program: Path,
+    words: Sequence[str],
+    env: Mapping[str, str],
+    streams: Streams,
+    *,
+    traced: bool,
+) -> tuple[int, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        options = "".join(sorted(str(fd) for fd in streams.closed))
+        options += ("s" if streams.session else "") + ("" if traced else "u") + "-"
+        argv = [os.fspath(program), str(theirs.fileno()), options, *words]
+        actions = [
+            (os.POSIX_SPAWN_DUP2, fd, number)
+            for number, fd in enumerate(streams.program)
+            if fd is not None
+        ]
+        # Copying a descriptor onto itself is how a spawned program is allowed to keep it.
+        actions.append((os.POSIX_SPAWN_DUP2, theirs.fileno(), theirs.fileno()))
+        try:
+            pid = os.posix_spawn(
+                program, argv, env, file_actions=actions, setsigdef=_DEFAULT_SIGNALS
+            )
+        except OSError as error:
+            ours.close()
+            raise RecorderFailedError(
+                f"the recorder's helper {program} cannot be started ({error.strerror}); "
+                "reinstall redoxa, or run with --no-reuse"
+            ) from error
+    streams.close_program_ends()
+    return pid, ours
+
+
+def _cannot_execute(name: str, cwd: Path, number: int) -> CannotExecuteError:
+    reason = os.strerror(number)
+    missing = number == errno.ENOENT
+    if missing and not cwd.is_dir():
+        return CannotExecuteError(f"the working folder {cwd} is missing", missing=True)
+    if missing:
+        where = "" if "/" in name else " on PATH"
+        return CannotExecuteError(
+            f"the command {name!r} cannot be found{where}; check its spelling", missing=True
+        )
+    return CannotExecuteError(
+        f"the command {name!r} cannot be executed ({reason}); check its permissions and format",
+        missing=False,
+    )
+
+
+def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> Recording:
+    ended = relay.ended
+    if stream.exit is None and ended is None:
+        raise RecorderFailedError(
+            "the recorder's helper ended before the program did, so the program was stopped; "
+            "run it again, or without recording"
+        )
+    final = stream.exit
+    if final is None:
+        assert ended is not None, "checked above"
+        final = Exit(None, ended[1]) if ended[1] else Exit(ended[0], None)
+    return Recording(
+        events=stream.events,
+        exit=final,
+        output=relay.output,
+        stdin=streams.stdin,
+        processes=stream.processes,
+        wall_s=wall_s,
+        cpu_s=stream.cpu_s,
+        max_rss_bytes=stream.max_rss_bytes,
+        complete=stream.complete,
+        doubts=list(dict.fromkeys([*stream.doubts, *streams.doubts, *relay.doubts])),
+        terminals=streams.terminals,
+        window=streams.window,
+        merged=streams.merged,
+        counts=dict(sorted(Counter(event.kind.value for event in stream.events).items())),
+    )
+
+
+def _ending_doubts(recording: Recording, *, killed_by_oom: bool) -> list[Doubt]:
+    doubts: list[Doubt] = []
+    if not recording.complete:
+        doubts.append(Doubt("lost-events", "the event stream has no end, so events may be missing"))
+    if killed_by_oom:
+        doubts.append(Doubt("out-of-memory", "the system killed a process for lack of memory"))
+    if recording.exit.signal is not None:
+        number = recording.exit.signal
+        name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+        kind = "killed" if number == signal.SIGKILL else "signal"
+        doubts.append(Doubt(kind, f"the program was ended by {name}"))
+    return doubts
+
+
+def _oom_kills() -> int:
+    """How many processes of our control group the system has killed so far, if it says."""
+    try:
+        group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
+        text = Path(f"/sys/fs/cgroup{group}/memory.events").read_text()
+    except OSError:
+        return 0
+    counts = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
+    return int(counts.get("oom_kill", 0))

@@ -1,0 +1,178 @@
+/* The event stream: a file of tagged records, little-endian, described in docs/formats/events.md. */
+#include "trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the stream is written as it lies in memory, which must be little-endian"
+#endif
+
+#define DOUBTS_MAX 256 /* a run that has this many is not made clearer by more */
+
+static int stream_fd = -1;
+static char buffer[1 << 16];
+static size_t filled;
+static uint32_t words_written;
+static uint64_t records_written, events_written, opened_ns;
+static bool failed;
+static struct {
+    struct word *kind, *detail;
+} doubts[DOUBTS_MAX];
+static size_t doubt_count;
+
+static void flush(void) {
+    size_t done = 0;
+    while (done < filled && !failed) {
+        ssize_t wrote = write(stream_fd, buffer + done, filled - done);
+        if (wrote < 0 && errno == EINTR) continue;
+        /* Without its final record the stream counts as incomplete, so stopping here is enough. */
+        if (wrote <= 0) failed = true;
+        else done += (size_t)wrote;
+    }
+    filled = 0;
+}
+
+static void put(const void *bytes, size_t length) {
+    while (length) {
+        size_t part = sizeof buffer - filled;
+        if (part > length) part = length;
+        memcpy(buffer + filled, bytes, part);
+        filled += part;
+        bytes = (const char *)bytes + part;
+        length -= part;
+        if (filled == sizeof buffer) flush();
+    }
+}
+
+static void put_tag(char tag) {
+    put(&tag, 1);
+    records_written++;
+}
+
+static void put_u32(uint32_t value) { put(&value, sizeof value); }
+static void put_u64(uint64_t value) { put(&value, sizeof value); }
+
+static uint32_t number_of(struct word *word) {
+    if (!word) return 0;
+    if (!word->id) {
+        word->id = ++words_written;
+        put_tag('W');
+        put_u32(word->length);
+        put(word->text, word->length);
+    }
+    return word->id;
+}
+
+static uint64_t elapsed_ns(void) { return now_ns() - opened_ns; }
+
+void stream_open(const char *path) {
+    stream_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (stream_fd < 0) fail("the event stream cannot be made");
+    opened_ns = now_ns();
+    put("redoxa-trace 1\n", 15);
+}
+
+uint64_t stream_events(void) { return events_written; }
+
+bool stream_is_open(void) { return stream_fd >= 0; }
+
+static void put_identity(const struct stat *st) {
+    if (!st) return;
+    put_u64(st->st_mode);
+    put_u64(st->st_dev);
+    put_u64(st->st_ino);
+    put_u64((uint64_t)st->st_size);
+    put_u64((uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
+    put_u64((uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec);
+}
+
+void stream_event(const struct event *event) {
+    if (stream_fd < 0) return;
+    uint32_t path = number_of(event->path), path2 = number_of(event->path2);
+    uint32_t program = number_of(event->program);
+    put_tag('E');
+    events_written++;
+    unsigned char head[3] = {(unsigned char)event->kind, event->before != NULL,
+                             event->before2 != NULL};
+    put(head, sizeof head);
+    uint32_t fields[] = {(uint32_t)event->pid, path,           path2,   event->flags,
+                         event->preimage,      event->preimage2, program};
+    put(fields, sizeof fields);
+    put_u64(elapsed_ns());
+    put_identity(event->before);
+    put_identity(event->before2);
+}
+
+void stream_doubt(const char *kind, const char *format, ...) {
+    if (stream_fd < 0 || doubt_count == DOUBTS_MAX) return;
+    char text[PATH_ROOM];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (length < 0) length = 0;
+    if ((size_t)length >= sizeof text) length = sizeof text - 1;
+    struct word *kind_word = word_of(kind, strlen(kind));
+    struct word *detail = word_of(text, (size_t)length);
+    for (size_t i = 0; i < doubt_count; i++)
+        if (doubts[i].kind == kind_word && doubts[i].detail == detail) return;
+    doubts[doubt_count].kind = kind_word;
+    doubts[doubt_count++].detail = detail;
+    uint32_t numbers[2] = {number_of(kind_word), number_of(detail)};
+    put_tag('D');
+    put(numbers, sizeof numbers);
+}
+
+static void put_process(char tag, pid_t pid, pid_t ppid, struct word *exe, struct word *argv) {
+    if (stream_fd < 0) return;
+    uint32_t fields[4] = {(uint32_t)pid, (uint32_t)ppid, number_of(exe), number_of(argv)};
+    put_tag(tag);
+    put(fields, sizeof fields);
+    put_u64(elapsed_ns());
+}
+
+void stream_started(pid_t pid, pid_t ppid, struct word *exe, struct word *argv) {
+    put_process('S', pid, ppid, exe, argv);
+}
+
+void stream_executed(pid_t pid, struct word *exe, struct word *argv) {
+    put_process('X', pid, 0, exe, argv);
+}
+
+void stream_ended(pid_t pid, uint64_t cpu_ns, uint64_t max_rss_bytes) {
+    if (stream_fd < 0) return;
+    put_tag('Z');
+    put_u32((uint32_t)pid);
+    put_u64(elapsed_ns());
+    put_u64(cpu_ns);
+    put_u64(max_rss_bytes);
+}
+
+void stream_exit(int code, int signal) {
+    if (stream_fd < 0) return;
+    put_tag('Q');
+    put_u32((uint32_t)code);
+    put_u32((uint32_t)signal);
+    put_u64(elapsed_ns());
+}
+
+void stream_close(void) {
+    if (stream_fd < 0) return;
+    struct rusage usage = {0};
+    getrusage(RUSAGE_CHILDREN, &usage);
+    uint64_t records = records_written;
+    put_tag('F');
+    put_u64(records);
+    put_u64((uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
+            (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u);
+    put_u64((uint64_t)usage.ru_maxrss * 1024u);
+    flush();
+    close(stream_fd);
+    stream_fd = -1;
+}
