@@ -67,15 +67,20 @@ class Instance:
         self._limit(base)
         self._given = 0
         if engine.metered:
-            self.set_fuel(fuel)
+            self.set_fuel(None)
         if engine.epochs:
             self.set_ticks(_FOREVER_TICKS)
         exports = self._instantiate(module)
         memory, run = abi.MEMORY_EXPORT, abi.RUN_EXPORT
-        self._memory = ffi.new("wasmtime_memory_t *", self._export(exports, memory).memory)
-        self._run = ffi.new("wasmtime_func_t *", self._export(exports, run).func)
+        found = self._export(exports, memory)
+        self._memory = ffi.new("wasmtime_memory_t *", found.of.memory)
+        found = self._export(exports, run)
+        self._run = ffi.new("wasmtime_func_t *", found.of.func)
         self._measure()
         assert self.size == base, "the inspector and the engine agree on the initial memory"
+        if engine.metered:
+            # Only now: what instantiation took is not the call's, and has no start function in it.
+            self.set_fuel(fuel)
 
     def _instantiate(self, module: Module) -> Any:  # noqa: ANN401 - a C pointer
         instance = ffi.new("wasmtime_instance_t *")
@@ -95,7 +100,8 @@ class Instance:
             self._context, instance, text, len(text), item
         )
         assert found, "the inspector and the engine agree on the exports"
-        return item.of
+        # Not `item.of`: a part of a structure does not keep the whole alive.
+        return item
 
     def _measure(self) -> None:
         self.data = self._lib.wasmtime_memory_data(self._context, self._memory)
