@@ -72,6 +72,10 @@ class PackFile:
             length = max(0, min(length, self.size() - offset))
         return disk.read_at(self.fd, length, offset)
 
+    def cut(self, length: int) -> None:
+        """Let the file end there."""
+        os.ftruncate(self.fd, length)
+
     def view(self, offset: int, length: int) -> memoryview | None:
         """The mapped bytes, read-only; None where the pack ends before them."""
         if not length:
@@ -196,7 +200,7 @@ class PackFolder:
             return tail
         if tail.pack and tail.fit:
             # Give back the room it never used.
-            os.ftruncate(PackFile(self.file(tail.pack), write=True).fd, tail.end)
+            PackFile(self.file(tail.pack), write=True).cut(tail.end)
         return self.create(tail.pack + 1)
 
     def close(self) -> None:

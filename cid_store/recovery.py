@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from cid_store import disk
 from cid_store.cid import Cid
+from cid_store.errors import DamageError
 from cid_store.folder import PackFile, PackFolder, Place, Tail
 from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.pack import (
@@ -22,6 +23,7 @@ from cid_store.pack import (
     RECORD_MAGIC,
     Head,
     Kind,
+    PackHead,
     parse_record_header,
     parse_roots,
 )
@@ -57,20 +59,25 @@ def follow(folder: PackFolder, index: Index) -> Tail:
 
 
 def is_behind(folder: PackFolder, index: Index) -> bool:
-    """Whether the packs hold something the index has not heard of, finished or not."""
-    last = index.last_pack()
-    if last is None:
+    """Whether the packs hold something the index has not heard of, finished or not.
+
+    Raises IndexDamagedError where the index belongs to other packs.
+    """
+    packs = index.packs()
+    if not packs:
         return bool(folder.numbers())
+    if any(_is_foreign(folder, known) for known in packs):
+        raise IndexDamagedError
+    last = packs[-1]
     pack = folder.pack(last.number)
-    if pack is not None and _has_bytes(pack, last.end, pack.size()):
-        return True
-    return folder.exists(last.number + 1) or _is_foreign(folder, last)
+    unheard = pack is not None and _has_bytes(pack, last.end, pack.size())
+    return unheard or folder.exists(last.number + 1)
 
 
 def learn_unfinished(folder: PackFolder, index: Index) -> None:
     """Bring an index in memory up to the packs' end, for a reader that may change nothing."""
     last = index.last_pack()
-    if last is None or _is_foreign(folder, last):
+    if last is None:
         raise IndexDamagedError
     number, start = last.number, last.end
     while (pack := folder.pack(number)) is not None:
@@ -81,6 +88,8 @@ def learn_unfinished(folder: PackFolder, index: Index) -> None:
 def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
     """Fill an empty index from the packs. What is unreadable at the end is set aside."""
     numbers = folder.numbers()
+    for number in numbers:
+        _checked_head(folder, number)
     if numbers and writable:
         folder.begin(numbers[-1])
     damaged: list[Head] = []
@@ -148,10 +157,21 @@ def _end_of(folder: PackFolder, index: Index, last: PackEnd) -> Tail:
     return _adopted(folder, index, tail) if _has_bytes(pack, last.end, pack.size()) else tail
 
 
-def _is_foreign(folder: PackFolder, last: PackEnd) -> bool:
+def _is_foreign(folder: PackFolder, known: PackEnd) -> bool:
     """Whether that pack is sound and another than the index knew by its number."""
-    head = folder.head(last.number)
-    return head is not None and head.identity != last.identity
+    head = _checked_head(folder, known.number)
+    return head is not None and head.identity != known.identity
+
+
+def _checked_head(folder: PackFolder, number: int) -> PackHead | None:
+    """Who a pack says it is, where it can say. Raises DamageError for one under another's name."""
+    head = folder.head(number)
+    if head is not None and head.number != number:
+        raise DamageError(
+            f"{folder.file(number)} is pack {head.number} by its header; give it back the name "
+            f"{folder.file(head.number).name}"
+        )
+    return head
 
 
 def _adopted(folder: PackFolder, index: Index, tail: Tail) -> Tail:
@@ -239,7 +259,7 @@ def _clear(folder: PackFolder, pack: PackFile, number: int, end: int, *, keep: b
         disk.make_folder(aside)
         names = (aside / f"{number:08d}-{end}-{attempt}" for attempt in itertools.count())
         disk.copy_out(pack.fd, end, next(name for name in names if not name.exists()))
-    os.ftruncate(pack.fd, end)
+    pack.cut(end)
     folder.sync(pack)
 
 

@@ -32,7 +32,7 @@ class VerifyReport(NamedTuple):
 def verify_packs(packs: PackFolder, index: Index, progress: Progress | None) -> VerifyReport:
     """Examine everything up to where the index knows each pack; later writes are not looked at."""
     ends, roots = index.snapshot()
-    examination = _Examination(packs, index, progress)
+    examination = _Examination(packs, index, set(roots.values()), progress)
     rows = index.rows()
     row = next(rows, None)
     for end in ends:
@@ -59,7 +59,9 @@ def verify_packs(packs: PackFolder, index: Index, progress: Progress | None) -> 
 class _Examination:
     """What has been seen so far."""
 
-    def __init__(self, packs: PackFolder, index: Index, progress: Progress | None) -> None:
+    def __init__(
+        self, packs: PackFolder, index: Index, bound: set[Cid], progress: Progress | None
+    ) -> None:
         self.objects = 0
         self.object_bytes = 0
         self.damage: list[str] = []
@@ -68,6 +70,7 @@ class _Examination:
         self._index = index
         self._progress = progress
         self._roots: dict[str, Cid] = {}
+        self._bound_and_unseen = bound
 
     def pack(self, end: PackEnd, expected: dict[int, tuple[Cid, int]]) -> None:
         """Examine one pack, which the index says holds `expected` by offset."""
@@ -124,6 +127,7 @@ class _Examination:
     def _count(self, head: Head) -> None:
         self.objects += 1
         self.object_bytes += head.length
+        self._bound_and_unseen.discard(head.cid)
         if self._progress is not None:
             self._progress(head.length)
 
@@ -144,7 +148,6 @@ class _Examination:
     def compare_roots(self, bound: dict[str, Cid]) -> None:
         """Compare what the packs bind with what the index says, and both with the objects."""
         self.index_is_wrong |= bound != self._roots
-        known = self._index.places(list(set(bound.values())))
         for name, cid in bound.items():
-            if cid not in known:
-                self.damage.append(f"root {name!r} names {cid}, which the store does not hold")
+            if cid in self._bound_and_unseen:
+                self.damage.append(f"root {name!r} names {cid}, which is not there intact")
