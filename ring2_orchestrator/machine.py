@@ -1,0 +1,243 @@
+"""The machine as a Python program uses it: one object over the store, the kernels and the runs."""
+
+import io
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cid_store.cid import Cid, Codec
+from cid_store.encoding import decode
+from cid_store.errors import DamageError, InputError, UsageError
+from cid_store.store import Buffer
+from ring0.execution import Executor, Limits, StoreMemo
+from ring0.frame import Frame, Operation, Request, root_name
+from ring0.plan import Dtype, Plan
+from ring2_orchestrator import packing, planner
+from ring2_orchestrator.clock import Clock
+from ring2_orchestrator.container import BytesSource, Container
+from ring2_orchestrator.gene import Gene, print_plan
+from ring2_orchestrator.home import Home, default_home
+from ring2_orchestrator.planner import BEAM, Frontier
+from ring2_orchestrator.probe import Probe, Realm
+from ring2_orchestrator.toolbox import Toolbox, open_toolbox
+
+# A search without a gene starts from one hole: any kernels that fit may follow.
+_ANYTHING = "input x: {dtype}\nemit x |> ?\n"
+
+
+class VM:
+    """A content-addressed virtual machine over one home folder.
+
+    Everything is named by CID. Bytes are durable when `put` returns; what is read back was hashed
+    on the way. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, home: str | Path | None = None, *, clock: Clock | None = None) -> None:
+        """Open a home folder, made if missing (default: $REDOXA_HOME or the user's data folder)."""
+        self._parts = ExitStack()
+        path = default_home() if home is None else Path(home)
+        self._home = self._parts.enter_context(Home(path, clock=clock))
+
+    # Bytes.
+
+    def put(self, data: Buffer | npt.NDArray[np.generic]) -> Cid:
+        """Keep bytes, or an array's elements in C order as little-endian bytes; their name."""
+        if isinstance(data, np.ndarray):
+            data = _little_endian(data)
+        return self._home.store.put(data)
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
+        return self._home.store.get(cid)
+
+    def view(
+        self, cid: Cid, dtype: npt.DTypeLike = np.uint8, shape: Sequence[int] | None = None
+    ) -> npt.NDArray[np.generic]:
+        """The bytes as a read-only array over the store's own memory: checked, not copied.
+
+        `dtype` is taken as little-endian; `shape` defaults to one dimension. Raises InputError
+        where the bytes do not fill it.
+        """
+        little = np.dtype(dtype).newbyteorder("<")
+        buffer = self._home.store.view(cid)
+        try:
+            array = np.frombuffer(buffer, dtype=little)
+            return array if shape is None else array.reshape(shape)
+        except ValueError as error:
+            raise InputError(
+                f"object {cid.short} has {len(buffer):,} bytes, which are not an array of "
+                f"{little.name}{'' if shape is None else f' of shape {tuple(shape)}'}"
+            ) from error
+
+    # Plans.
+
+    def gene(self, text_or_name: str) -> Gene:
+        """A gene from its text, or a shipped one by its name. Raises GeneError or InputError."""
+        palette = self._tools.palette
+        if "\n" in text_or_name:
+            return Gene.parse(text_or_name, palette)
+        return planner.library_gene(text_or_name, palette)
+
+    def plan(self, cid: Cid, gene: Gene | None = None) -> Plan:
+        """The plan whose container of these bytes is the smallest: real bytes, decoded and checked.
+
+        Tried are the library's genes, or only the one given. A plan without steps says that
+        storing the bytes as they are costs least. The plan itself is kept under its CID.
+        """
+        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
+        genes = planner.library(self._tools.palette) if gene is None else [gene]
+        # A plan runs on whole elements; what is left over is the container's business.
+        fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
+        packed = packing.pack(source, io.BytesIO(), fitting, self._tools)
+        return self._kept(packed.plan if packed.plan is not None else Plan(Dtype.U8, ()))
+
+    def describe(self, plan: Plan) -> str:
+        """The plan as the text of a gene that checks to exactly this plan."""
+        return print_plan(plan, self._tools.manifests)
+
+    def run(self, plan: Plan | Gene, cid: Cid) -> Frame:
+        """Execute a plan on an object; the frame names the streams it made, all of them kept.
+
+        What was executed before is looked up, not executed. Raises StepFailedError where a kernel
+        refuses the data and UsageError where the bytes are not whole elements.
+        """
+        chosen = plan if isinstance(plan, Plan) else self._closed(plan)
+        self._kept(chosen)
+        self._executor.forward(chosen, self._home.store.view(cid))
+        return self._frame(Request(chosen.cid, Operation.FORWARD, b"", (_raw(cid),)))
+
+    def invert(self, frame: Frame) -> Cid:
+        """Undo a plan's frame from its streams alone; the name of what comes out, checked.
+
+        Raises DamageError if that is not the frame's own input.
+        """
+        if frame.request.operation is not Operation.FORWARD:
+            raise UsageError("only a forward frame can be undone; run its plan instead")
+        plan = Plan.from_bytes(self._home.store.get(frame.request.what))
+        streams = [self._home.store.view(output) for output in frame.outputs]
+        self._executor.inverse(plan, streams)
+        back = self._frame(Request(plan.cid, Operation.INVERSE, b"", frame.outputs))
+        if back.outputs != frame.request.inputs:
+            raise DamageError(
+                f"plan {plan.cid.short} gives {back.outputs[0].short} back, not "
+                f"{frame.request.inputs[0].short}: one of its kernels is not a mirror"
+            )
+        return back.outputs[0]
+
+    # Search, step by step.
+
+    def frontier(self, cid: Cid, gene: Gene | None = None, *, dtype: str = "u8") -> Frontier:
+        """Where a search for a plan starts: a gene with holes, or anything from one element type.
+
+        Raises InputError when the gene does not fit the bytes.
+        """
+        chosen = gene if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
+        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
+        found = planner.start(source, self._tools.executor, self._tools.kernels, chosen)
+        if found is None:
+            raise InputError(f"gene '{chosen.name}' does not fit object {cid.short}")
+        return found
+
+    def tick(self, frontier: Frontier, beam: int = BEAM) -> Frontier:
+        """One step of the search: every candidate grows, the best `beam` of them stay."""
+        return planner.tick(frontier, beam)
+
+    def select_best(self, frontier: Frontier) -> Plan:
+        """The best plan seen so far; a search may stop after any tick."""
+        return self._kept(planner.select_best(frontier))
+
+    # Containers.
+
+    def pack(self, cid: Cid, gene: Gene | None = None) -> Cid:
+        """The smallest container of an object, kept; verified by decoding before it is."""
+        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
+        genes = planner.library(self._tools.palette) if gene is None else [gene]
+        out = io.BytesIO()
+        packing.pack(source, out, genes, self._tools)
+        return self._home.store.put(out.getbuffer())
+
+    def unpack(self, cid: Cid) -> Cid:
+        """What a kept container holds, kept as well. Raises DamagedContainerError."""
+        source = BytesSource(self._home.store.view(cid), f"container {cid.short}")
+        out = io.BytesIO()
+        packing.unpack(Container(source, self._tools.kernels), out, self._tools)
+        return self._home.store.put(out.getbuffer())
+
+    # Runs.
+
+    def probe_local(self, script: str | Path, *arguments: str) -> Probe:
+        """Run a script recorded, or reuse its results when nothing it depends on changed.
+
+        What the script prints goes to this process's standard output and error. A script that
+        fails is a probe with its exit code, not an error; one that cannot be run raises.
+        """
+        from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415 - data needs no runs
+        from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415
+
+        result = execute(script_command(str(script), arguments), home=self._home)
+        return Probe(
+            target=str(script),
+            realm=Realm.UMBRA if result.trace is None else Realm.ILLUMINATED,
+            cid=result.trace,
+            exit_code=result.exit_code,
+            reused=result.reused,
+            latency_s=result.wall_s,
+            reason=result.message,
+            entry=result.seq,
+        )
+
+    # Closing.
+
+    def close(self) -> None:
+        """Make everything durable and let go of it; closing twice is harmless."""
+        self._parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # Inside.
+
+    @cached_property
+    def _tools(self) -> Toolbox:
+        return self._parts.enter_context(open_toolbox())
+
+    @cached_property
+    def _executor(self) -> Executor:
+        return self._tools.executor.with_limits(Limits(), memo=StoreMemo(self._home.store))
+
+    def _closed(self, gene: Gene) -> Plan:
+        if gene.is_open:
+            raise UsageError(
+                f"gene '{gene.name}' leaves choices open: let vm.plan(cid, gene) take them"
+            )
+        return gene.plan()
+
+    def _kept(self, plan: Plan) -> Plan:
+        self._home.store.put(plan.to_bytes(), Codec.NODE)
+        return plan
+
+    def _frame(self, request: Request) -> Frame:
+        cid = self._home.store.root(root_name(request))
+        assert cid is not None, "an execution with a memo keeps its frame"
+        return Frame.from_node(decode(self._home.store.get(cid)))
+
+
+def _raw(cid: Cid) -> Cid:
+    """The name of the same bytes as plain bytes: kernels know no other kind."""
+    return Cid(Codec.RAW, cid.digest)
+
+
+def _little_endian(array: npt.NDArray[np.generic]) -> memoryview:
+    if array.dtype.hasobject:
+        raise InputError("an array of Python objects has no bytes of its own; convert it first")
+    # Flat first: a view as bytes needs one dimension with elements side by side.
+    flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
+    return flat.view(np.uint8).data

@@ -1,0 +1,85 @@
+"""Write docs/cli.md, the page of every command, from the command line's own definitions."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ring2_orchestrator.commands import COMMANDS, EXIT_CODES, build_parser, load  # noqa: E402
+
+PAGE = ROOT / "docs" / "cli.md"
+
+
+def manual() -> str:
+    """The whole page as Markdown; the same text under every supported Python."""
+    lines = [
+        "# The command line",
+        "",
+        "This page is written by `python scripts/manual.py`; a test keeps it true.",
+        "Every command also takes the [common options](#common-options).",
+        "",
+    ]
+    parser = build_parser()
+    for name in COMMANDS:
+        lines += _command(name, _subparsers(parser)[name])
+    lines += ["## Common options", "", *_options(parser), ""]
+    lines += ["## Exit codes", "", "```text", EXIT_CODES, "```", ""]
+    return "\n".join(lines)
+
+
+def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield from (f"## redoxa {name}", "", (parser.description or "").strip(), "")
+    yield from _options(parser, common=False)
+    for verb, part in _subparsers(parser).items():
+        yield from ("", f"### redoxa {name} {verb}", "", (part.description or "").strip(), "")
+        yield from _options(part, common=False)
+    yield from ("", "```sh", *load(name).EXAMPLES, "```", "")
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in _actions(parser):
+        if action.nargs == argparse.PARSER:
+            return dict(cast("dict[str, argparse.ArgumentParser]", action.choices))
+    return {}
+
+
+def _options(parser: argparse.ArgumentParser, *, common: bool = True) -> Iterator[str]:
+    rows = [
+        (_spelling(action), (action.help or "").replace("|", "\\|").replace("%%", "%"))
+        for action in _actions(parser, common=common)
+        if action.nargs != argparse.PARSER and action.dest != "help"
+    ]
+    if rows:
+        yield from ("| argument | meaning |", "| --- | --- |")
+        yield from (f"| `{spelling}` | {text} |" for spelling, text in rows)
+
+
+def _actions(parser: argparse.ArgumentParser, *, common: bool = True) -> list[argparse.Action]:
+    # argparse has no public way to read a parser; these two lists have not moved in 15 years.
+    groups = cast("Any", parser)._action_groups  # noqa: SLF001
+    return [
+        action
+        for group in groups
+        if common or group.title != "common options"
+        for action in group._group_actions  # noqa: SLF001
+        if action.help != argparse.SUPPRESS
+    ]
+
+
+def _spelling(action: argparse.Action) -> str:
+    value = action.metavar or action.dest.upper()
+    if isinstance(value, tuple):
+        value = " ".join(value)
+    if not action.option_strings:
+        return value if action.nargs in (None, 1) else f"{value} …"
+    names = ", ".join(action.option_strings)
+    return names if action.nargs == 0 else f"{names} {value}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(manual(), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
