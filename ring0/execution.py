@@ -209,7 +209,7 @@ class RecentMemo:
 
     def __init__(self, limit_bytes: int = 64 * MIB) -> None:
         self._limit_bytes = limit_bytes
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._answers: OrderedDict[Request, Answer] = OrderedDict()
 
     def find(self, request: Request) -> Answer | None:
@@ -225,10 +225,10 @@ class RecentMemo:
         size = sum(map(len, outputs))
         if size <= self._limit_bytes:
             self._answers[request] = answer
-            self._held_bytes += size
-        while self._held_bytes > self._limit_bytes:
+            self.held_bytes += size
+        while self.held_bytes > self._limit_bytes:
             _, dropped = self._answers.popitem(last=False)
-            self._held_bytes -= sum(map(len, dropped.outputs))
+            self.held_bytes -= sum(map(len, dropped.outputs))
         return answer
 
     def seal(self, frames: Sequence[Frame]) -> None:

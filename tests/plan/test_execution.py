@@ -1,0 +1,179 @@
+"""Plans run forward and back on the real host; what was executed once can be looked up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cid_store.cid import Cid
+from cid_store.errors import UsageError
+from cid_store.memory import MemoryStore
+from cid_store.nodes import get_node
+from cid_store.store import Buffer
+from ring0.abi import Op
+from ring0.boundary import Boundary
+from ring0.execution import Executor, Limits, RecentMemo, StepFailedError, StoreMemo, WorkLimitError
+from ring0.frame import Frame, MalformedFrameError, Operation, Request, StackDag, root_name
+from ring0.host import Host
+from ring0.kernel import Kernel
+from ring0.outcome import Outcome, OutOfFuel
+from ring0.plan import Dtype, Plan
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.planner.moves import Move, graft, moves
+from ring2_orchestrator.toolbox import Toolbox
+
+AUDIO = "input x: u16\nemit x |> delta(order=2) |> zigzag |> byte_split |> rans0"
+RAMP = b"".join((7 * at).to_bytes(2, "little") for at in range(500))
+
+
+def plan_of(tools: Toolbox, text: str) -> Plan:
+    return Gene.parse(text, tools.palette).plan()
+
+
+@st.composite
+def plans(draw: Any, tools: Toolbox) -> Plan:
+    plan = Plan(draw(st.sampled_from(Dtype)), ())
+    for _ in range(draw(st.integers(0, 5))):
+        stream = draw(st.sampled_from(plan.streams))
+        dtype = plan.values[stream]
+        choices: list[Move] = list(moves(tools.kernels, dtype))
+        plan = graft(plan, stream, draw(st.sampled_from(choices)).plan(dtype))[0]
+    return plan
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_every_plan_undoes_itself_or_refuses(tools: Toolbox, data: st.DataObject) -> None:
+    plan = data.draw(plans(tools))
+    size = data.draw(st.integers(0, 40)) * plan.input.width
+    value = data.draw(st.binary(min_size=size, max_size=size))
+    try:
+        streams = tools.executor.forward(plan, value).outputs
+    except StepFailedError:
+        return
+    assert tools.executor.inverse(plan, streams).outputs == [value]
+
+
+def test_bytes_that_are_not_whole_elements_are_refused(tools: Toolbox) -> None:
+    with pytest.raises(UsageError, match="not whole elements of u16"):
+        tools.executor.forward(plan_of(tools, AUDIO), b"abc")
+
+
+def test_the_wrong_number_of_streams_is_refused(tools: Toolbox) -> None:
+    with pytest.raises(UsageError, match="has 2 streams, not 1"):
+        tools.executor.inverse(plan_of(tools, AUDIO), [b""])
+
+
+def test_streams_that_forward_never_made_are_refused(tools: Toolbox) -> None:
+    with pytest.raises(StepFailedError, match="kernel 'rans0': refused, malformed"):
+        tools.executor.inverse(plan_of(tools, AUDIO), [b"not", b"streams"])
+
+
+def test_limits_on_output_and_work_hold(tools: Toolbox) -> None:
+    plan = plan_of(tools, AUDIO)
+    with pytest.raises(StepFailedError, match="output-limit"):
+        tools.executor.with_limits(Limits(value_bytes=999)).forward(plan, RAMP)
+    with pytest.raises(WorkLimitError, match=r"more than 3,000 bytes"):
+        tools.executor.with_limits(Limits(work_bytes=3000)).forward(plan, RAMP)
+
+
+def test_fuel_is_counted_alike_every_time(tools: Toolbox) -> None:
+    plan = plan_of(tools, AUDIO)
+    metered = tools.executor.with_limits(Limits(fuel=1 << 40))
+    first, second = metered.forward(plan, RAMP), metered.forward(plan, RAMP)
+    assert first.fuel == second.fuel
+    assert (first.fuel or 0) > 500
+    assert tools.executor.forward(plan, RAMP).fuel is None
+    with pytest.raises(StepFailedError) as caught:
+        tools.executor.with_limits(Limits(fuel=100)).forward(plan, RAMP)
+    assert caught.value.outcome == OutOfFuel(100)
+
+
+class CountingHost:
+    """The real host, with its calls counted."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.calls = 0
+
+    def call(
+        self, kernel: Kernel, op: Op, params: bytes, inputs: Sequence[Buffer], boundary: Boundary
+    ) -> Outcome:
+        self.calls += 1
+        return self.host.call(kernel, op, params, inputs, boundary)
+
+
+@pytest.mark.parametrize("kind", ["store", "recent"])
+def test_what_was_executed_is_looked_up(tools: Toolbox, kind: str) -> None:
+    host = CountingHost(tools.host)
+    memo = StoreMemo(MemoryStore()) if kind == "store" else RecentMemo()
+    executor = Executor(host, tools.kernel, memo=memo)
+    first = executor.forward(plan_of(tools, AUDIO), RAMP)
+    calls = host.calls
+    again = executor.forward(plan_of(tools, AUDIO), RAMP)
+    assert again.outputs == first.outputs
+    assert host.calls == calls
+    # A plan that begins alike pays only for what differs.
+    executor.forward(plan_of(tools, "input x: u16\nemit x |> delta(order=2) |> gray"), RAMP)
+    assert host.calls == calls + 1
+
+
+def test_frames_are_kept_as_a_dag(tools: Toolbox) -> None:
+    store = MemoryStore()
+    executor = Executor(tools.host, tools.kernel, memo=StoreMemo(store))
+    plan = plan_of(tools, AUDIO)
+    execution = executor.forward(plan, RAMP)
+    request = Request(plan.cid, Operation.FORWARD, b"", (Cid.of(RAMP),))
+    root = store.root(root_name(request))
+    assert root is not None
+    dag = StackDag(store, root)
+    frames = dict(dag.frames())
+    assert len(frames) == 1 + len(plan.steps)
+    assert frames[root].outputs == tuple(map(Cid.of, execution.outputs))
+    assert frames[root].cost.bytes_in == len(RAMP)
+    for cid, frame in frames.items():
+        assert frame.cid == cid
+        assert Frame.from_node(get_node(store, cid)) == frame
+    maker = dag.maker(Cid.of(execution.outputs[0]))
+    assert maker is not None
+    assert maker.request.what == tools.palette["rans0"].cid
+    assert dag.maker(Cid.of(b"nobody made this")) is None
+
+
+def test_equal_streams_make_one_frame(tools: Toolbox) -> None:
+    store = MemoryStore()
+    executor = Executor(tools.host, tools.kernel, memo=StoreMemo(store))
+    plan = plan_of(tools, "input x: u32\nemit x |> byte_split |> rans0")
+    execution = executor.forward(plan, bytes(400))
+    assert len(set(execution.outputs)) == 1
+    assert executor.inverse(plan, execution.outputs).outputs == [bytes(400)]
+
+
+def test_a_memo_in_memory_forgets_what_does_not_fit(tools: Toolbox) -> None:
+    memo = RecentMemo(limit_bytes=1500)
+    executor = Executor(tools.host, tools.kernel, memo=memo)
+    plan = plan_of(tools, "input x: u16\nemit x |> delta |> zigzag")
+    executor.forward(plan, RAMP)
+    assert memo.held_bytes <= 1500
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {},
+        {"v": 1},
+        {
+            "v": 1,
+            "request": {},
+            "outputs": [],
+            "cost": {"in": 0, "out": 0, "fuel": None},
+            "parts": [],
+        },
+        {"v": 1, "request": 3, "outputs": [3], "cost": {"in": 0, "out": 0}, "parts": []},
+    ],
+)
+def test_a_node_that_is_not_a_frame_is_refused(node: Any) -> None:
+    with pytest.raises(MalformedFrameError):
+        Frame.from_node(node)
