@@ -89,7 +89,8 @@ def _log(ledger: "Ledger", args: argparse.Namespace, context: Context) -> None:
         {"entries": [_leaf_json(seq, leaf) for seq, leaf in leaves], "size": len(ledger)}
     )
     if not leaves:
-        context.report.say("no such entry in the ledger")
+        if not context.report.json:
+            context.report.say("no such entry in the ledger")
         return
     context.report.table(
         ["entry", "time (UTC)", "kind", "subject", "batch"],

@@ -215,7 +215,7 @@ def test_a_missing_checkpoint_is_not_a_new_ledger(full: Ledger, reopen: Reopen) 
 
 def test_a_missing_or_altered_batch_is_found(full: Ledger, store: MemoryStore) -> None:
     batch = full.leaf(3).batch
-    kept = store._objects.pop(batch)
+    kept = bytes(store._objects.pop(batch))
     error = refused(full)
     assert error.entry == 3
     assert "the batch of entry 3 is lost: object" in str(error)

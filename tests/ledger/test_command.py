@@ -1,0 +1,180 @@
+"""`redoxa ledger`: what it prints, its JSON, its exit codes, and one sentence for each trouble."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ring2_orchestrator.clock import ManualClock
+from ring2_orchestrator.commands import main
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.ledger.tiles import frame, split_bundle
+
+START_NS = 1_700_000_000_000_000_000
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    with Home(tmp_path / "home", clock=ManualClock(wall_ns=START_NS)) as opened:
+        inner = opened.store.put(b"a trace")
+        for number in range(6):
+            entry = {"number": number, "trace": inner, "raw": b"\x00\xff", "list": [1, {"a": None}]}
+            opened.ledger.append([entry], kind="run" if number else "jit", subject=f"s{number}")
+    return tmp_path / "home"
+
+
+def redoxa(capsys: pytest.CaptureFixture[str], home: Path, *words: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["--home", str(home), "ledger", *words])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def answer(capsys: pytest.CaptureFixture[str], home: Path, *words: str) -> Any:
+    code, out, err = redoxa(capsys, home, *words, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def alter(home: Path, seq: int) -> None:
+    path = home / "ledger" / "tile" / "entries" / "000"
+    entries = split_bundle(path.read_bytes()).entries
+    entries[seq] = entries[seq].replace(b"subject", b"SUBJECT")
+    path.write_bytes(b"".join(map(frame, entries)))
+
+
+def test_log_lists_the_newest_first(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, err = redoxa(capsys, home, "log", "-n", "2")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["entry", "time", "(UTC)", "kind", "subject", "batch"]
+    assert [line.split()[0] for line in lines[1:]] == ["5", "4"]
+    assert "2023-11-14 22:13:20" in lines[1]
+
+
+def test_log_as_json(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    found = answer(capsys, home, "log", "--kind", "run", "--subject", "s3")
+    assert found["size"] == 6
+    [entry] = found["entries"]
+    assert (entry["seq"], entry["kind"], entry["subject"]) == (3, "run", "s3")
+    assert entry["time_ns"] == START_NS
+    assert entry["batch"].startswith("b")
+
+
+def test_an_empty_log_is_no_error(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = redoxa(capsys, tmp_path / "new", "log")
+    assert (code, out, err) == (0, "", "redoxa: no such entry in the ledger\n")
+    assert answer(capsys, tmp_path / "new", "log") == {"entries": [], "size": 0}
+
+
+def test_show_prints_a_batch(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    code, out, _ = redoxa(capsys, home, "show", "2")
+    assert code == 0
+    assert "kind     run" in out
+    assert "  number: 2" in out
+    assert "  raw: 2 bytes 00ff" in out
+    found = answer(capsys, home, "show", "2")
+    [entry] = found["entries"]
+    assert entry["number"] == 2
+    assert entry["trace"]["/"].startswith("b")
+    assert entry["raw"] == {"/": {"bytes": "AP8="}}
+    assert entry["list"] == [1, {"a": None}]
+
+
+def test_show_beyond_the_end_says_what_there_is(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    code, out, err = redoxa(capsys, home, "show", "6")
+    assert (code, out) == (3, "")
+    assert err == "redoxa: the ledger has no entry 6; it holds 6 entries, 0 to 5\n"
+
+
+def test_a_checkpoint_is_verified_later(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path
+) -> None:
+    code, text, _ = redoxa(capsys, home, "checkpoint")
+    assert code == 0
+    assert answer(capsys, home, "checkpoint")["checkpoint"] == text
+    kept = tmp_path / "kept"
+    kept.write_text(text)
+    with Home(home) as opened:
+        opened.ledger.append([], kind="run", subject="later")
+    code, out, _ = redoxa(capsys, home, "verify", "--checkpoint", str(kept))
+    assert code == 0
+    assert out.startswith("7 entries verified, and they extend that checkpoint\nroot hash ")
+    found = answer(capsys, home, "verify", "--checkpoint", str(kept))
+    assert (found["size"], found["checkpoint_extended"]) == (7, True)
+    assert found["origin"] == text.splitlines()[0]
+
+
+def test_an_edited_entry_is_one_sentence_and_exit_code_4(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    alter(home, 3)
+    before = sorted((p, p.read_bytes()) for p in (home / "ledger").rglob("*") if p.is_file())
+    code, out, err = redoxa(capsys, home, "verify")
+    assert (code, out) == (4, "")
+    assert err == (
+        f"redoxa: ledger {home / 'ledger'}: entry 3 was altered; nothing was changed by this "
+        "check: restore the folder from a copy\n"
+    )
+    after = sorted((p, p.read_bytes()) for p in (home / "ledger").rglob("*") if p.is_file())
+    assert after == before
+    for words in (["log"], ["show", "0"], ["checkpoint"], ["verify", "--json"]):
+        code, out, err = redoxa(capsys, home, *words)
+        assert (code, out) == (4, "")
+        assert "entry 3 was altered" in err
+
+
+def test_a_damaged_hash_file_is_made_again(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    (home / "ledger" / "tile" / "0" / "000").unlink()
+    assert redoxa(capsys, home, "rebuild")[1] == "1 hash file made again; every entry is intact\n"
+    assert answer(capsys, home, "rebuild") == {"rebuilt": 0}
+
+
+@pytest.mark.parametrize("content", [None, b"nonsense", b"\xff" * 70_000])
+def test_a_checkpoint_file_that_is_none_is_said(
+    capsys: pytest.CaptureFixture[str], home: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    kept = tmp_path / "kept"
+    if content is not None:
+        kept.write_bytes(content)
+    code, out, err = redoxa(capsys, home, "verify", "--checkpoint", str(kept))
+    assert (code, out) == (3, "")
+    assert "checkpoint" in err
+    assert err.count("\n") == 1
+    code, _, err = redoxa(capsys, home, "verify", "--checkpoint", str(tmp_path))
+    assert (code, "cannot be read (Is a directory)" in err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["explode"], ["show"], ["show", "x"], ["log", "-n", "-1"], ["log", "extra"]]
+)
+def test_a_wrong_command_line_is_exit_code_2(
+    capsys: pytest.CaptureFixture[str], home: Path, words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--home", str(home), "ledger", *words])
+    assert left.value.code == 2
+    assert "usage: redoxa" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_is_no_error(home: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "redoxa", "--home", str(home), "ledger", "show", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    child.stderr.close()
+    assert child.wait() in (0, 141)
