@@ -168,6 +168,8 @@ class Inputs:
         """The entries a folder had before the run changed any of them."""
         if look.before is not None and not look.before.is_dir:
             return State(What.OTHER, stat.S_IFMT(look.before.mode))
+        if look.before is None and identity_of(path) is None:
+            return MISSING  # a scratch folder of the run's own, listed when it was removed
         entries = self._untouched_entries(path, look) or {}
         own = self._changed_names.get(path, set())
         for name in own:
