@@ -93,6 +93,7 @@ void *memset(void *, int, size_t);
 
 
 HEADER = '''"""Made by `python -m ring0.host.declarations`: change that module, not this one."""
+
 # fmt: off
 # ruff: noqa: E501 - generated code
 # pyright: basic
