@@ -21,7 +21,7 @@ RECORD_MAGIC = b"RDXo"
 _PACK_MAGIC = b"RDXPACK"
 _VERSION = 1
 _PACK = struct.Struct("<7sBI16s32s")
-_RECORD = struct.Struct("<4sBBHQ32sIQ")
+_RECORD = struct.Struct("<4sBBHQ32sIII")
 _CHECK = struct.Struct("<I")
 
 
@@ -47,6 +47,7 @@ class Head(NamedTuple):
     length: int
     pack: int
     offset: int
+    group: int  # where the append began that this record was a part of
 
     @property
     def payload(self) -> int:
@@ -96,11 +97,18 @@ def parse_pack_header(data: bytes) -> PackHead | None:
     return PackHead(number, identity)
 
 
-def record_header(record: Record, pack: int, offset: int) -> bytes:
+def record_header(record: Record, pack: int, offset: int, group: int) -> bytes:
     """The 64 bytes before a payload; they hold only for that place in that pack."""
-    cid = record.cid
     body = _RECORD.pack(
-        RECORD_MAGIC, record.kind, 0, cid.codec, len(record.payload), cid.digest, pack, offset
+        RECORD_MAGIC,
+        record.kind,
+        0,
+        record.cid.codec,
+        len(record.payload),
+        record.cid.digest,
+        pack,
+        offset // ALIGN,
+        group // ALIGN,
     )
     return body + _CHECK.pack(zlib.crc32(body))
 
@@ -109,25 +117,26 @@ def parse_record_header(data: bytes, pack: int, offset: int) -> Head | None:
     """The record that starts there, or None where none does."""
     if len(data) != HEADER_BYTES or not data.startswith(RECORD_MAGIC) or not _sound(data):
         return None
-    _, kind, zero, codec, length, digest, in_pack, at = cast(
-        "tuple[bytes, int, int, int, int, bytes, int, int]", _RECORD.unpack_from(data)
+    _, kind, zero, codec, length, digest, in_pack, at, group = cast(
+        "tuple[bytes, int, int, int, int, bytes, int, int, int]", _RECORD.unpack_from(data)
     )
     # A pack kept as an object in a pack holds sound headers, too: they name other places.
-    if zero or (in_pack, at) != (pack, offset):
+    if zero or (in_pack, at * ALIGN) != (pack, offset) or group > at:
         return None
     try:
-        return Head(Kind(kind), Cid(Codec(codec), digest), length, pack, offset)
+        return Head(Kind(kind), Cid(Codec(codec), digest), length, pack, offset, group * ALIGN)
     except ValueError:
         return None
 
 
 def laid_out(records: Sequence[Record], pack: int, offset: int) -> list[bytes | memoryview]:
-    """The records' bytes in parts, as they shall stand from `offset` of that pack."""
+    """The bytes in parts of one append: the records as they shall stand from `offset` on."""
     assert offset % ALIGN == 0, "records start at multiples of 64"
+    group = offset
     parts: list[bytes | memoryview] = []
     for record in records:
         length = len(record.payload)
-        parts.append(record_header(record, pack, offset))
+        parts.append(record_header(record, pack, offset, group))
         if length:
             parts.append(record.payload)
         if length % ALIGN:

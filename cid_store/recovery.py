@@ -24,6 +24,7 @@ from cid_store.pack import (
     Head,
     Kind,
     PackHead,
+    Record,
     parse_record_header,
     parse_roots,
 )
@@ -81,7 +82,7 @@ def learn_unfinished(folder: PackFolder, index: Index) -> None:
         raise IndexDamagedError
     number, start = last.number, last.end
     while (pack := folder.pack(number)) is not None:
-        _learn(index, folder, number, _finished(pack, number, start))
+        _learn(index, folder, number, survey(pack, number, start).readable())
         number, start = number + 1, HEADER_BYTES
 
 
@@ -90,8 +91,6 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
     numbers = folder.numbers()
     for number in numbers:
         _checked_head(folder, number)
-    if numbers and writable:
-        folder.begin(numbers[-1])
     damaged: list[Head] = []
     for number in numbers:
         pack = folder.pack(number)
@@ -100,11 +99,60 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
         if hasattr(os, "posix_fadvise"):
             # After a failed sync the system's copy may differ from the disk's: read the disk's.
             os.posix_fadvise(pack.fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        is_last = number == numbers[-1]
-        end = _learn(index, folder, number, _intact(pack, number, damaged, keep_end=not is_last))
-        if is_last and writable:
-            _clear(folder, PackFile(pack.path, write=True), number, end, keep=True)
+        found = survey(pack, number, HEADER_BYTES)
+        if number != numbers[-1] or not writable:
+            found = found.settled()
+            _learn(index, folder, number, found.sound)
+        else:
+            folder.begin(number)
+            _finish(folder, index, number, found, keep=True)
+        damaged += found.damaged
     _learn_damaged(index, damaged)
+
+
+class Survey(NamedTuple):
+    """What stands in a pack from some place on."""
+
+    sound: list[Head]  # whole records, to be indexed
+    damaged: list[Head]  # records of finished appends whose payload is not theirs any more
+    end: int  # where the next record may go
+    stranded: list[Head]  # whole records after a hole in the newest append
+
+    def readable(self) -> list[Head]:
+        """Every record that can be believed: of an unfinished append its objects, no roots."""
+        return self.sound + [head for head in self.stranded if head.kind is Kind.OBJECT]
+
+    def settled(self) -> "Survey":
+        """The same where no append can be unfinished, because others came after it."""
+        return Survey(self.sound + self.stranded, self.damaged, self.end, [])
+
+
+def survey(pack: PackFile, number: int, start: int) -> Survey:
+    """Read every record from `start` on, and tell damage from an append that was not finished.
+
+    An append is unfinished only if it is the newest: every later writer first cuts such a thing
+    off. So a hole with a later append behind it is damage, and a hole in the newest is not.
+    """
+    whole: list[Head] = []
+    damaged: list[Head] = []
+    holes: list[Gap] = []
+    for item in scan(pack, number, start):
+        if isinstance(item, Gap):
+            holes.append(item)
+        elif is_intact(pack, item):
+            whole.append(item)
+        else:
+            damaged.append(item)
+            holes.append(Gap(item.offset, item.end))
+    newest = max(start, whole[-1].group) if whole else start
+    end = whole[-1].end if whole else start
+    cut = next((max(hole.start, newest) for hole in holes if hole.stop > newest), end)
+    return Survey(
+        sound=[head for head in whole if head.offset < cut],
+        damaged=[head for head in damaged if head.offset < cut],
+        end=cut,
+        stranded=[head for head in whole if head.offset >= cut],
+    )
 
 
 def find(folder: PackFolder, cid: Cid) -> Place | None:
@@ -177,40 +225,49 @@ def _checked_head(folder: PackFolder, number: int) -> PackHead | None:
 def _adopted(folder: PackFolder, index: Index, tail: Tail) -> Tail:
     """Index every finished record after the tail, and clear what follows them."""
     pack = PackFile(folder.file(tail.pack), write=True)
-    heads = list(_finished(pack, tail.pack, tail.end))
-    end = heads[-1].end if heads else tail.end
-    disk.rewrite(pack.fd, tail.end, min(end, pack.size()))
-    _clear(folder, pack, tail.pack, end, keep=False)
+    found = survey(pack, tail.pack, tail.end)
+    disk.rewrite(pack.fd, tail.end, min(found.end, pack.size()))
     folder.sync(pack)
-    _learn(index, folder, tail.pack, iter(heads), end=end)
-    return Tail(tail.pack, end)
+    tail = _finish(folder, index, tail.pack, found, keep=False)
+    _learn_damaged(index, found.damaged)
+    return tail
 
 
-def _finished(pack: PackFile, number: int, start: int) -> Iterator[Head]:
-    """The records that follow without a gap, up to the first that is not whole."""
-    for item in scan(pack, number, start):
-        if isinstance(item, Gap) or not is_intact(pack, item):
-            return
-        yield item
+def _finish(folder: PackFolder, index: Index, number: int, found: Survey, *, keep: bool) -> Tail:
+    """Index what was surveyed at the packs' end, and make room there for the next record.
 
-
-def _intact(pack: PackFile, number: int, damaged: list[Head], *, keep_end: bool) -> Iterator[Head]:
-    """The intact records of a pack; the damaged ones are added to `damaged`.
-
-    A damaged record at the very end is a write that was never finished, and of no interest.
+    What is cut off was never acknowledged, unless the disk damaged it afterwards: so its whole
+    objects are put again, and with `keep`, or if there were any, its bytes are kept in `torn/`.
     """
-    doubtful: list[Head] = []
-    for item in scan(pack, number, HEADER_BYTES):
-        if isinstance(item, Gap):
-            continue
-        if is_intact(pack, item):
-            damaged += doubtful
-            doubtful.clear()
-            yield item
-        else:
-            doubtful.append(item)
-    if keep_end:
-        damaged += doubtful
+    pack = PackFile(folder.file(number), write=True)
+    rescued = [
+        Record(head.kind, head.cid, pack.read(head.payload, head.length))
+        for head in found.stranded
+        if head.kind is Kind.OBJECT
+    ]
+    if _has_bytes(pack, found.end, pack.size()):
+        if keep or found.stranded:
+            _set_aside(folder, pack, number, found.end)
+        # Cut, not skipped: no later record may ever seem to continue what stood here.
+        pack.cut(found.end)
+        folder.sync(pack)
+    _learn(index, folder, number, found.sound, end=found.end)
+    tail = Tail(number, found.end)
+    if rescued:
+        places, tail = folder.append(tail, rescued)
+        head = folder.head(tail.pack)
+        end = PackEnd(tail.pack, head.identity if head is not None else b"", tail.end)
+        cids = [record.cid for record in rescued]
+        index.apply(zip(cids, places, strict=True), {}, end)
+    return tail
+
+
+def _set_aside(folder: PackFolder, pack: PackFile, number: int, start: int) -> None:
+    """Copy the rest of a pack into the folder `torn/` beside the packs."""
+    aside = folder.path.parent / "torn"
+    disk.make_folder(aside)
+    names = (aside / f"{number:08d}-{start}-{attempt}" for attempt in itertools.count())
+    disk.copy_out(pack.fd, start, next(name for name in names if not name.exists()))
 
 
 def _learn_damaged(index: Index, heads: list[Head]) -> None:
@@ -223,44 +280,24 @@ def _learn_damaged(index: Index, heads: list[Head]) -> None:
 
 
 def _learn(
-    index: Index, folder: PackFolder, number: int, heads: Iterator[Head], end: int | None = None
-) -> int:
-    """Give the index these records of one pack; return where the last of them ends."""
+    index: Index, folder: PackFolder, number: int, heads: list[Head], end: int = HEADER_BYTES
+) -> None:
+    """Give the index these records of one pack."""
     pack_head = folder.head(number)
     identity = pack_head.identity if pack_head is not None else b""
     pack = folder.pack(number)
     assert pack is not None, "records come from a pack that is there"
-    reached = HEADER_BYTES if end is None else end
-    while some := list(itertools.islice(heads, 50_000)):
-        objects: list[tuple[Cid, Place]] = []
-        roots: dict[str, Cid | None] = {}
-        for head in some:
-            if head.kind is Kind.OBJECT:
-                objects.append((head.cid, Place(number, head.offset, head.length)))
-            else:
-                roots.update(parse_roots(pack.read(head.payload, head.length)) or {})
-        reached = max(reached, some[-1].end)
-        index.apply(objects, roots, PackEnd(number, identity, reached))
-    index.apply((), {}, PackEnd(number, identity, reached))
-    return reached
-
-
-def _clear(folder: PackFolder, pack: PackFile, number: int, end: int, *, keep: bool) -> None:
-    """Cut off what follows the last record, so that no later record can seem to continue it.
-
-    What is cut off was never acknowledged. Where it nevertheless holds whole records (or always,
-    with `keep`), it is first copied into the folder `torn/` beside the packs.
-    """
-    size = pack.size()
-    if not _has_bytes(pack, end, size):
-        return
-    if keep or _next_record(pack, number, end + ALIGN, size) is not None:
-        aside = folder.path.parent / "torn"
-        disk.make_folder(aside)
-        names = (aside / f"{number:08d}-{end}-{attempt}" for attempt in itertools.count())
-        disk.copy_out(pack.fd, end, next(name for name in names if not name.exists()))
-    pack.cut(end)
-    folder.sync(pack)
+    roots: dict[str, Cid | None] = {}
+    for head in heads:
+        if head.kind is Kind.ROOTS:
+            roots.update(parse_roots(pack.read(head.payload, head.length)) or {})
+    objects = (
+        (head.cid, Place(number, head.offset, head.length))
+        for head in heads
+        if head.kind is Kind.OBJECT
+    )
+    reached = max([end, *(head.end for head in heads[-1:])])
+    index.apply(objects, roots, PackEnd(number, identity, reached))
 
 
 def _next_record(pack: PackFile, number: int, start: int, stop: int) -> int | None:

@@ -99,7 +99,7 @@ class _Examination:
                 self._object(pack, item, expected.pop(item.offset, None))
         for offset, (cid, length) in sorted(expected.items()):
             if offset < end.end:
-                self._headless(pack, Head(Kind.OBJECT, cid, length, end.number, offset))
+                self._headless(pack, Head(Kind.OBJECT, cid, length, end.number, offset, offset))
 
     def _object(self, pack: PackFile, head: Head, expected: tuple[Cid, int] | None) -> None:
         if expected is None and self._index.places([head.cid]):

@@ -477,7 +477,8 @@ def test_a_failed_read_is_repaired_from_another_copy(path: Path) -> None:
         check_whole(store)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_damage_to_any_file_is_survived(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
