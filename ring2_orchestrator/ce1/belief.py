@@ -88,15 +88,3 @@ def forecast(counts: Counts, *, reuse: bool) -> Outcome:
     if reuse:
         return Outcome.REUSED
     return max((Outcome.RAN, Outcome.FAILED, Outcome.DRIFTED), key=lambda each: counts[each])
-
-
-def confidence(outcomes: list[Outcome]) -> float:
-    """How often the forecast came true so far: (k + 1/2) / (n + 1), so 1/2 before any run.
-
-    Each of the n past runs, oldest first, is forecast from the runs before it alone; k came true.
-    """
-    true, counts = 0, Counts()
-    for outcome in outcomes:
-        true += forecast(counts, reuse=outcome is Outcome.REUSED) is outcome
-        counts = counts.with_one_more(outcome)
-    return chance(true, len(outcomes))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cid_store.encoding import Node
-from ring2_orchestrator.ce1.belief import chance
+from ring2_orchestrator.ce1.belief import chance, forecast
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.ledger import Batch
 
@@ -61,6 +61,20 @@ class History:
     def failure_probability(self) -> float:
         """How likely the next execution fails: (failures + 1/2) / (executions + 1)."""
         return chance(self.failures, self.counts.executed)
+
+    @property
+    def confidence(self) -> float:
+        """How often the forecast came true: (k + 1/2) / (n + 1), so 1/2 before any run.
+
+        Each of the n runs is forecast from the earlier runs of its command alone; k came true.
+        """
+        true = 0
+        seen: dict[str, Counts] = {}
+        for run in self.runs:
+            counts = seen.get(run.subject, Counts())
+            true += forecast(counts, reuse=not run.executed) is run.outcome
+            seen[run.subject] = counts.with_one_more(run.outcome)
+        return chance(true, len(self.runs))
 
     @property
     def spent_s(self) -> float:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ring2_orchestrator.ce1.action import Facts, Plan, choose
-from ring2_orchestrator.ce1.belief import Angles, Belief, confidence, forecast
+from ring2_orchestrator.ce1.belief import Angles, Belief, forecast
 from ring2_orchestrator.ce1.estimate import Estimate, estimate
 from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.outcome import Outcome
@@ -50,7 +50,7 @@ class Mood:
     @cached_property
     def confidence(self) -> float:
         """How often the forecast came true."""
-        return confidence(self.history.outcomes)
+        return self.history.confidence
 
     @property
     def energy(self) -> float:

@@ -1,6 +1,7 @@
 """The same answers for people: a few aligned lines, each figure with what stands behind it."""
 
 import shlex
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 
 from ring2_orchestrator.ce1.cycle import Cycle
@@ -11,6 +12,8 @@ from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
 from ring2_orchestrator.report import seconds_text, size_text
 
 _SHOWN_CHANGES = 5
+_INDENT = 12
+_WIDTH = 100
 
 
 def hint(outlook: Outlook) -> Iterator[str]:
@@ -82,6 +85,9 @@ def _decided(decided: Decided) -> Iterator[str]:
 
 
 def _estimates(outlook: Outlook) -> Iterator[str]:
+    if not outlook.history.runs:
+        yield _row("estimated", "nothing yet: it was never run")
+        return
     failures, executed = outlook.history.failures, outlook.history.counts.executed
     yield _row("estimated", f"from {_counts(outlook.history)}")
     if executed:
@@ -167,4 +173,5 @@ def _value(value: object) -> str:
 
 
 def _row(label: str, text: str) -> str:
-    return f"{label:<12}{text}".rstrip()
+    wrapped = textwrap.wrap(text, _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * _INDENT}".join([f"{label:<{_INDENT}}{(wrapped or [''])[0]}", *wrapped[1:]])

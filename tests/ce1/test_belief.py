@@ -10,7 +10,6 @@ from ring2_orchestrator.ce1.belief import (
     Angles,
     Belief,
     chance,
-    confidence,
     forecast,
 )
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
@@ -100,27 +99,3 @@ def test_reuse_is_never_guessed() -> None:
     assert forecast(Counts(reused=50), reuse=False) is Outcome.RAN
     assert forecast(Counts(ran=2, failed=3), reuse=False) is Outcome.FAILED
     assert forecast(Counts(ran=3, failed=3), reuse=False) is Outcome.RAN
-
-
-def test_confidence_starts_at_one_half_and_grows_with_success() -> None:
-    habit = [Outcome.RAN, *[Outcome.REUSED] * 6]
-    steps = [confidence(habit[:length]) for length in range(len(habit) + 1)]
-    assert steps[0] == 0.5
-    assert steps == sorted(set(steps))
-    assert steps[-1] == 7.5 / 8
-
-
-def test_confidence_falls_when_a_habit_breaks_and_recovers_when_it_is_learned() -> None:
-    good = [Outcome.RAN] * 4
-    assert confidence([*good, Outcome.FAILED]) < confidence(good)
-    broken = [*good, *[Outcome.FAILED] * 5]
-    assert confidence([*broken, Outcome.FAILED]) > confidence(broken)
-
-
-@given(outcomes)
-def test_confidence_is_a_share_of_past_forecasts(seen: list[Outcome]) -> None:
-    true = sum(
-        forecast(Counts.of(seen[:at]), reuse=outcome is Outcome.REUSED) is outcome
-        for at, outcome in enumerate(seen)
-    )
-    assert confidence(seen) == (true + 0.5) / (len(seen) + 1)

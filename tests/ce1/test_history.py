@@ -1,6 +1,7 @@
 """What the ledger remembers of runs, and what is passed over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from cid_store.cid import Cid
 from cid_store.encoding import Node
+from ring2_orchestrator.ce1.belief import forecast
 from ring2_orchestrator.ce1.history import History, PastRun, history_of
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.ledger import Batch
@@ -106,3 +108,36 @@ def test_failure_is_judged_by_executions_and_their_exit_codes(history: MakeHisto
     assert history("ran " * 9 + "reused").failure_probability == 0.05
     drifted = PastRun(0, "s", Outcome.DRIFTED, 3, 1.0)
     assert History((drifted,)).failures == 1
+
+
+def test_confidence_starts_at_one_half_and_grows_with_success(history: MakeHistory) -> None:
+    words = ["ran", *["reused"] * 6]
+    steps = [history(" ".join(words[:length])).confidence for length in range(len(words) + 1)]
+    assert steps[0] == 0.5
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 7.5 / 8
+
+
+def test_confidence_falls_when_a_habit_breaks_and_recovers_when_it_is_learned(
+    history: MakeHistory,
+) -> None:
+    good = "ran ran ran ran "
+    assert history(good + "failed").confidence < history(good).confidence
+    broken = good + "failed " * 5
+    assert history(broken + "failed").confidence > history(broken).confidence
+
+
+def test_confidence_keeps_commands_apart(history: MakeHistory) -> None:
+    mixed = [replace(run, subject=run.outcome.value) for run in history("ran failed " * 8).runs]
+    # Seen alone, one always succeeds and the other always fails after its first time.
+    assert History(tuple(mixed)).confidence == 15.5 / 17
+
+
+@given(st.lists(st.sampled_from(Outcome), max_size=60))
+def test_confidence_is_a_share_of_past_forecasts(seen: list[Outcome]) -> None:
+    runs = [PastRun(at, "s", outcome, 0, 1.0) for at, outcome in enumerate(seen)]
+    true = sum(
+        forecast(Counts.of(seen[:at]), reuse=outcome is Outcome.REUSED) is outcome
+        for at, outcome in enumerate(seen)
+    )
+    assert History(tuple(runs)).confidence == (true + 0.5) / (len(seen) + 1)
