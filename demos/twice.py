@@ -15,11 +15,12 @@ SCRIPT = "demos/clean_weather.py"
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass of the script: how long it took, what it said and what it left."""
+    """One pass of the script: how long it took, what it and Redoxa said, and what it left."""
 
     seconds: float
     exit_code: int
-    said: bytes
+    output: bytes
+    message: bytes
     files: dict[str, str]
 
 
@@ -27,34 +28,45 @@ def main() -> int:
     """Show both passes; 1 when the second was not a reuse or left something else."""
     print("First pass: run and recorded, whatever was recorded before.\n", flush=True)
     first = run("--no-reuse")
+    show(first.output, first.message)
     if first.exit_code:
         return first.exit_code
-    print("\nSecond pass: the results are deleted, and nothing it depends on has changed.\n")
+    print("\nSecond pass: the results are deleted; nothing that the script reads has changed.\n")
     second = run()
-    if second.exit_code:
-        return second.exit_code
-    if (first.said, first.files) != (second.said, second.files):
-        print("\nThe passes differ: this is a fault in Redoxa, please report it.")
+    same = (first.output, first.files) == (second.output, second.files)
+    lines = first.output.count(b"\n")
+    show(b"(the same %d lines)\n" % lines if same else second.output, second.message)
+    if not second.message.startswith(b"redoxa: reused"):
+        print("\nThe second pass was not reused; Redoxa's line above says why.")
+        return second.exit_code or 1
+    if not same:
+        print("\nThe passes differ, which is a fault in Redoxa: please report it.")
         return 1
     print(
         f"\nThe same output and the same {len(second.files)} files, byte for byte: "
-        f"{first.seconds:.2f} s when it ran, {second.seconds:.2f} s when it was reused; "
+        f"{first.seconds:.2f} s to run, {second.seconds:.2f} s to reuse; "
         f"{first.seconds - second.seconds:.2f} s saved."
     )
     return 0
 
 
 def run(*options: str) -> Pass:
-    """One pass from an empty result folder, its output shown as it would be without us."""
+    """One pass that starts without any results."""
     shutil.rmtree(OUT, ignore_errors=True)
-    shown = ["scripts/run.py", *options, SCRIPT]
-    print(f"$ python {' '.join(shown)}", flush=True)
+    words = ["scripts/run.py", *options, SCRIPT]
+    print(f"$ python {' '.join(words)}", flush=True)
     started = time.monotonic()
-    ended = subprocess.run([sys.executable, *shown], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    ended = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, check=False)
     seconds = time.monotonic() - started
-    sys.stdout.buffer.write(ended.stdout)
-    sys.stdout.flush()
-    return Pass(seconds, ended.returncode, ended.stdout, contents(OUT))
+    return Pass(seconds, ended.returncode, ended.stdout, ended.stderr, contents(OUT))
+
+
+def show(output: bytes, message: bytes) -> None:
+    """What a pass wrote to its two streams, each to our own."""
+    for stream, text in ((sys.stdout, output), (sys.stderr, message)):
+        stream.flush()
+        stream.buffer.write(text)
+        stream.flush()
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -1,0 +1,38 @@
+"""The README is run: its Python lines as a doctest, its commands through the parser."""
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ring2_orchestrator.commands import build_parser
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+@pytest.mark.slow
+def test_the_python_lines_do_what_they_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REDOXA_HOME", str(tmp_path / "home"))
+    results = doctest.testfile(str(README), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert results.attempted >= 5
+    assert results.failed == 0, "the report is above, in the captured output"
+
+
+def shown_commands() -> list[list[str]]:
+    """Every `redoxa` command line in an indented block, its comment left out."""
+    lines = re.findall(r"^ {4}(?:\$ )?\S*\bredoxa (.+)$", README.read_text("utf-8"), re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines if not line.startswith(":")]
+
+
+def test_commands_are_shown() -> None:
+    assert len(shown_commands()) >= 4
+
+
+@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
+def test_a_shown_command_is_one_that_can_be_typed(words: list[str]) -> None:
+    build_parser(only=words[0]).parse_args(words)
