@@ -30,32 +30,33 @@ def build(
     pages: str = "1 1000",
     fields: str = "",
     bound: str = BOUND,
+    kind: str = "codec",
 ) -> Kernel:
     """A kernel with one input and one output of bytes.
 
-    The locals $call, $out (where its output lies), $i and $j are for `body`, which runs in both
-    directions. Word addresses: input at 16 and 20, output at 28, 32 and 36, scratch at 40 and 44.
+    The locals $call, $out (where its output lies), $in, $i and $j are for `body`, which runs in
+    both directions. Word addresses: input at 16 and 20, output at 28, 32 and 36, scratch at 40 and 44.
     """
     said = "" if length is None else f"(i32.store offset=36 (local.get $call) (i32.const {length}))"
     text = f"""(module {fields}
       (memory (export "memory") {pages})
       (func $run (export "run") (param $call i32) (result i32)
-        (local $out i32) (local $i i32) (local $j i32)
-        {bound.format(cap=cap, scratch=scratch)}
+        (local $out i32) (local $in i32) (local $i i32) (local $j i32)
+        {bound.replace("{cap}", str(cap)).replace("{scratch}", str(scratch))}
         (local.set $out (i32.load offset=28 (local.get $call)))
         {body}
         {said}
         (i32.const {code})))"""
-    return Kernel.from_wasm(bytes(wasmtime.wat2wasm(text)) + manifest_section())
+    return Kernel.from_wasm(bytes(wasmtime.wat2wasm(text)) + manifest_section(kind))
 
 
-def manifest_section() -> bytes:
+def manifest_section(kind: str) -> bytes:
     manifest = from_table(
         {
             "name": "twin",
             "version": 1,
             "abi": 1,
-            "kind": "codec",
+            "kind": kind,
             "summary": "misbehaves",
             "input": [{"name": "x", "type": "u8"}],
             "output": [{"name": "y", "type": "u8"}],
