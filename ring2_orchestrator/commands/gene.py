@@ -7,6 +7,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ring2_orchestrator.commands import add_common
+
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
     from ring2_orchestrator.gene import Gene
@@ -22,7 +24,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which genes."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    verbs.add_parser("list", help="the genes that `redoxa pack` tries", allow_abbrev=False)
+    listed = verbs.add_parser("list", help="the genes that `redoxa pack` tries", allow_abbrev=False)
     check = verbs.add_parser(
         "check", help="whether genes are sound; exit code 1 when one is not", allow_abbrev=False
     )
@@ -31,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "print", help="a gene's text and the plan it comes to", allow_abbrev=False
     )
     shown.add_argument("gene", metavar="NAME|FILE")
+    for verb in (listed, check, shown):
+        add_common(verb)
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:

@@ -91,15 +91,25 @@ def open_source(path: Path) -> Generator[FileSource]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{shown} cannot be opened: {reason}") from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        mode = os.fstat(file.fileno()).st_mode
+    with _owned(descriptor):
+        mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise InputError(f"{shown} is a directory; name one file")
         if not stat.S_ISREG(mode):
             raise InputError(
                 f"{shown} is not a regular file; to read from a pipe, give '-' for standard input"
             )
-        yield FileSource(file, shown)
+        # Opened by descriptor and not by path: what was judged is what is read.
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            yield FileSource(file, shown)
+
+
+@contextmanager
+def _owned(descriptor: int) -> Generator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

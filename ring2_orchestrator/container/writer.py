@@ -68,10 +68,10 @@ def write_planned(
     executor: Executor,
     kernels: KernelSet,
     *,
-    below: int,
-    advance: Advance,
+    below: int | None = None,
+    advance: Advance | None = None,
 ) -> int | None:
-    """Write the container of a plan; its size, or None as soon as it is `below` no more."""
+    """Write the container of a plan; its size, or None as soon as that is not `below`."""
     assert header.method is not None, "what has a plan is divided into blocks"
     written = _put(out, encode_header(header, kernels))
     for index in range(header.block_count):
@@ -79,9 +79,10 @@ def write_planned(
         if len(data) != header.block_length(index):
             raise InputError(f"{original.source.name} changed while it was read; try again")
         written += _put(out, encode_block(data, header.method.plan, executor))
-        if written >= below:
+        if below is not None and written >= below:
             return None
-        advance(len(data))
+        if advance is not None:
+            advance(len(data))
     return written
 
 

@@ -107,6 +107,7 @@ def test_what_is_not_a_plan_is_refused(make: Callable[[], Plan]) -> None:
 
 
 STEP: Node = [A, [], [0], ["u8"]]
+LONG: list[Node] = [STEP] * 1025
 NODES: list[Node] = [
     None,
     {},
@@ -119,7 +120,7 @@ NODES: list[Node] = [
     {"v": 1, "input": "u8", "steps": [[A, ["1"], [0], ["u8"]]]},
     {"v": 1, "input": "u8", "steps": [[A, [], [0], [8]]]},
     {"v": 1, "input": "u8", "steps": [[A, [], [-1], ["u8"]]]},
-    {"v": 1, "input": "u8", "steps": [STEP] * 1025},
+    {"v": 1, "input": "u8", "steps": LONG},
 ]
 
 
