@@ -35,7 +35,7 @@ def build(
     """A kernel with one input and one output of bytes.
 
     The locals $call, $out (where its output lies), $in, $i and $j are for `body`, which runs in
-    both directions. Word addresses: input at 16 and 20, output at 28, 32 and 36, scratch at 40 and 44.
+    both directions. Words: input at 16 and 20, output at 28, 32 and 36, scratch at 40 and 44.
     """
     said = "" if length is None else f"(i32.store offset=36 (local.get $call) (i32.const {length}))"
     text = f"""(module {fields}
