@@ -147,7 +147,7 @@ static bool decode_four(States *states, const Table *table, u8 *out, u32 first, 
     u64 x = states->x[i % LANES];
     STEP(x, out[i]);
     if (x < LOWEST) {
-      if (word == end) return false;
+      if (end - word < 4) return false;
       x = x << 32 | *(const Word *)word;
       word += 4;
     }
@@ -165,7 +165,7 @@ static void decode_one(States *states, const Table *table, u8 *out, u32 first, u
   u64 x = states->x[0];
   for (u32 i = first; i < last; i++) {
     STEP(x, out[i]);
-    if (x < LOWEST && word != end) {
+    if (x < LOWEST && end - word >= 4) {
       x = x << 32 | *(const Word *)word;
       word += 4;
     }
