@@ -61,11 +61,7 @@ def status(mood: Mood, head: Mapping[str, object]) -> Iterator[str]:
         yield ""
     history = mood.history
     yield _row("runs", _counts(history))
-    yield _row(
-        "seconds",
-        f"spent {seconds_text(history.spent_s)}, {_saved(history.saved_s)}"
-        f"; energy {mood.energy:.3f}",
-    )
+    yield _row("seconds", f"spent {seconds_text(history.spent_s)}, {_saved(history.saved_s)}")
     yield from _belief(mood)
     yield ""
     entries = head["size"]
@@ -108,7 +104,7 @@ def _belief(mood: Mood) -> Iterator[str]:
     yield _row(
         "prior", f"theta {angles.theta:.4f}, phi {angles.phi:.4f}, psi {angles.psi:.4f} on S³"
     )
-    yield _row("confidence", f"{mood.confidence:.3f}")
+    yield _row("confidence", f"{mood.confidence:.3f}, energy {mood.energy:.3f}")
 
 
 def _interval(found: Estimate, spell: Callable[[float], str]) -> str:

@@ -32,6 +32,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa jit loop clean.py data.csv",
     "redoxa jit status --json",
 )
+_PATIENCE_S = 5.0
 HISTORY_RUNS = 1000  # the newest runs of a command that estimates look at
 
 _SUMMARIES = {
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             raise UsageError(
                 f"jit {args.verb} needs a target: a script with its arguments, or -- COMMAND"
             )
-        outlook = _outlook(command, home)
+        outlook = outlook_of(command, home)
         if args.verb == "loop":
             return _loop(outlook, home, context)
         from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415 - start-up is performance
@@ -116,7 +117,7 @@ def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
         raise InputError(str(error)) from error
 
 
-def _outlook(command: Sequence[str], home: "Home") -> "Outlook":
+def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
     """Decide, remember and estimate; runs nothing."""
     from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415 - start-up is performance
         Decided,
@@ -157,7 +158,7 @@ def _status(command: Sequence[str], home: "Home", context: Context) -> int:
     from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
     from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
 
-    mood: Mood = _outlook(command, home) if command else Mood(_history(home))
+    mood: Mood = outlook_of(command, home) if command else Mood(_history(home))
     subject = getattr(mood, "subject", None)
     head = _head(home)
     context.report.data(answer.status(mood, head, _last_action(home, subject)))
@@ -212,15 +213,15 @@ def _output_aside() -> Generator[None]:
     reading, writing = os.pipe()
     os.dup2(writing, 1)
     os.close(writing)
-    copier = threading.Thread(target=_copy, args=(reading, 2))
+    copier = threading.Thread(target=_copy, args=(reading, 2), daemon=True)
     copier.start()
     try:
         yield
     finally:
-        os.dup2(kept, 1)  # closes the pipe's last writing end, so the copier comes to an end
+        # Closes our end of the pipe. Somebody the program left behind may still hold another.
+        os.dup2(kept, 1)
         os.close(kept)
-        copier.join()
-        os.close(reading)
+        copier.join(_PATIENCE_S)
 
 
 def _copy(source: int, target: int) -> None:
@@ -228,3 +229,4 @@ def _copy(source: int, target: int) -> None:
         rest = memoryview(block)
         while rest:
             rest = rest[os.write(target, rest) :]
+    os.close(source)

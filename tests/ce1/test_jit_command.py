@@ -315,6 +315,7 @@ def test_a_loop_runs_then_reuses_and_remembers_both(
     first = start(home, "loop", "work.py")
     assert (first.returncode, first.stdout) == (0, "done\n")
     assert "K2 run: ran (as predicted)" in first.stderr
+    assert "recorded: " in first.stderr
     second = start(home, "loop", "work.py", "--json")
     found = json.loads(second.stdout)
     check(found, LOOP)
@@ -357,7 +358,7 @@ def test_a_hint_names_what_changed(
     home = tmp_path / "home"
     (place / "data.txt").write_text("one")
     (place / "work.py").write_text("print(open('data.txt').read())\n")
-    assert start(home, "loop", "work.py").returncode == 0
+    assert "recorded: " in start(home, "loop", "work.py").stderr
     assert answer(capsys, home, "hint", "work.py")["decided"]["reuse"] is True
     (place / "data.txt").write_text("two")
     found = answer(capsys, home, "hint", "work.py")
