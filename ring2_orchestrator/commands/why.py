@@ -84,7 +84,7 @@ def _tell(report: "Report", found: "Explanation", *, everything: bool) -> None:
         report.line(f"would be reused: {decision.reason}")
     elif found.prevented_by:
         for _, detail in found.prevented_by:
-            report.line(f"would run: the last run was not kept for reuse, because it {detail}")
+            report.line(f"would run: the last run was not kept for reuse: {detail}")
     else:
         report.line(f"would run: {decision.reason}")
     for change in found.changed:

@@ -142,8 +142,9 @@ class _Run:
                 self.command,
                 cwd=self.cwd,
                 env=self.env,
-                stdin=self.stdin,
                 scratch=scratch,
+                stdin=self.stdin,
+                clock=self.home.clock,
             )
             return self._keep(memo, decision, alone, _Recorded(recording, started_ns, file_rest))
         finally:
@@ -163,6 +164,8 @@ class _Run:
         trace: Trace | None = None
         cid: Cid | None = None
         doubts: tuple[Doubt, ...] = ()
+        around = decision.around
+        assert around is not None, "a decision made here has looked around"
         try:
             with self.home.store.batch():
                 found = observe(
@@ -172,6 +175,7 @@ class _Run:
                     roots=Roots.around(self.cwd, self.env),
                     home=os.fsencode(self.home.path),
                     started_ns=recorded.started_ns,
+                    around=around,
                     searched=self._searched(),
                 )
                 if not alone.so_far:

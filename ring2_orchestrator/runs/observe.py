@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 
 from cid_store.cid import Cid
 from cid_store.store import Store
-from ring2_orchestrator.recorder.event import Chunk, Doubt, Recording
+from ring2_orchestrator.recorder.event import Chunk, Doubt, Event, Flag, Kind, Recording
 from ring2_orchestrator.runs import pseudo
 from ring2_orchestrator.runs.fold import Depth, Folded, Look, fold
 from ring2_orchestrator.runs.inputs import Inputs, identity_of
 from ring2_orchestrator.runs.outputs import Outputs
-from ring2_orchestrator.runs.paths import folder_of, inside, shown
+from ring2_orchestrator.runs.paths import folder_of, inside, name_of, shown
 from ring2_orchestrator.runs.pseudo import Class
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.statcache import StatCache
+from ring2_orchestrator.runs.surroundings import CONTROLLING_TERMINAL, NO_TERMINAL, Surroundings
 from ring2_orchestrator.runs.trace import Cut, Input, Output
 
 # Programs that carry the times of files into what they make.
 TIME_READERS = frozenset({b"tar", b"bsdtar", b"cpio", b"zip", b"7z", b"rsync", b"stat"})
+
+_GREETERS = frozenset({b"bash", b"sh"})
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ def observe(
     roots: Roots,
     home: bytes,
     started_ns: int,
+    around: Surroundings,
     searched: Sequence[bytes] = (),
 ) -> Observation:
     """Inputs, outputs and doubts of a recording; outputs and listings are put in the store.
@@ -60,6 +64,8 @@ def observe(
     def doubt(kind: str, detail: str) -> None:
         found.doubts.append(Doubt(kind, detail))
 
+    if around.machine.get(CONTROLLING_TERMINAL) != NO_TERMINAL or any(recording.terminals):
+        _judge_terminal_use(recording.events, doubt)
     pids = frozenset(process.pid for process in recording.processes)
     _judge_places(folded, pids, home, doubt)
     _note_failed_edits(folded)
@@ -77,6 +83,18 @@ def observe(
         found.printed = store.put(b"".join(chunk.data for chunk in recording.output))
     cache.save()
     return found
+
+
+def _judge_terminal_use(events: Sequence[Event], doubt: Callable[[str, str], None]) -> None:
+    """Whoever opens the terminal by name speaks to the person past our recording."""
+    for event in events:
+        if event.path != b"/dev/tty" or event.kind not in (Kind.READ, Kind.WRITE):
+            continue
+        # Each bash opens and closes it when it starts, only to learn whether it is there.
+        greeting = event.kind is Kind.WRITE and event.flags == Flag.READS
+        if not (greeting and name_of(event.program) in _GREETERS):
+            doubt("terminal-input", "used the terminal directly (/dev/tty)")
+            return
 
 
 def _judge_places(

@@ -24,7 +24,8 @@ class Class(enum.Enum):
 
 _STEADY = frozenset({
     b"/dev", b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/fd", b"/dev/stdin", b"/dev/stdout",
-    b"/dev/stderr", b"/dev/ptmx", b"/dev/pts", b"/dev/shm", b"/dev/pts/ptmx", b"/dev/mqueue",
+    b"/dev/stderr", b"/dev/tty",
+    b"/dev/ptmx", b"/dev/pts", b"/dev/shm", b"/dev/pts/ptmx", b"/dev/mqueue",
     b"/proc", b"/sys",
 })  # fmt: skip
 _FLEETING = frozenset({

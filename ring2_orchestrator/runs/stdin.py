@@ -92,6 +92,6 @@ def recorded_fact(record: StdinRecord, file_rest: bytes | None) -> Stdin:
     if record.kind is StdinKind.PIPE:
         return pipe_fact(record.data, eof=record.eof)
     if record.kind is StdinKind.FILE:
-        assert file_rest is not None, "a file is read before it is handed on"
-        return file_fact(file_rest)
+        # A folder as standard input is like no other input, not even itself.
+        return Stdin("file") if file_rest is None else file_fact(file_rest)
     return Stdin(record.kind.value)

@@ -22,6 +22,8 @@ NEVER_MATTER = frozenset({
     b"JOURNAL_STREAM", b"SYSTEMD_EXEC_PID", b"TMUX", b"TMUX_PANE", b"STY", b"WINDOW",
     b"VTE_VERSION", b"KONSOLE_DBUS_SESSION", b"GNOME_TERMINAL_SCREEN", b"REDOXA_HOME",
 })  # fmt: skip
+CONTROLLING_TERMINAL = "controlling terminal"
+NO_TERMINAL = "none"
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
 
@@ -198,7 +200,18 @@ def machine_facts() -> dict[str, str]:
     }
     if sys.platform == "linux":
         facts["processors"] = str(len(os.sched_getaffinity(0)))
+        facts[CONTROLLING_TERMINAL] = "present" if _has_terminal() else NO_TERMINAL
     return facts
+
+
+def _has_terminal() -> bool:
+    """Whether /dev/tty leads anywhere for our processes."""
+    try:
+        text = Path("/proc/self/stat").read_bytes()
+    except OSError:
+        return True
+    # After the name in parentheses: state, parent, group, session, terminal.
+    return text[text.rfind(b")") + 2 :].split()[4] != b"0"
 
 
 def current_umask() -> int:
@@ -251,12 +264,16 @@ def _window(streams: tuple[int, int, int]) -> tuple[int, int] | None:
 
 
 def _same_file(first: int, second: int) -> bool:
+    """Whether two streams are one, as the recorder judges it."""
     try:
         one, two = os.fstat(first), os.fstat(second)
     except OSError:
         return False
-    # Two descriptors of the null device need not share anything.
-    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino) and not stat.S_ISCHR(one.st_mode)
+    if (one.st_dev, one.st_ino) != (two.st_dev, two.st_ino):
+        return False
+    if stat.S_ISREG(one.st_mode):
+        return os.lseek(first, 0, os.SEEK_CUR) == os.lseek(second, 0, os.SEEK_CUR)
+    return True
 
 
 def _compare(found: list[Change], path: str, kind: str, was: str, now: str) -> None:
