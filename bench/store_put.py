@@ -117,11 +117,9 @@ def main() -> None:
     lines = [
         "# Durable puts: our store beside SQLite blobs and plain files",
         "",
-        (
-            "Command: `python bench/store_put.py --write`. Every figure is the median of the rounds, "
-            "with the slowest and the fastest; blobs are random, batches hold 1,000. The load is the "
-            "machine's one-minute average before and after."
-        ),
+        "Command: `python bench/store_put.py --write`. Figures are medians of the rounds, with the",
+        "slowest and the fastest; blobs are random, batches hold 1,000. The load is the machine's",
+        "one-minute average before and after.",
         "",
         "| contender | 4 KiB blobs a second | 16 MiB blobs, MB/s |",
         "|---|---|---|",
@@ -139,11 +137,9 @@ def main() -> None:
         lines.append(f"| {name} | {spread(rates)} | {spread(speeds)} |")
     lines += [
         "",
-        (
-            f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python "
-            f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}; load {before:.1f} before, "
-            f"{os.getloadavg()[0]:.1f} after."
-        ),
+        f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python",
+        f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}; load {before:.1f} before,",
+        f"{os.getloadavg()[0]:.1f} after.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)
