@@ -36,12 +36,22 @@ def digest(sources: Path = SOURCES) -> str:
 
 
 def system_compiler() -> list[str] | None:
-    """`$CC`, or the first C compiler on PATH."""
+    """`$CC`, or the first C compiler on PATH, if it can build a program for this kernel."""
     chosen = os.environ.get("CC", "").split()
     for words in [chosen, ["cc"], ["gcc"], ["clang"]]:
-        if words and shutil.which(words[0]):
+        if words and shutil.which(words[0]) and _works(words):
             return words
     return None
+
+
+def _works(compiler: Sequence[str]) -> bool:
+    # A compiler without the C library's headers, or of another processor, is of no use.
+    probe = "#include <linux/seccomp.h>\n#include <stdio.h>\nint main(void) { return 0; }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        made = str(Path(folder) / "probe")
+        words = [*compiler, "-x", "c", "-", "-o", made]
+        done = subprocess.run(words, input=probe, text=True, capture_output=True, check=False)
+        return done.returncode == 0
 
 
 def zig_compiler() -> list[str] | None:

@@ -253,13 +253,17 @@ class Relay:
         except OSError:
             self._stop_input()  # the program has closed its input: no more is needed
             return
-        if len(self._kept_in) + written > self._limits.input_bytes:
-            if self._streams.stdin.kind is StdinKind.PIPE:
-                limit = self._limits.input_bytes
-                self.doubts.append(Doubt("input-size", f"it was given more than {limit} bytes"))
-        else:
-            self._kept_in += self._pending[:written]
+        # Keys may be a password, and a run that was given any is never published: not kept.
+        if self._streams.stdin.kind is StdinKind.PIPE:
+            self._keep_input(self._pending[:written])
         del self._pending[:written]
+
+    def _keep_input(self, data: bytes | bytearray) -> None:
+        limit = self._limits.input_bytes
+        if len(self._kept_in) + len(data) <= limit:
+            self._kept_in += data
+        elif not any(doubt.kind == "input-size" for doubt in self.doubts):
+            self.doubts.append(Doubt("input-size", f"it was given more than {limit} bytes"))
 
     def _stop_input(self) -> None:
         feed, source = self._streams.feed, self._streams.source

@@ -159,8 +159,11 @@ void on_kill(struct request *r) {
     pid_t target = (pid_t)r->arg[0];
     if (r->number == __NR_pidfd_send_signal) target = pid_behind(r, (int)r->arg[0]);
     if (target == 0 || target == r->process->pid || target == r->tid) return;
-    if (target < -1) target = -target; /* a group is named after one of its processes */
-    if (target == getpgrp() || process_is_inside(target)) return;
+    if (target < -1) {
+        target = -target; /* a group is named after one of its processes */
+        if (target == getpgrp()) return;
+    }
+    if (process_is_inside(target)) return;
     char name[64];
     snprintf(name, sizeof name, "/proc/%d", target);
     if (target != -1 && access(name, F_OK)) return; /* nobody is there to be reached */
