@@ -36,7 +36,7 @@ STAMP = VENV / "redoxa-setup.json"
 LOG = VENV / "redoxa-setup.log"
 
 # What an editable installation depends on besides the index: change one, and it is done again.
-SOURCES = ("pyproject.toml", "hatch_build.py", "ring2_orchestrator/recorder/trace.c")
+SOURCES = ("pyproject.toml", "hatch_build.py", "ring2_orchestrator/recorder/trace/*.[ch]")
 PACKAGES = ("redoxa", "cid_store", "ring0", "ring2_orchestrator")
 
 # A person's own settings that would make pip install somewhere else.
@@ -218,10 +218,9 @@ def failure_text(what: str, log: str) -> str:
 def source_fingerprint() -> str:
     """A hash that changes when the installation must be done again."""
     digest = hashlib.blake2b(digest_size=16)
-    for name in SOURCES:
-        path = ROOT / name
-        content = path.read_bytes() if path.exists() else b""
-        digest.update(b"%s %d\n" % (name.encode(), len(content)) + content)
+    for path in sorted(path for pattern in SOURCES for path in ROOT.glob(pattern)):
+        content = path.read_bytes()
+        digest.update(b"%s %d\n" % (path.name.encode(), len(content)) + content)
     return digest.hexdigest()
 
 
