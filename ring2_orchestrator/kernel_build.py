@@ -1,7 +1,8 @@
 """Kernels from their folders: compile the C, append the manifest, compare with what is committed.
 
 The committed `.wasm` is what runs; this module exists so that anyone can make it again and see
-that it is the same, byte for byte.
+that it is the same, byte for byte. `python -m ring2_orchestrator.kernel_build FOLDER…` builds
+kernels and puts their modules into their folders.
 """
 
 import importlib.metadata
@@ -10,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cid_store.cid import Cid
-from cid_store.errors import InputError, UnavailableError
+from cid_store.errors import InputError, RedoxaError, UnavailableError
 from ring0 import abi
 from ring0.manifest import SECTION, Manifest, from_table
 
@@ -141,12 +143,24 @@ def custom_section(name: str, payload: bytes) -> bytes:
     return b"\0" + abi.unsigned_leb128(len(body)) + body
 
 
+def committed(folder: Path) -> bytes:
+    """The module that lies in the folder. Raises BuildError."""
+    path = folder / f"{folder.name}.wasm"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BuildError(
+            f"{path} cannot be read ({error.strerror}); "
+            f"make it with: python -m ring2_orchestrator.kernel_build {folder}"
+        ) from error
+
+
 def rebuild_all(root: Path | None = None) -> list[Rebuilt]:
     """Build every kernel again, beside the CID of what is committed. Nothing is written."""
     return [
         Rebuilt(
             folder.name,
-            committed=Cid.of((folder / f"{folder.name}.wasm").read_bytes()),
+            committed=Cid.of(committed(folder)),
             rebuilt=Cid.of(build(folder)),
         )
         for folder in kernel_folders(root)
@@ -158,3 +172,19 @@ def write(folder: Path) -> Cid:
     wasm = build(folder)
     (folder / f"{folder.name}.wasm").write_bytes(wasm)
     return Cid.of(wasm)
+
+
+def main(folders: Sequence[str]) -> int:
+    """Build the kernels in these folders, and say each one's CID."""
+    try:
+        for name in folders:
+            folder = Path(name).resolve()
+            sys.stdout.write(f"{folder.name} {write(folder)}\n")
+    except RedoxaError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -83,8 +83,9 @@ class Host:
             self._library = find()
         except LibraryError as error:
             raise EngineError(str(error)) from error
-        self._base = base
-        self._residents: dict[tuple[Cid, bool], Resident] = {}
+        # By digest, whose hash Python remembers: these are looked up in every call.
+        self._base = frozenset(cid.digest for cid in base)
+        self._residents: dict[tuple[bytes, bool], Resident] = {}
         self._engines: dict[tuple[bool, bool], Engine] = {}
         self._making = threading.RLock()
         self._watchdog = Watchdog()
@@ -92,7 +93,7 @@ class Host:
 
     def is_base(self, kernel: Kernel) -> bool:
         """Whether the kernel is one of those that run in this process."""
-        return kernel.cid in self._base
+        return kernel.cid.digest in self._base
 
     def prepare(self, kernel: Kernel, op: abi.Op, params: bytes = b"") -> Prepared:
         """The operation with these parameter bytes, to be called many times."""
@@ -114,7 +115,7 @@ class Host:
         return outcome_of(self._answer(kernel, call, boundary), boundary)
 
     def _answer(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
-        if kernel.cid not in self._base:
+        if kernel.cid.digest not in self._base:
             return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
         resident = self._resident(kernel, metered=boundary.fuel is not None)
         watch = self._watchdog.watch(time.monotonic() + boundary.wall_ms / 1000)
@@ -183,7 +184,7 @@ class Host:
             raise EngineError(str(error)) from error
 
     def _resident(self, kernel: Kernel, *, metered: bool) -> Resident:
-        key = (kernel.cid, metered)
+        key = (kernel.cid.digest, metered)
         resident = self._residents.get(key)
         if resident is None:
             with self._making:

@@ -18,6 +18,10 @@ BEAM = 8
 MAX_DEPTH = 6
 MAX_TICKS = 24
 
+# What a step must save on the sample to be kept: one that saves less has fitted the sample, and
+# would still have to be executed at every decoding.
+STEP_PRICE = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -114,8 +118,7 @@ class Search:
         streams = tuple(by_number[number] for number in plan.streams)
         open_at = tuple(at for at, number in enumerate(plan.streams) if number in holes)
         steps = len(plan.steps) + sum(len(stream.closing.steps) for stream in streams)
-        # The plan's own bytes: about one an operation, one a stream.
-        size = steps + len(streams) + sum(stream.closed_bytes for stream in streams)
+        size = STEP_PRICE * steps + sum(stream.closed_bytes for stream in streams)
         return Candidate(plan, streams, open_at, size)
 
     def _run(self, plan: Plan, data: bytes) -> list[Stream] | None:
@@ -144,7 +147,7 @@ class Search:
             except (StepFailedError, WorkLimitError):
                 continue
             closed = sum(map(len, outputs))
-            if closed + len(closing.steps) < size:
+            if closed + STEP_PRICE * len(closing.steps) < size:
                 best, size = closing, closed
         return best, size
 
@@ -167,7 +170,12 @@ def tick(frontier: Frontier, beam: int = BEAM) -> Frontier:
 def select_best(frontier: Frontier) -> Plan:
     """The plan that is expected to cost least on everything, among the best seen."""
     plans = {each.closed for each in (frontier.best, *frontier.candidates)}
-    return min(plans, key=lambda plan: rank(frontier.search.yardstick, plan))
+
+    def order(plan: Plan) -> tuple[int, bytes]:
+        size, steps, name = rank(frontier.search.yardstick, plan)
+        return (size + STEP_PRICE * steps, name)
+
+    return min(plans, key=order)
 
 
 def run_search(frontier: Frontier, *, beam: int = BEAM, ticks: int = MAX_TICKS) -> Plan:

@@ -1,0 +1,97 @@
+"""The command line as a user types it: real processes, real files, real exit codes."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ring2_orchestrator.commands import COMMANDS, EXIT_CODES, load
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def redoxa(
+    *words: str, home: Path | None = None, stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    place = [] if home is None else ["--home", str(home)]
+    return subprocess.run(
+        [sys.executable, "-m", "redoxa", *place, *words],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
+
+
+def sentence(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The one line of a refusal; anything else on stderr fails the test."""
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("redoxa: ")
+    assert "Traceback" not in lines[0]
+    return lines[0]
+
+
+def test_help_names_every_command_and_every_exit_code() -> None:
+    done = redoxa("--help")
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert all(f"\n    {name}" in text for name in COMMANDS)
+    assert EXIT_CODES.splitlines()[-1] in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(name: str) -> None:
+    done = redoxa(name, "--help")
+    text = done.stdout.decode()
+    assert done.returncode == 0
+    assert "examples:" in text
+    assert all(line.strip() in text for line in load(name).EXAMPLES)
+
+
+def test_common_options_stand_before_or_after_the_command(tmp_path: Path) -> None:
+    before = redoxa("--json", "store", "stat", home=tmp_path / "h")
+    after = redoxa("store", "stat", "--json", "--home", str(tmp_path / "h"))
+    assert before.returncode == after.returncode == 0
+    assert json.loads(before.stdout) == json.loads(after.stdout)
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert redoxa("teleport").returncode == 2
+
+
+def test_the_home_can_be_chosen_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDOXA_HOME", str(tmp_path / "elsewhere"))
+    assert redoxa("store", "stat").returncode == 0
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    done = redoxa("store", "stat", home=tmp_path / "file" / "home")
+    assert done.returncode == 3
+    assert "--home or REDOXA_HOME" in sentence(done)
+
+
+def test_data_goes_to_stdout_and_messages_to_stderr(tmp_path: Path) -> None:
+    put = redoxa("store", "put", "-", home=tmp_path, stdin=b"some bytes")
+    cid = put.stdout.decode().strip()
+    got = redoxa("store", "get", cid, home=tmp_path)
+    assert got.stdout == b"some bytes"
+    assert got.stderr == b""
+
+
+def test_the_page_of_the_command_line_is_true() -> None:
+    spec = importlib.util.spec_from_file_location("manual", ROOT / "scripts" / "manual.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert module.manual() == page, "run: python scripts/manual.py"
