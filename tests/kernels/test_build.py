@@ -138,3 +138,9 @@ def test_write_puts_the_module_into_its_folder(copied: Path) -> None:
     cid = kernel_build.write(copied / "zigzag")
     assert cid == Cid.of((source_root() / "zigzag" / "zigzag.wasm").read_bytes())
     assert cid == Cid.of((copied / "zigzag" / "zigzag.wasm").read_bytes())
+
+
+def test_a_kernel_never_built_is_one_sentence(copied: Path) -> None:
+    (copied / "gray" / "gray.wasm").unlink()
+    with pytest.raises(BuildError, match=r"gray\.wasm cannot be read .* make it with: python -m"):
+        kernel_build.committed(copied / "gray")

@@ -15,6 +15,7 @@ from ring2_orchestrator import kernel_build
 from ring2_orchestrator.kernel_build import ToolchainError, source_root
 from ring2_orchestrator.kernel_vectors import read_cases
 
+FLAGS = re.DOTALL | re.MULTILINE
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
 
 
