@@ -6,8 +6,8 @@ An ext4 file system in a file is mounted; a writer (tests/cid_store/crash_writer
 what is acknowledged; at a random moment the file system is shut down without flushing anything (the
 ioctl EXT4_IOC_SHUTDOWN), so only what reached the disk is there after the next mount. After every
 second cut the index is deleted too; at every third, two writers are at work. `--control` makes the
-writers' syncs do nothing: then puts must get lost, or this program measures nothing. Needs root, for
-mounting. `--write` keeps the figures in bench/results/power_cut.md.
+writers' syncs do nothing: then puts must get lost, or this program measures nothing. Needs root,
+for mounting. `--write` keeps the figures in bench/results/power_cut.md.
 """
 
 import argparse
@@ -151,7 +151,8 @@ def main() -> None:
         "Command: `sudo python bench/power_cut.py --write`. An ext4 file system is shut down\n"
         "without a flush while one or two writers put; after every second cut the index is\n"
         "deleted, too. The control is the same with syncs that do nothing.\n\n"
-        "| | cuts | puts acknowledged | lost | stores that did not verify |\n|---|---|---|---|---|\n"
+        "| | cuts | puts acknowledged | lost | stores that did not verify |\n"
+        "|---|---|---|---|---|\n"
         f"| as it is | {args.cuts} | {put:,} | {gone:,} | {unsound} |\n"
         f"| control | {len(CONTROL_CUTS)} | {control[0]:,} | {control[1]:,} | {control[2]} |\n\n"
         f"Machine: {platform.system()} {platform.release()}, Python {platform.python_version()}.\n"

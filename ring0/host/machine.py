@@ -5,6 +5,7 @@ their boundary, under an engine that counts it. All others run in a worker proce
 engine's NaN canonicalization, and limits on memory and time that hold for compiling as well.
 """
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from ring0.sections import ModuleInfo
 class Prepared:
     """One operation of one kernel with its parameters, ready to be called on any inputs."""
 
-    __slots__ = ("_host", "_n_out", "kernel", "op", "params")
+    __slots__ = ("_host", "_maximum_bytes", "_n_out", "kernel", "op", "params")
 
     def __init__(self, host: "Host", kernel: Kernel, op: abi.Op, params: bytes) -> None:
         self._host = host
@@ -42,6 +43,7 @@ class Prepared:
         self.op = op
         self.params = params
         self._n_out = kernel.manifest.call_shape(op, params)[1]
+        self._maximum_bytes = min(kernel.info.maximum_bytes, abi.MEMORY_BYTES)
 
     def __call__(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
         """Run it. Every end of the kernel is an Outcome, never an exception."""
@@ -66,7 +68,7 @@ class Prepared:
             self.params,
             [_flat(data) for data in inputs],
             self._n_out,
-            min(boundary.memory_bytes, self.kernel.info.maximum_bytes, abi.MEMORY_BYTES),
+            min(boundary.memory_bytes, self._maximum_bytes),
             boundary.output_bytes,
         )
 
@@ -85,6 +87,7 @@ class Host:
             raise EngineError(str(error)) from error
         # By digest, whose hash Python remembers: these are looked up in every call.
         self._base = frozenset(cid.digest for cid in base)
+        self._process = os.getpid()
         self._residents: dict[tuple[bytes, bool], Resident] = {}
         self._engines: dict[tuple[bool, bool], Engine] = {}
         self._making = threading.RLock()
@@ -115,6 +118,7 @@ class Host:
         return outcome_of(self._answer(kernel, call, boundary), boundary)
 
     def _answer(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
+        self._check_process()
         if kernel.cid.digest not in self._base:
             return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
         resident = self._resident(kernel, metered=boundary.fuel is not None)
@@ -178,10 +182,20 @@ class Host:
         self.close()
 
     def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
+        self._check_process()
         try:
             return self._workers.ask(request, wasm)
         except LibraryError as error:
             raise EngineError(str(error)) from error
+
+    def _check_process(self) -> None:
+        # After a fork the engine's locks may be held by threads that do not exist here, and both
+        # processes would talk to the same workers.
+        if os.getpid() != self._process:
+            raise EngineError(
+                "this process was forked from one that has a host, where the engine would hang; "
+                "start processes with spawn, and give each its own host"
+            )
 
     def _resident(self, kernel: Kernel, *, metered: bool) -> Resident:
         key = (kernel.cid.digest, metered)

@@ -33,8 +33,11 @@ def is_large() -> bool:
 
 
 def _stack_bytes() -> int:
+    measure = getattr(libc, "pthread_getattr_np", None)
+    if measure is None:
+        return 0  # not known on this platform, so every call goes to a thread that is known
     attributes = ffi.new(f"char[{_ATTRIBUTES_BYTES}]")
-    if libc.pthread_getattr_np(libc.pthread_self(), attributes) != 0:
+    if measure(libc.pthread_self(), attributes) != 0:
         return 0
     start, size = ffi.new("void **"), ffi.new("size_t *")
     libc.pthread_attr_getstack(attributes, start, size)

@@ -7,6 +7,7 @@ harm: the host makes an outcome of that, too. It imports little, because a cold 
 import gc
 import os
 import resource
+import signal
 import time
 from typing import Any
 
@@ -91,6 +92,8 @@ def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
 
 def _harden() -> None:
     """Limits that hold for the whole life of the process."""
+    # A terminal sends its interrupt to every process; what the host does about it is enough.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # nothing here makes cycles, and a collection at the wrong moment costs time
     for what, limit in (
         (resource.RLIMIT_CORE, 0),

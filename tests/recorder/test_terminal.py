@@ -1,6 +1,5 @@
 """With a terminal around us, the program has one too: same size, keys, colours and Ctrl-C."""
 
-import errno
 import fcntl
 import os
 import select
@@ -50,7 +49,7 @@ class Terminal:
             fd = os.open(name, os.O_RDWR)  # the session's first terminal becomes its own
             for number in range(3):
                 os.dup2(fd, number)
-            os.execvpe(words[0], words, env)
+            os.execvpe(words[0], words, env)  # noqa: S606 - the child of a fork becomes it  # noqa: S606 - the forked child of this test
 
     def wait_for(self, text: bytes, timeout_s: float = 20) -> None:
         deadline = time.monotonic() + timeout_s
@@ -59,11 +58,7 @@ class Terminal:
             assert left > 0, self.seen
             ready, _, _ = select.select([self.fd], [], [], left)
             if ready:
-                try:
-                    self.seen += os.read(self.fd, 65536)
-                except OSError as error:
-                    assert error.errno == errno.EIO, self.seen
-                    assert text in self.seen, self.seen
+                self.seen += os.read(self.fd, 65536)
 
     def press(self, keys: bytes) -> None:
         os.write(self.fd, keys)

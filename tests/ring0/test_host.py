@@ -1,5 +1,6 @@
 """The host on kernels that behave: the same bytes wherever they run, and every outcome named."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -170,6 +171,20 @@ def test_a_closed_host_starts_anew(kernels: Kernels) -> None:
     host.close()
     assert host.call(kernel, Op.FORWARD, params(kernel), [DATA]) == before
     host.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_is_told_instead_of_hanging(host: Host, kernels: Kernels) -> None:
+    kernel = kernels["zigzag"]
+    done(host.call(kernel, Op.FORWARD, params(kernel), [DATA]))
+    pid = os.fork()
+    if pid == 0:
+        try:
+            host.call(kernel, Op.FORWARD, params(kernel), [DATA])
+        except EngineError:
+            os._exit(42)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
 
 
 def test_another_engine_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
