@@ -4,7 +4,7 @@ import json as json_module
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
@@ -100,7 +100,7 @@ class Report:
             self._out.write("  ".join(padded).rstrip() + "\n")
 
     @contextmanager
-    def progress(self, label: str, total: float | None = None) -> Iterator[Advance]:
+    def progress(self, label: str, total: float | None = None) -> Generator[Advance]:
         """A bar on stderr while the block runs; nothing when stderr is not a terminal."""
         if self.quiet or self.json or not self._err.isatty():
             yield _stand_still
