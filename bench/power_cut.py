@@ -5,8 +5,8 @@
 An ext4 file system in a file is mounted; a writer (tests/cid_store/crash_writer.py) puts and says
 what is acknowledged; at a random moment the file system is shut down without flushing anything (the
 ioctl EXT4_IOC_SHUTDOWN), so only what reached the disk is there after the next mount. After every
-second cut the index is deleted too; at every third, two writers are at work. `--control` makes the
-writers' syncs do nothing: then puts must get lost, or this program measures nothing. Needs root,
+second cut the index is deleted too; at every third, two writers are at work. A control follows
+whose syncs do nothing: there puts must get lost, or this program measures nothing. Needs root,
 for mounting. `--write` keeps the figures in bench/results/power_cut.md.
 """
 
