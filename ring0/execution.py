@@ -41,7 +41,9 @@ class Caller(Protocol):
 
 
 class Memo(Protocol):
-    """Where answers to requests are kept."""
+    """Where answers to requests are kept. Frames are made only for a memo that keeps them."""
+
+    keeps_frames: bool
 
     def find(self, request: Request) -> "Answer | None":
         """The answer to an equal request, or None."""
@@ -91,7 +93,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Execution:
-    """What executing a plan came to. Without a memo there are no frames: nothing was hashed."""
+    """What executing a plan came to. There are frames only where a memo keeps them."""
 
     outputs: list[bytes]
     fuel: int | None
@@ -171,6 +173,8 @@ class Executor:
 class StoreMemo:
     """Answers kept in a store: outputs as objects, frames as nodes named after their requests."""
 
+    keeps_frames = True
+
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unsealed: dict[Request, Answer] = {}
@@ -206,6 +210,8 @@ class StoreMemo:
 
 class RecentMemo:
     """Answers kept in memory, the least recently used dropped beyond a number of bytes."""
+
+    keeps_frames = False
 
     def __init__(self, limit_bytes: int = 64 * MIB) -> None:
         self._limit_bytes = limit_bytes
@@ -255,7 +261,7 @@ class _Run:
 
     def recall(self, plan: Plan, operation: Operation, given: Sequence[Buffer]) -> Execution | None:
         """The whole plan's answer, where the memo holds it."""
-        if self._memo is None:
+        if self._memo is None or not self._memo.keeps_frames:
             return None
         request = Request(plan.cid, operation, b"", tuple(map(self._name, given)))
         answer = self._memo.find(request)
@@ -277,7 +283,7 @@ class _Run:
         self, plan: Plan, operation: Operation, given: Sequence[Buffer], outputs: list[bytes]
     ) -> Execution:
         """The whole execution, with a frame for the plan itself where frames are made."""
-        if self._memo is not None:
+        if self._memo is not None and self._memo.keeps_frames:
             request = Request(plan.cid, operation, b"", tuple(map(self._name, given)))
             cids = tuple(map(self._name, outputs))
             cost = Cost(sum(map(len, given)), sum(map(len, outputs)), self._fuel)
@@ -297,8 +303,9 @@ class _Run:
             answer = memo.keep(request, outputs, fuel)
         for output, cid in zip(answer.outputs, answer.cids, strict=True):
             self._names[id(output)] = (output, cid)
-        cost = Cost(sum(map(len, given)), sum(map(len, answer.outputs)), answer.fuel)
-        self._frames.append(Frame(request, answer.cids, cost))
+        if memo.keeps_frames:
+            cost = Cost(sum(map(len, given)), sum(map(len, answer.outputs)), answer.fuel)
+            self._frames.append(Frame(request, answer.cids, cost))
         return answer.outputs
 
     def _call(
