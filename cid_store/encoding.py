@@ -26,7 +26,6 @@ MAX_DEPTH = 128  # lists and maps inside one another; far below any recursion li
 MAX_NODE_BYTES = 64 * 1024 * 1024
 CID_EXT = 42  # the number IPLD gives to links, too
 
-_INT_RANGE = range(-(2**63), 2**64)
 _NAN = struct.unpack(">d", b"\x7f\xf8\0\0\0\0\0\0")[0]
 _NAN_BYTES = struct.pack(">d", _NAN)
 
@@ -44,6 +43,8 @@ def encode(node: NodeLike) -> bytes:
             f"the text {error.object[:40]!r} in a node is not Unicode (it holds a lone surrogate); "
             "store it as bytes"
         ) from error
+    except OverflowError as error:
+        raise MalformedNodeError("a node cannot hold integers of more than 64 bits") from error
     if len(data) > MAX_NODE_BYTES:
         raise _too_large(len(data))
     return data
@@ -96,24 +97,32 @@ def _check_value(value: object, depth: int) -> None:
     kind = type(value)
     if kind is dict:
         _check_depth(depth)
-        last = None
-        for key, item in cast("dict[object, object]", value).items():
-            if type(key) is not str or (last is not None and key <= last):
-                raise MalformedNodeError(
-                    f"a node's map has the key {key!r} out of place: keys are texts in "
-                    "ascending order, each once"
-                )
-            last = key
-            _check_value(item, depth + 1)
+        entries = cast("dict[object, object]", value)
+        _check_keys(entries)
+        for item in entries.values():
+            if type(item) not in _PLAIN:  # asked here too: most items need no call
+                _check_value(item, depth + 1)
     elif kind is list:
         _check_depth(depth)
         for item in cast("list[object]", value):
-            _check_value(item, depth + 1)
+            if type(item) not in _PLAIN:
+                _check_value(item, depth + 1)
     elif kind is float:
         if value != value and struct.pack(">d", value) != _NAN_BYTES:  # noqa: PLR0124 - only NaN
             raise MalformedNodeError("a node holds a NaN whose bits are not 7ff8000000000000")
-    elif kind not in _SCALARS:
+    elif kind not in _PLAIN and kind is not Cid:
         raise MalformedNodeError(f"a node holds a {kind.__name__}, which is not one of its types")
+
+
+def _check_keys(entries: dict[object, object]) -> None:
+    last = None
+    for key in entries:
+        if type(key) is not str or (last is not None and key <= last):
+            raise MalformedNodeError(
+                f"a node's map has the key {key!r} out of place: keys are texts in ascending "
+                "order, each once"
+            )
+        last = key
 
 
 def _ordered(value: object, depth: int) -> object:
@@ -125,17 +134,21 @@ def _ordered(value: object, depth: int) -> object:
         for key in entries:
             if type(key) is not str:
                 raise MalformedNodeError(f"a node's map has the key {key!r}; keys are texts")
-        return {key: _ordered(entries[key], depth + 1) for key in sorted(cast("Any", entries))}
+        below = depth + 1
+        return {
+            key: item if type(item := entries[key]) in _PLAIN else _ordered(item, below)
+            for key in sorted(cast("Any", entries))
+        }
     if kind is list or kind is tuple:
         _check_depth(depth)
-        return [_ordered(item, depth + 1) for item in cast("list[object]", value)]
+        below = depth + 1
+        items = cast("list[object]", value)
+        return [item if type(item) in _PLAIN else _ordered(item, below) for item in items]
     if kind is Cid:
         return _ext_of_cid(value)
-    if kind is int and value not in _INT_RANGE:
-        raise MalformedNodeError(f"a node cannot hold {value}: integers have at most 64 bits")
-    if kind is float and value != value:  # noqa: PLR0124 - only a NaN differs from itself
-        return _NAN
-    if kind not in _SCALARS:
+    if kind is float:
+        return _NAN if value != value else value  # noqa: PLR0124 - only a NaN differs from itself
+    if kind not in _PLAIN:
         raise MalformedNodeError(
             f"a node cannot hold a value of type {kind.__name__}; it holds None, bool, int, float, "
             "str, bytes, Cid, lists and maps with text keys"
@@ -143,7 +156,8 @@ def _ordered(value: object, depth: int) -> object:
     return value
 
 
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes, Cid})
+# Values that msgpack writes and reads as they are, in exactly our form.
+_PLAIN = frozenset({type(None), bool, int, str, bytes})
 
 
 def _ext_of_cid(value: object) -> object:

@@ -144,8 +144,8 @@ def test_size_is_bounded_alike_on_both_ways() -> None:
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (2**64, "at most 64 bits"),
-        (-(2**63) - 1, "at most 64 bits"),
+        (2**64, "more than 64 bits"),
+        (-(2**63) - 1, "more than 64 bits"),
         ({1: 2}, "keys are texts"),
         ({None: 1, "a": 2}, "keys are texts"),
         ({float("nan"): 1}, "keys are texts"),
