@@ -1,6 +1,8 @@
 """Ledgers to break: made quickly, in memory or on disk."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,17 @@ def fill() -> Callable[[Ledger, int], None]:
             ledger.append([{"number": number}], kind=kind, subject=f"subject-{number % 3}")
 
     return append_numbers
+
+
+@pytest.fixture(scope="session")
+def unhurried() -> Callable[[], AbstractContextManager[None]]:
+    """`with unhurried():` nothing waits for the disk; for long logs whose bytes alone matter."""
+
+    @contextmanager
+    def block() -> Generator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fdatasync", os.fstat)
+            patch.setattr(os, "fsync", os.fstat)
+            yield
+
+    return block

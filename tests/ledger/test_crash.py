@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from ring2_orchestrator.ledger.tiles import frame, split_bundle
 
 Reopen = Callable[[], Ledger]
 Fill = Callable[[Ledger, int], None]
+Unhurried = Callable[[], AbstractContextManager[None]]
 HERE = Path(__file__).parent
 FOREVER = 10**9
 
@@ -182,9 +183,12 @@ def test_a_crash_before_the_first_checkpoint_leaves_a_new_ledger(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [255, 256])
-def test_a_crash_at_the_border_of_a_bundle(ledger: Ledger, reopen: Reopen, size: int) -> None:
-    for number in range(size):
-        ledger.append([number], kind="t", subject="s")
+def test_a_crash_at_the_border_of_a_bundle(
+    ledger: Ledger, reopen: Reopen, unhurried: Unhurried, size: int
+) -> None:
+    with unhurried():
+        for number in range(size):
+            ledger.append([number], kind="t", subject="s")
     head, kept = (ledger.path / "checkpoint").read_bytes(), ledger.checkpoint()
     ledger.append(["in flight"], kind="t", subject="s")
     (ledger.path / "checkpoint").write_bytes(head)

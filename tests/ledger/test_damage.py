@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from ring2_orchestrator.ledger.tiles import frame, split_bundle
 
 Reopen = Callable[[], Ledger]
 Fill = Callable[[Ledger, int], None]
+Unhurried = Callable[[], AbstractContextManager[None]]
 SIZE = 9
 
 
 @pytest.fixture
-def full(ledger: Ledger, fill: Fill) -> Ledger:
-    fill(ledger, SIZE)
+def full(ledger: Ledger, fill: Fill, unhurried: Unhurried) -> Ledger:
+    with unhurried():
+        fill(ledger, SIZE)
     return ledger
 
 
@@ -244,11 +247,14 @@ def test_a_missing_ledger_folder_begins_anew_but_not_for_a_witness(
 
 
 @pytest.fixture(scope="module")
-def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MemoryStore]:
+def long_log(
+    tmp_path_factory: pytest.TempPathFactory, unhurried: Unhurried
+) -> tuple[Path, MemoryStore]:
     folder, store = tmp_path_factory.mktemp("long") / "ledger", MemoryStore()
     ledger = Ledger(folder, store=store, clock=ManualClock())
-    for number in range(530):
-        ledger.append([number], kind="n", subject=f"subject-{number}")
+    with unhurried():
+        for number in range(530):
+            ledger.append([number], kind="n", subject=f"subject-{number}")
     return folder, store
 
 
@@ -304,7 +310,9 @@ def test_damaged_hashes_are_told_from_damaged_entries_and_rebuilt(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_no_change_of_any_byte_passes(full: Ledger, data: st.DataObject) -> None:
     """Flip, cut or grow any file: verify says so, or the file was one that proves nothing."""

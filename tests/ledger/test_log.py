@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ring2_orchestrator.ledger.tiles import index_path, split_bundle
 
 Reopen = Callable[[], Ledger]
 Fill = Callable[[Ledger, int], None]
+Unhurried = Callable[[], AbstractContextManager[None]]
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -100,17 +102,20 @@ def test_a_checkpoint_carries_the_root_over_all_leaves(ledger: Ledger, fill: Fil
 
 
 @pytest.mark.slow
-def test_a_log_grows_over_the_borders_of_its_tiles(ledger: Ledger, reopen: Reopen) -> None:
+def test_a_log_grows_over_the_borders_of_its_tiles(
+    ledger: Ledger, reopen: Reopen, unhurried: Unhurried
+) -> None:
     roots: list[bytes] = []
     leaves: list[bytes] = []
-    for number in range(515):
-        receipt = ledger.append([number], kind="n", subject="s")
-        leaves.append(receipt.leaf_hash)
-        roots.append(receipt.root_hash)
-        if number in (254, 255, 256, 511, 512):
-            again = reopen()
-            assert again.checkpoint() == ledger.checkpoint()
-            assert again.verify(ledger.checkpoint()).size == number + 1
+    with unhurried():
+        for number in range(515):
+            receipt = ledger.append([number], kind="n", subject="s")
+            leaves.append(receipt.leaf_hash)
+            roots.append(receipt.root_hash)
+            if number in (254, 255, 256, 511, 512):
+                again = reopen()
+                assert again.checkpoint() == ledger.checkpoint()
+                assert again.verify(ledger.checkpoint()).size == number + 1
     for size in (1, 2, 255, 256, 257, 511, 512, 513, 515):
         assert roots[size - 1] == merkle.root_of(leaves[:size])
     assert (ledger.path / "tile" / "0" / "001").stat().st_size == 256 * 32
@@ -196,22 +201,27 @@ def test_tile_paths_are_those_of_tlog_tiles(index: int, path: str) -> None:
     assert index_path(index) == path
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 2**63)), max_size=9
     )
 )
 def test_a_ledger_behaves_like_a_list(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int]]
+    tmp_path_factory: pytest.TempPathFactory,
+    unhurried: Unhurried,
+    steps: list[tuple[str, str, int]],
 ) -> None:
     model: list[tuple[str, str, int]] = []
     store, folder = MemoryStore(), tmp_path_factory.mktemp("ledger")
     ledger = Ledger(folder, store=store, clock=ManualClock())
-    for kind, subject, value in steps:
-        receipt = ledger.append([value], kind=kind, subject=subject)
-        assert receipt.seq == len(model)
-        model.append((kind, subject, value))
+    with unhurried():
+        for kind, subject, value in steps:
+            receipt = ledger.append([value], kind=kind, subject=subject)
+            assert receipt.seq == len(model)
+            model.append((kind, subject, value))
     found = Ledger(folder, store=store, clock=ManualClock())
     assert [(b.kind, b.subject, b.entries[0]) for b in found.batches()] == model
     for kind in "ab":
