@@ -16,6 +16,7 @@ from cid_store.folder import Place
 VERSION = 1
 
 _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
+_SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
 _CHUNK = 256  # names asked for in one statement
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
@@ -30,6 +31,9 @@ CREATE TABLE packs (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, end INTE
 """
 # The SQLite codes that mean "this file is not the index it should be", not "try again".
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+# A damaged file can make SQLite complain in bytes that Python cannot read as text.
+_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 
 
 class IndexDamagedError(Exception):
@@ -55,8 +59,9 @@ class Totals(NamedTuple):
 class Index:
     """One connection to an index; its methods may be called from any thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path | None = None) -> None:
         self._connection = connection
+        self._path = path  # of an index in force; None while it is being made, or in memory
         self._lock = threading.RLock()
 
     @classmethod
@@ -67,9 +72,9 @@ class Index:
         options = "?mode=ro" if read_only else "?mode=rw"
         try:
             connection = _connect(path.as_uri() + options)
-        except sqlite3.Error as error:
+        except _TROUBLE as error:
             raise _translated(error) from error
-        index = cls(connection)
+        index = cls(connection, None if read_only else path)
         try:
             index.check(writable=not read_only)
         except BaseException:
@@ -144,7 +149,7 @@ class Index:
                 if not some:
                     return
                 yield from some
-        except sqlite3.Error as error:
+        except _TROUBLE as error:
             raise _translated(error) from error
 
     def root(self, name: str) -> Cid | None:
@@ -205,7 +210,7 @@ class Index:
                     for name, cid in roots.items():
                         self._bind(name, cid)
                     self._connection.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", end)
-            except sqlite3.Error as error:
+            except _TROUBLE as error:
                 raise _translated(error) from error
 
     def repoint(self, cid: Cid, place: Place) -> None:
@@ -227,7 +232,7 @@ class Index:
         with self._lock:
             try:
                 return self._connection.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
+            except _TROUBLE as error:
                 raise _translated(error) from error
 
     def copy(self) -> "Index":
@@ -236,7 +241,7 @@ class Index:
         with self._lock:
             try:
                 self._connection.backup(connection)
-            except sqlite3.Error as error:
+            except _TROUBLE as error:
                 connection.close()
                 raise _translated(error) from error
         return Index(connection)
@@ -244,7 +249,29 @@ class Index:
     def close(self) -> None:
         """Let the connection go; closing twice is harmless."""
         with self._lock:
+            reader = self._last_reader()
             self._connection.close()
+            if reader is not None:
+                reader.close()
+
+    def _last_reader(self) -> sqlite3.Connection | None:
+        """A connection that, closed last, leaves a short log for later.
+
+        The last writer to close folds the log into the file and waits for the disk twice, which
+        is most of what a short command would wait for; a reader cannot. A long log is folded.
+        """
+        path, self._path = self._path, None
+        if path is None:
+            return None
+        try:
+            log_bytes = path.with_name(path.name + "-wal").stat().st_size
+            if not 0 < log_bytes < _SHORT_LOG_BYTES:
+                return None
+            reader = _connect(path.as_uri() + "?mode=ro")
+            reader.execute("SELECT max(number) FROM packs").fetchall()
+        except (OSError, *_TROUBLE):
+            return None  # closing the plain way is as safe
+        return reader
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -258,7 +285,7 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
-def _translated(error: sqlite3.Error) -> Exception:
+def _translated(error: Exception) -> Exception:
     """Doubt about the file becomes IndexDamagedError, trouble of the machine UnavailableError."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGE:

@@ -88,8 +88,20 @@ def _examine_bytes(wasm: bytes, checks: list[Check]) -> Manifest | None:
     except (ManifestError, RefusedModuleError) as error:
         checks.append(Check("manifest", passed=False, sentence=str(error)))
         return None
-    checks.append(Check("manifest", passed=True, sentence=_manifest_sentence(manifest)))
+    checks.append(_claims(wasm, info, manifest))
     return manifest
+
+
+def _claims(wasm: bytes, info: ModuleInfo, manifest: Manifest) -> Check:
+    """What the manifest says that the bytes can confirm."""
+    try:
+        floats = instructions.FLOAT in instructions.scan(wasm, info)
+    except RefusedModuleError:
+        floats = False  # another check says what is wrong with the instructions
+    if floats and not manifest.float:
+        told = f"'{manifest.name}' says float = false, and it contains floating-point instructions"
+        return Check("manifest", passed=False, sentence=told)
+    return Check("manifest", passed=True, sentence=_manifest_sentence(manifest))
 
 
 def _module_sentence(info: ModuleInfo) -> str:

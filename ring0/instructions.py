@@ -71,6 +71,22 @@ _NAMED = {
 }
 
 
+# Vector arithmetic on floats; what only moves their bits is left out.
+_FLOAT_SIMD = frozenset(
+    {
+        *range(0x41, 0x4D),
+        0x5E,
+        0x5F,
+        *range(0x67, 0x6B),
+        0x74,
+        0x75,
+        0x7A,
+        0x94,
+        *range(0xE0, 0x100),
+    }
+)
+
+
 def scan(wasm: bytes, info: ModuleInfo) -> frozenset[str]:
     """The kinds of instructions in all functions. Raises RefusedModuleError for what is off."""
     seen: set[int] = set()
@@ -127,6 +143,8 @@ def _scan_prefixed(wasm: bytes, prefix: int, at: int, kinds: set[str]) -> int:
     code, at = _number(wasm, at)
     if prefix == 0xFD:
         kinds.add(SIMD if code < 0x100 else RELAXED_SIMD)
+        if code in _FLOAT_SIMD:
+            kinds.add(FLOAT)
         return _pass_simd(wasm, code, at)
     if code >= 18:
         kinds.add(WIDE_ARITHMETIC)

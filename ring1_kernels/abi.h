@@ -53,8 +53,8 @@ static inline void *out_at(const Call *call, u32 port) { return AT(void, call->o
 
 typedef u8 Bytes __attribute__((vector_size(16), aligned(1)));
 
-/* Bytes in ascending order: the two may overlap where `to` lies below `from`. A loop and not the bulk
- * instructions, which cost the host a slower way of stopping a kernel in time. */
+/* Bytes in ascending order: the two may overlap where `to` lies below `from`. A loop and not the
+ * bulk instructions, which cost the host a slower way of stopping a kernel in time. */
 static inline void copy_bytes(u8 *to, const u8 *from, u32 length) {
   u32 i = 0;
   for (; length - i >= 16; i += 16) *(Bytes *)(to + i) = *(const Bytes *)(from + i);

@@ -4,8 +4,8 @@
 
 #include "abi.h"
 
-/* The even and the odd bytes of two vectors, and the two vectors whose bytes alternate between them.
- * Parting a lane of 2^k bytes takes k such steps. */
+/* The even and the odd bytes of two vectors, and the two vectors whose bytes alternate between
+ * them. Parting a lane of 2^k bytes takes k such steps. */
 #define EVEN(a, b) \
   __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30)
 #define ODD(a, b) \

@@ -36,7 +36,12 @@ STAMP = VENV / "redoxa-setup.json"
 LOG = VENV / "redoxa-setup.log"
 
 # What an editable installation depends on besides the index: change one, and it is done again.
-SOURCES = ("pyproject.toml", "hatch_build.py", "ring2_orchestrator/recorder/trace/*.[ch]")
+SOURCES = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "ring2_orchestrator/recorder/compile.py",
+    "ring2_orchestrator/recorder/trace/*.[ch]",
+)
 PACKAGES = ("redoxa", "cid_store", "ring0", "ring2_orchestrator")
 
 # A person's own settings that would make pip install somewhere else.

@@ -17,6 +17,7 @@ from ring2_orchestrator.planner import find_gene
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_FILE = 450
+LONGEST_TEST = 600
 CODE = {".py", ".c", ".h", ".sh", ".toml", ".lark", ".gene"}
 TEXT = CODE | {".md"}
 UNTRACKED = {".git", ".venv", "__pycache__", ".hypothesis", "node_modules", "build", "dist", "out"}
@@ -110,7 +111,8 @@ def test_the_types_hold_in_strict_mode() -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix in CODE], ids=relative)
 def test_a_file_is_short_enough_to_be_one_thing(path: Path) -> None:
     lines = len(path.read_text("utf-8").splitlines())
-    assert lines < LONGEST_FILE, f"{relative(path)} has {lines} lines; is it still one thing?"
+    longest = LONGEST_TEST if path.is_relative_to(ROOT / "tests") else LONGEST_FILE
+    assert lines < longest, f"{relative(path)} has {lines} lines; is it still one thing?"
 
 
 def test_no_file_betrays_a_machine_or_grand_words() -> None:

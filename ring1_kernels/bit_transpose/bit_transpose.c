@@ -39,7 +39,7 @@ __attribute__((noinline)) static void get_bits(const u8 *planes, Bytes *part, u3
   }
 }
 
-/* Lanes 128 at a time, as long as that goes; gives how many that were. A plane has `stride` bytes. */
+/* Lanes 128 at a time while there are so many; gives how many. Planes have `stride` bytes. */
 #define DEFINE(width)                                                                       \
   static u32 part_##width(const u8 *restrict lanes, u8 *restrict planes, u32 n, u32 stride) {\
     u32 i = 0;                                                                              \

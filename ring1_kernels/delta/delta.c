@@ -9,8 +9,8 @@ typedef Bytes Lanes_u8;
 #define PER_VECTOR(T) (16 / (u32)sizeof(T))
 
 /* Any lag. The first pass goes from `in` to `out`, the others in place: differences from the last
- * lane to the first and sums from the first to the last, so that each lane meets the one a lag before
- * it in the state that it needs. */
+ * lane to the first and sums from the first to the last, so that each lane meets the one a lag
+ * before it in the state that it needs. */
 #define DEFINE(T)                                                                          \
   static void difference_##T(const T *restrict in, T *restrict out, u32 n, u32 lag,        \
                              u32 order) {                                                  \

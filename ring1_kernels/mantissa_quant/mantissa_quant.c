@@ -1,4 +1,4 @@
-/* mantissa_quant: floats rounded to fewer mantissa bits, and the bits the rounding took. See spec.md.
+/* mantissa_quant: floats rounded to fewer mantissa bits, and the bits it took. See spec.md.
  *
  * Only integer instructions touch the lanes, so no NaN changes and no engine can differ. */
 #include "../abi.h"
@@ -7,26 +7,20 @@ typedef u64 Unaligned __attribute__((aligned(1)));
 
 #define LOW_BITS(bits) (((u64)1 << (bits)) - 1)
 
-/* The residual is one string of bits, lowest first. Near its end, where a whole word would reach
- * past it, the bytes are taken one by one. */
-static u64 read_bits(const u8 *from, u32 length, u64 position, u32 bits) {
-  u32 at = (u32)(position >> 3);
+/* The residual is one string of bits, lowest first, taken and put a word at a time. Near its end,
+ * where a word would reach past it, the bytes are taken and put one by one. */
+static u64 read_word(const u8 *from, u32 left) {
+  if (left >= 8) return *(const Unaligned *)from;
   u64 word = 0;
-  if (length - at >= 8)
-    word = *(const Unaligned *)(from + at);
-  else
-    for (u32 i = 0; i < length - at; i++) word |= (u64)from[at + i] << (8 * i);
-  return word >> (position & 7) & LOW_BITS(bits);
+  for (u32 i = 0; i < left; i++) word |= (u64)from[i] << (8 * i);
+  return word;
 }
 
-/* Everything at and after `position` is still zero or will be written later. */
-static void write_bits(u8 *to, u32 length, u64 position, u64 carry, u64 *word) {
-  u32 at = (u32)(position >> 3);
-  *word = *word << (position & 7) | carry;
-  if (length - at >= 8)
-    *(Unaligned *)(to + at) = *word;
+static void write_word(u8 *to, u32 left, u64 word) {
+  if (left >= 8)
+    *(Unaligned *)to = word;
   else
-    for (u32 i = 0; i < length - at; i++) to[at + i] = (u8)(*word >> (8 * i));
+    for (u32 i = 0; i < left; i++) to[i] = (u8)(word >> (8 * i));
 }
 
 #define DEFINE(T, mantissa)                                                                   \
@@ -41,14 +35,17 @@ static void write_bits(u8 *to, u32 length, u64 position, u64 carry, u64 *word) {
       T rounded = (T)(magnitude + half) & (T)~mask;                                           \
       out[i] = (in[i] & sign) | (magnitude >= infinity ? magnitude : rounded);                \
     }                                                                                         \
-    u64 position = 0, carry = 0;                                                              \
+    u64 pending = 0;            /* bits that fill no byte yet */                              \
+    u32 count = 0, at = 0;                                                                    \
     for (u32 i = 0; i < n; i++) {                                                             \
       T magnitude = in[i] & (T)~sign;                                                         \
-      u64 word = magnitude >= infinity ? 0 : magnitude & mask;                                \
-      write_bits(residual, length, position, carry, &word);                                   \
-      u64 next = position + bits;                                                             \
-      carry = word >> 8 * ((next >> 3) - (position >> 3));                                    \
-      position = next;                                                                        \
+      u64 low = magnitude & mask;                                                             \
+      pending |= (magnitude >= infinity ? 0 : low) << count;                                  \
+      write_word(residual + at, length - at, pending);                                        \
+      count += bits;                                                                          \
+      at += count >> 3;                                                                       \
+      pending >>= count & ~7u;                                                                \
+      count &= 7;                                                                             \
     }                                                                                         \
   }                                                                                           \
   /* Whether every lane is one that quantise makes. */                                        \
@@ -58,10 +55,13 @@ static void write_bits(u8 *to, u32 length, u64 position, u64 carry, u64 *word) {
     const T infinity = (T)(sign - ((T)1 << mantissa));                                        \
     const T mask = (T)LOW_BITS(bits), half = (T)((mask >> 1) + 1);                            \
     bool wrong = false;                                                                       \
-    u64 position = 0;                                                                         \
-    for (u32 i = 0; i < n; i++, position += bits) {                                           \
+    u32 count = 0, at = 0;                                                                    \
+    for (u32 i = 0; i < n; i++) {                                                             \
       T kept = in[i] & (T)~sign;                                                              \
-      T low = (T)read_bits(residual, length, position, bits);                                 \
+      T low = (T)(read_word(residual + at, length - at) >> count) & mask;                     \
+      count += bits;                                                                          \
+      at += count >> 3;                                                                       \
+      count &= 7;                                                                             \
       bool up = low >= half;      /* the rounding went up: the value lies below `kept` */     \
       T magnitude = (T)(kept + low - (up ? (T)(mask + 1) : 0));                               \
       bool special = kept >= infinity && !(kept == infinity && up);                           \

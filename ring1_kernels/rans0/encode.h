@@ -155,8 +155,9 @@ static u32 rounded(u32 value, u32 precision, bool down) {
   return (value + (down ? 0 : 1u << (dropped - 1))) >> dropped << dropped;
 }
 
-/* Frequencies for these counts; false when they leave nothing to `rest`. Rounding to the nearest can
- * do that, and rounding down from a share of what is left after one slot for each never does. */
+/* Frequencies for these counts; false when they leave nothing to `rest`. Rounding to the nearest
+ * can do that, and rounding down from a share of what is left after one slot for each never does.
+ */
 static bool set_frequencies(Block *block, const u32 *counts, u32 distinct, bool down) {
   u32 range = 1u << block->scale, sum = 0;
   for (u32 s = 0; s < 256; s++) {
@@ -236,8 +237,8 @@ static void add_block(Encoder *encoder, const u32 *counts, u32 span) {
   encoder->n_blocks++;
 }
 
-/* Where statistics change, a new table pays for itself: blocks grow atom by atom as long as one table
- * for both is cheaper than two. */
+/* Where statistics change, a new table pays for itself: blocks grow atom by atom as long as one
+ * table for both is cheaper than two. */
 static void choose_blocks(Encoder *encoder, const u8 *in, u32 length) {
   static const u32 nothing[256];
   u32 *counts = encoder->counts, *atom = encoder->atom;

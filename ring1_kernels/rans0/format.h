@@ -15,8 +15,8 @@ enum {
   MAX_PRECISION = 8,
 };
 
-/* States lie in [2^31, 2^63) between symbols, and coding begins at the lowest. Decoding must come back
- * to it exactly: a stream cut short or of other data hardly ever does. An only state begins lower,
+/* States lie in [2^31, 2^63) between symbols, and coding begins at the lowest. Decoding must come
+ * back to it exactly: a stream cut short or made up hardly ever does. An only state begins lower,
  * because two bytes more would be much for little data. */
 #define LOWEST ((u64)1 << 31)
 #define LOWEST_ALONE ((u64)1 << 16)

@@ -109,7 +109,7 @@ def _spawn(
         actions.append((os.POSIX_SPAWN_DUP2, theirs.fileno(), theirs.fileno()))
         try:
             pid = os.posix_spawn(
-                program, argv, env, file_actions=actions, setsigdef=_DEFAULT_SIGNALS
+                program, argv, _kept(env), file_actions=actions, setsigdef=_DEFAULT_SIGNALS
             )
         except OSError as error:
             ours.close()
@@ -119,6 +119,15 @@ def _spawn(
             ) from error
     streams.close_program_ends()
     return pid, ours
+
+
+def _kept(env: Mapping[str, str]) -> dict[str, str]:
+    # What changes how programs are loaded is meant for the program, not for its recorder, which
+    # gives these names back their first form.
+    return {
+        f"REDOXA_KEPT_{name}" if name.startswith("LD_") else name: value
+        for name, value in env.items()
+    }
 
 
 def _cannot_execute(name: str, cwd: Path, number: int) -> CannotExecuteError:

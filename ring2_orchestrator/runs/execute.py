@@ -1,7 +1,6 @@
 """One command from question to acknowledgement: reuse it, or run it, record it and keep it."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -82,33 +81,33 @@ class _Run:
         )
         with Alone(self.home.path, decision.subject) as alone:
             if reuse and decision.reuse and decision.kept is not None:
-                replayed = self._replay(decision, decision.kept, begun_ns)
-                if replayed is not None:
-                    return replayed
-                memo.forget(decision.kept)
+                try:
+                    return self._replay(decision, decision.kept, begun_ns)
+                except DamageError as error:
+                    memo.forget(decision.kept)
+                    decision = _without_reuse(decision, error)
+                except RestoreError as error:
+                    decision = _without_reuse(decision, error)
             return self._record(memo, decision, alone)
 
     # Reuse.
 
-    def _replay(self, decision: Decision, kept: Kept, begun_ns: int) -> RunResult | None:
-        """The outcome of the kept run again; None where the store or the disk does not give it."""
+    def _replay(self, decision: Decision, kept: Kept, begun_ns: int) -> RunResult:
+        """The outcome of the kept run again. Raises DamageError or RestoreError."""
         from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - runs do not need it
 
         trace = kept.trace
-        try:
-            printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
-            restored = 0
-            if decision.stale or decision.old:
-                restored = restore(
-                    trace.outputs,
-                    decision.stale,
-                    store=self.home.store,
-                    roots=Roots.around(self.cwd, self.env),
-                    now_ns=self.home.clock.now_ns(),
-                    old=decision.old,
-                )
-        except (RestoreError, DamageError):
-            return None
+        printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
+        restored = 0
+        if decision.stale or decision.old:
+            restored = restore(
+                trace.outputs,
+                decision.stale,
+                store=self.home.store,
+                roots=Roots.around(self.cwd, self.env),
+                now_ns=self.home.clock.now_ns(),
+                old=decision.old,
+            )
         _print_again(trace, printed)
         wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
         saved_s = kept.wall_ns / 1e9 - wall_s
@@ -130,14 +129,13 @@ class _Run:
 
     def _record(self, memo: Memo, decision: Decision, alone: Alone) -> RunResult:
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
 
         file_rest = None
         if self.stdin.kind is StdinKind.FILE:
             file_rest = rest_of_file(self.stdin.descriptor)
-        scratch = self.home.path / "scratch" / f"{os.getpid()}-{decision.subject[:12]}"
-        scratch.mkdir(mode=0o700, parents=True)
-        started_ns = self.home.clock.now_ns()
-        try:
+        with scratch_folder(self.home.path) as scratch:
+            started_ns = self.home.clock.now_ns()
             recording = record(
                 self.command,
                 cwd=self.cwd,
@@ -147,8 +145,6 @@ class _Run:
                 clock=self.home.clock,
             )
             return self._keep(memo, decision, alone, _Recorded(recording, started_ns, file_rest))
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _keep(
         self,
@@ -247,7 +243,8 @@ class _Run:
         if decision.kept is not None and trace is not None and not doubts:
             # It held, and was run all the same: then its results must be these again.
             drift = _difference(decision.kept.trace, trace)
-            reason = drift or "run again as asked, with the same results"
+            if decision.reuse or drift:
+                reason = drift or "run again as asked, with the same results"
             verdict = "drifted" if drift else verdict
         return RunResult(
             exit_code=recording.exit.status,
@@ -273,6 +270,13 @@ class _Run:
         except (RedoxaError, OSError) as error:
             return replace(result, message=f"{message_of(result)}; not in the ledger: {error}")
         return replace(result, seq=seq, message=message_of(result))
+
+
+def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
+    """The decision to run after all, because the results cannot be had."""
+    return replace(
+        decision, reuse=False, kept=None, reason=f"its results are not to be had: {error}"
+    )
 
 
 def _run_plainly(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> RunResult:

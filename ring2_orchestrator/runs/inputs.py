@@ -203,7 +203,7 @@ class Inputs:
             found = identity_of(join(path, name))
             if (
                 found is not None
-                and found.ctime_ns > self._started_ns + TICK_NS
+                and found.ctime_ns > self._started_ns - TICK_NS
                 and (join(path, name) not in self._folded.looks)
             ):
                 self._doubt("changed", f"{shown(join(path, name))} appeared during the run")

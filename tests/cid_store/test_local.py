@@ -488,7 +488,8 @@ def test_any_damage_to_any_file_is_survived(
     fill(path)
     os.truncate(pack_of(path), 16384)
     for _ in range(data.draw(st.integers(1, 4))):
-        file = data.draw(st.sampled_from([path / "index.sqlite", pack_of(path)]))
+        files = [pack_of(path), *(path / f"index.sqlite{end}" for end in ("", "-wal", "-shm"))]
+        file = data.draw(st.sampled_from(files))
         if file.exists():
             content = bytearray(file.read_bytes())
             at = data.draw(st.integers(0, len(content)))

@@ -84,6 +84,8 @@ LIES = {
     "depends on memory.grow": (COPY + "(drop (memory.grow (i32.const 1)))",
                                "instructions", "memory.grow"),
     "depends on memory.size": (COPY + "(drop (memory.size))", "instructions", "memory.size"),
+    "claims to compute without floats": (
+        COPY + "(drop (f64.sqrt (f64.const 2)))", "manifest", "floating-point"),
     "accepts nothing": ("(return (i32.const 1))", "round trip", "accepts none"),
     "never ends": ("(loop $l (br $l))", "round trip", "out of fuel"),
     "an unknown code": ("(return (i32.const 77))", "round trip", "unknown-code"),

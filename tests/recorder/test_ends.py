@@ -212,6 +212,13 @@ def test_ignored_signals_start_as_without_us(run: Run) -> None:
     assert not ignored & (1 << (signal.SIGPIPE - 1))
 
 
+def test_the_loaders_variables_are_for_the_program_alone(run: Run) -> None:
+    recording = run("env", env={**os.environ, "LD_PRELOAD": "/nowhere.so", "LAST": "1"})
+    assert said(recording).count(b"/nowhere.so' from LD_PRELOAD") == 1
+    assert b"\nLD_PRELOAD=/nowhere.so\nLAST=1\n" in said(recording)
+    assert b"REDOXA_KEPT" not in said(recording)
+
+
 def test_recording_works_outside_the_main_thread(run: Run) -> None:
     found: list[bytes] = []
     thread = threading.Thread(target=lambda: found.append(said(run("/bin/echo", "there"))))

@@ -25,7 +25,7 @@ with tempfile.TemporaryDirectory() as d:
     r = record(sys.argv[1:], cwd=Path.cwd(), env=os.environ, scratch=Path(d), stdin=stdin)
     kinds = sorted({x.kind for x in r.doubts})
     print("REPORT", r.exit.status, kinds, r.terminals, tuple(r.window or ()), r.stdin.data)
-    print("BYTES", b"".join(c.data for c in r.output))
+    print("BYTES", b"".join(c.data for c in r.output), "DONE")
 """
 
 
@@ -67,8 +67,7 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def report(self) -> bytes:
-        self.wait_for(b"BYTES")
-        self.wait_for(b"\n")
+        self.wait_for(b"DONE")
         os.waitpid(self.pid, 0)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal's settings are back"
         os.close(self.slave)

@@ -14,6 +14,7 @@ from cid_store.errors import UsageError
 from ring0.abi import MAX_PORTS, Op
 from ring0.boundary import MIB, Boundary
 from ring0.errors import EngineError
+from ring0.examination import examine
 from ring0.host import Host, declarations, library, machine
 from ring0.kernel import Kernel
 from ring0.outcome import (
@@ -206,6 +207,13 @@ def test_a_missing_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_precompiled_declarations_are_those_of_the_source() -> None:
     committed = Path(declarations.__file__).with_name("capi.py").read_text(encoding="utf-8")
     assert declarations.generate() == committed
+
+
+@pytest.mark.slow
+def test_every_shipped_kernel_passes_the_examination(host: Host, kernels: Kernels) -> None:
+    for kernel in kernels.values():
+        examination = examine(kernel.wasm, host)
+        assert examination.passed, (kernel.name, examination.checks)
 
 
 def imported_by(statement: str) -> set[str]:

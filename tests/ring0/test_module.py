@@ -165,6 +165,12 @@ def test_the_kinds_of_instructions_are_named() -> None:
     assert kinds("(drop (i32.trunc_sat_f32_s (f32.const 1)))") == {FLOAT}
     assert kinds("(drop (v128.const i64x2 1 2))") == {SIMD}
     assert kinds("(v128.store16_lane 3 (i32.const 0) (v128.load (i32.const 0)))") == {SIMD}
+    lanes = "(v128.const i64x2 1 2)"
+    assert kinds(f"(drop (i32x4.mul {lanes} {lanes}))") == {SIMD}
+    for one in ("f32x4.add", "f64x2.pmax", "f64x2.lt", "f32x4.eq"):
+        assert kinds(f"(drop ({one} {lanes} {lanes}))") == {SIMD, FLOAT}
+    for one in ("f64x2.nearest", "f32x4.ceil", "f64x2.promote_low_f32x4", "f64x2.trunc"):
+        assert kinds(f"(drop ({one} {lanes}))") == {SIMD, FLOAT}
     assert kinds("(memory.copy (i32.const 0) (i32.const 0) (i32.const 0))") == {BULK_MEMORY}
     assert kinds("(drop (memory.grow (i32.const 1)))") == {MEMORY_GROW}
     assert TABLES in kinds("(drop (table.grow (ref.null func) (i32.const 1)))", "(table 1 funcref)")

@@ -106,7 +106,15 @@ static void take_terminal(void) {
         if (isatty(fd) && !ioctl(fd, TIOCSCTTY, 0)) return;
 }
 
+/* Variables of the dynamic loader came under another name, so that they did not load into us. */
+static void restore_environment(void) {
+    static const char prefix[] = "REDOXA_KEPT_";
+    for (char **each = environ; *each; each++)
+        if (!strncmp(*each, prefix, sizeof prefix - 1)) *each += sizeof prefix - 1;
+}
+
 noreturn static void become(char **command, const char *cwd, bool traced) {
+    restore_environment();
     if (option('s')) take_terminal();
     for (int fd = 0; fd < 3; fd++)
         if (option((char)('0' + fd))) close(fd);
