@@ -1,5 +1,6 @@
 """Where each object lies, in SQLite: a cache of what the packs say, rebuilt when it is in doubt."""
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -67,8 +68,11 @@ class Index:
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Index":
         """An index that exists. Raises FileNotFoundError or IndexDamagedError."""
-        # SQLite follows links and creates files; a descriptor of ours says first what is there.
+        # SQLite follows links and creates files; descriptors of ours say first what is there.
         os.close(disk.open_file(path, os.O_RDONLY))
+        for beside in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.close(disk.open_file(path.with_name(path.name + beside), os.O_RDONLY))
         options = "?mode=ro" if read_only else "?mode=rw"
         try:
             connection = _connect(path.as_uri() + options)

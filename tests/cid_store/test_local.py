@@ -84,7 +84,9 @@ def test_everything_is_private(path: Path) -> None:
             assert stat.S_IMODE(part.stat().st_mode) == wanted, part
 
 
-@pytest.mark.parametrize("part", ["index.sqlite", "packs/00000001.pack", "lock"])
+@pytest.mark.parametrize(
+    "part", ["index.sqlite", "index.sqlite-wal", "packs/00000001.pack", "lock"]
+)
 def test_links_are_not_followed(path: Path, part: str) -> None:
     file = path / part
     target = path.parent / "elsewhere"
@@ -201,6 +203,11 @@ def scrambled_pages(file: Path) -> None:
     file.write_bytes(data)
 
 
+def byte_in_the_schema(file: Path) -> None:
+    """SQLite's complaint about this is not UTF-8."""
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE roots", b"CREATE TABLE \x80oots"))
+
+
 def foreign_database(file: Path) -> None:
     import sqlite3  # noqa: PLC0415 - this case alone
 
@@ -216,6 +223,7 @@ INDEX_DAMAGE: list[Callable[[Path], None]] = [
     half,
     empty,
     scrambled_pages,
+    byte_in_the_schema,
     foreign_database,
 ]
 

@@ -1,6 +1,6 @@
 """A project folder, a home, and a person who runs commands in them."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,7 +54,7 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Generator[Person]:
+def person(tmp_path: Path) -> Person:
     project = tmp_path / "project"
     project.mkdir()
     temp = tmp_path / "temp"
