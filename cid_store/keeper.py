@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
 
 _COMPARE_BYTES = 1 << 20
+_CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
 _Answer = TypeVar("_Answer")
 
 
@@ -40,6 +42,7 @@ class Keeper:
         self._closed = False
         self._stopped: str | None = None
         self._last_tail: Tail | None = None
+        self._stand_in_mark: object = None  # the files that an index in memory was made from
         self._prepare_folder()
         self._lock = None if read_only else disk.WriterLock(path / "lock", timeout_s=lock_timeout_s)
         try:
@@ -54,6 +57,8 @@ class Keeper:
     def ask(self, question: Callable[[Index], _Answer]) -> _Answer:
         """The index's answer; an index that turns out damaged is rebuilt first."""
         self.check_open()
+        if self._stand_in_mark is not None:
+            self._renew_stand_in()
         for _ in range(2):
             index = self._index
             try:
@@ -230,6 +235,8 @@ class Keeper:
     # The index file
 
     def _opened_index(self) -> Index:
+        self._stand_in_mark = None
+        mark = self._files_mark() if self.read_only else None
         try:
             index = self._existing_index()
             behind = recovery.is_behind(self.packs, index)
@@ -242,6 +249,7 @@ class Keeper:
         if index is not None and not behind:
             return index
         if self.read_only:
+            self._stand_in_mark = mark
             return self._index_in_memory(index)
         if index is not None:
             index.close()
@@ -274,6 +282,36 @@ class Keeper:
         recovery.rebuild(self.packs, index, writable=False)
         return index
 
+    def _renew_stand_in(self) -> None:
+        """Look again at the files, if they changed since an index in memory was made of them.
+
+        A reader that came while a writer was at work must not stay at that moment for ever.
+        """
+        with self._turn:
+            mark = self._stand_in_mark
+            if mark is None or mark == self._files_mark():
+                return
+            old = self._index
+            self._index = self._opened_index()
+            old.close()
+
+    def _files_mark(self) -> object:
+        """A value that differs whenever a writer has been at the packs or the index since."""
+        numbers = self.packs.numbers()
+        paths = [self._index_path, self._index_path.with_name(self._index_path.name + "-wal")]
+        paths += [self.packs.file(number) for number in numbers[-1:]]
+        found: list[tuple[int, int, int]] = []
+        for path in paths:
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        newest = max((mtime for *_, mtime in found), default=0)
+        if time.time_ns() - newest < _CLOCK_TICK_NS:
+            return object()  # too fresh to tell from the next write: equal to nothing
+        return len(numbers), found
+
     def _replace_index(self) -> None:
         """Build the index anew from the packs and give it its name when it is whole."""
         if hasattr(self, "_index"):
@@ -303,6 +341,7 @@ class Keeper:
             if self._index is not damaged or self._reopened():
                 return  # another thread or process has replaced it
             if self.read_only:
+                self._stand_in_mark = self._files_mark()
                 self._index = self._index_in_memory(None)
                 damaged.close()
             else:

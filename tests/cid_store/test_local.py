@@ -1,6 +1,5 @@
 """A store on disk among hostile files: one clear sentence, nothing lost, no crash."""
 
-import contextlib
 import os
 import shutil
 import stat
@@ -25,54 +24,15 @@ from cid_store.errors import (
 )
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
-
-BLOBS = [b"%d " % at * (at * 7 + 1) for at in range(40)]
-CIDS = [Cid.of(blob) for blob in BLOBS]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A store of forty objects, three roots and one pack, closed."""
-    path = tmp_path / "store"
-    fill(path)
-    return path
-
-
-def fill(path: Path) -> None:
-    with LocalStore(path) as store:
-        store.put_many(BLOBS)
-        with store.batch():
-            for at in (0, 1, 2):
-                store.set_root(f"root/{at}", CIDS[at])
-
-
-def pack_of(path: Path, number: int = 1) -> Path:
-    return path / "packs" / f"{number:08d}.pack"
-
-
-def check_whole(store: LocalStore) -> None:
-    assert [store.get(cid) for cid in CIDS] == BLOBS
-    assert [bytes(store.view(cid)) for cid in CIDS] == BLOBS
-    assert dict(store.roots()) == {f"root/{at}": CIDS[at] for at in (0, 1, 2)}
-    report = store.verify()
-    assert report.damage == ()
-    assert (report.objects, report.roots) == (len(BLOBS), 3)
-
-
-def read_what_is_there(store: LocalStore) -> int:
-    """Read everything: the right bytes or a sentence about damage. How many were right."""
-    right = 0
-    for cid, blob in zip(CIDS, BLOBS, strict=True):
-        with contextlib.suppress(DamageError):
-            assert store.get(cid) == blob
-            right += 1
-    return right
-
-
-def remove_index(path: Path) -> None:
-    for file in path.glob("index*"):
-        file.unlink()
-
+from tests.cid_store.conftest import (
+    BLOBS,
+    CIDS,
+    check_whole,
+    fill,
+    pack_of,
+    read_what_is_there,
+    remove_index,
+)
 
 # Files and modes
 
@@ -127,39 +87,6 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
     for at in ("file", "file/below"):
         with pytest.raises(InputError, match="cannot be opened"):
             LocalStore(tmp_path / at)
-
-
-def test_reading_only_makes_nothing(tmp_path: Path, path: Path) -> None:
-    with pytest.raises(InputError, match="there is no store at"):
-        LocalStore(tmp_path / "absent", read_only=True)
-    assert not (tmp_path / "absent").exists()
-    with LocalStore(path, read_only=True) as store:
-        check_whole(store)
-        for use in (lambda: store.put(b"x"), lambda: store.set_root("a", None)):
-            with pytest.raises(UsageError, match="opened for reading only"):
-                use()
-
-
-def test_a_reader_needs_no_index_and_no_permission(path: Path) -> None:
-    remove_index(path)
-    before = sorted(path.rglob("*"))
-    with LocalStore(path, read_only=True) as store:
-        check_whole(store)
-    assert sorted(path.rglob("*")) == before
-
-
-def test_a_reader_sees_what_a_crash_left_unindexed(path: Path, tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    shutil.copytree(path, old)
-    with LocalStore(path) as store:
-        late = store.put(b"late")
-        store.set_root("late", late)
-    shutil.copy(pack_of(path), pack_of(old))
-    before = (old / "index.sqlite").read_bytes()
-    with LocalStore(old, read_only=True) as store:
-        assert store.get(late) == b"late"
-        assert store.root("late") == late
-    assert (old / "index.sqlite").read_bytes() == before
 
 
 def test_a_later_format_is_not_touched(path: Path) -> None:

@@ -1,0 +1,69 @@
+"""A store opened for reading only: it changes nothing, and it does not stay in the past."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cid_store.errors import InputError, UsageError
+from cid_store.local import LocalStore
+from tests.cid_store.conftest import check_whole, pack_of, remove_index
+
+
+def test_reading_only_makes_nothing(tmp_path: Path, path: Path) -> None:
+    with pytest.raises(InputError, match="there is no store at"):
+        LocalStore(tmp_path / "absent", read_only=True)
+    assert not (tmp_path / "absent").exists()
+    with LocalStore(path, read_only=True) as store:
+        check_whole(store)
+        for use in (lambda: store.put(b"x"), lambda: store.set_root("a", None)):
+            with pytest.raises(UsageError, match="opened for reading only"):
+                use()
+
+
+def test_a_reader_needs_no_index_and_no_permission(path: Path) -> None:
+    remove_index(path)
+    before = sorted(path.rglob("*"))
+    with LocalStore(path, read_only=True) as store:
+        check_whole(store)
+    assert sorted(path.rglob("*")) == before
+
+
+def test_a_reader_sees_what_a_crash_left_unindexed(path: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(path, old)
+    with LocalStore(path) as store:
+        late = store.put(b"late")
+        store.set_root("late", late)
+    shutil.copy(pack_of(path), pack_of(old))
+    before = (old / "index.sqlite").read_bytes()
+    with LocalStore(old, read_only=True) as store:
+        assert store.get(late) == b"late"
+        assert store.root("late") == late
+    assert (old / "index.sqlite").read_bytes() == before
+
+
+def test_a_reader_that_came_in_the_middle_of_a_write_sees_later_ones(path: Path) -> None:
+    """Between a writer's append and its index a reader must make do without the index."""
+    index = (path / "index.sqlite").read_bytes()
+    with LocalStore(path) as store:
+        store.set_root("first", store.put(b"first"))
+    remove_index(path)
+    (path / "index.sqlite").write_bytes(index)
+    with LocalStore(path, read_only=True) as reader:
+        assert reader.root("first") is not None
+        with LocalStore(path) as writer:
+            for at in range(3):
+                cid = writer.put(b"later %d" % at)
+                writer.set_root("later", cid)
+                assert reader.root("later") == cid
+                assert reader.get(cid) == b"later %d" % at
+
+
+def test_a_reader_without_an_index_sees_later_writes(path: Path) -> None:
+    remove_index(path)
+    with LocalStore(path, read_only=True) as reader:
+        check_whole(reader)
+        with LocalStore(path) as writer:
+            cid = writer.put(b"later")
+            assert reader.get(cid) == b"later"
