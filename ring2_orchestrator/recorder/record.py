@@ -35,12 +35,14 @@ def record(
     limits: Limits = _NO_LIMITS,
     traced: bool = True,
     clock: Clock | None = None,
+    presence: int | None = None,
 ) -> Recording:
     """Run `command` as it would run without us, and say what it did.
 
     Its streams are ours (a terminal of its own where ours is one); with `forward` False its output
     is only kept. `scratch` is an empty folder; old contents of changed files lie there until the
-    caller removes it. What still runs when the command has ended lives on and becomes a doubt.
+    caller removes it. What still runs when the command has ended lives on and becomes a doubt. The
+    descriptor `presence` stays open while any process of the run lives, even if this one is killed.
     Raises CannotExecuteError, NoRecorderError, RecorderFailedError.
     """
     clock = clock if clock is not None else SystemClock()
@@ -53,7 +55,7 @@ def record(
     started = clock.monotonic_ns()
     try:
         words = _helper_words(command, cwd, scratch, limits)
-        pid, control = _spawn(program, words, env, streams, traced=traced)
+        pid, control = _spawn(program, words, env, streams, traced=traced, presence=presence)
         with control:
             relay = Relay(streams, control, limits, clock)
             relay.run()
@@ -94,19 +96,22 @@ def _spawn(
     streams: Streams,
     *,
     traced: bool,
+    presence: int | None,
 ) -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         options = "".join(sorted(str(fd) for fd in streams.closed))
         options += ("s" if streams.session else "") + ("" if traced else "u") + "-"
-        argv = [os.fspath(program), str(theirs.fileno()), options, *words]
+        kept = [fd for fd in (theirs.fileno(), presence) if fd is not None]
+        numbers = ",".join(str(fd) for fd in kept)
+        argv = [os.fspath(program), numbers, options, *words]
         actions = [
             (os.POSIX_SPAWN_DUP2, fd, number)
             for number, fd in enumerate(streams.program)
             if fd is not None
         ]
         # Copying a descriptor onto itself is how a spawned program is allowed to keep it.
-        actions.append((os.POSIX_SPAWN_DUP2, theirs.fileno(), theirs.fileno()))
+        actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in kept]
         try:
             pid = os.posix_spawn(
                 program, argv, _kept(env), file_actions=actions, setsigdef=_DEFAULT_SIGNALS

@@ -143,6 +143,7 @@ class _Run:
                 scratch=scratch,
                 stdin=self.stdin,
                 clock=self.home.clock,
+                presence=alone.descriptor,
             )
             return self._keep(memo, decision, alone, _Recorded(recording, started_ns, file_rest))
 

@@ -1,7 +1,8 @@
-/* redoxa-trace CONTROL_FD OPTIONS SCRATCH CWD PREIMAGE_LIMIT COMMAND [ARGS...]
+/* redoxa-trace CONTROL_FD[,PRESENCE_FD] OPTIONS SCRATCH CWD PREIMAGE_LIMIT COMMAND [ARGS...]
  *
  * Runs COMMAND in CWD with our own standard streams and environment, recorded into SCRATCH/events;
- * old contents go to SCRATCH/pre/. OPTIONS are letters: s (a session of its own, with the terminal
+ * old contents go to SCRATCH/pre/. PRESENCE_FD is held open, by us alone, until the last process of
+ * the run has ended. OPTIONS are letters: s (a session of its own, with the terminal
  * among its streams as its controlling one), u (do not trace), 0 1 2 (that stream is closed).
  */
 #include "trace.h"
@@ -195,7 +196,7 @@ static void raise_descriptor_limit(void) {
 int main(int argc, char **argv) {
     char path[PATH_ROOM], folder[PATH_ROOM];
     if (argc < 7) {
-        fprintf(stderr, "usage: redoxa-trace CONTROL OPTIONS SCRATCH CWD LIMIT COMMAND...\n");
+        fprintf(stderr, "usage: redoxa-trace CONTROL[,PRESENCE] OPTIONS SCRATCH CWD LIMIT COMMAND...\n");
         return 125;
     }
     struct supervision supervision = {.control = atoi(argv[1])};
@@ -203,7 +204,9 @@ int main(int argc, char **argv) {
     own_session = option('s');
     snprintf(path, sizeof path, "%s/events", argv[3]);
     snprintf(folder, sizeof folder, "%s/pre", argv[3]);
+    const char *presence = strchr(argv[1], ',');
     fcntl(supervision.control, F_SETFD, FD_CLOEXEC);
+    if (presence) fcntl(atoi(presence + 1), F_SETFD, FD_CLOEXEC);
     stream_open(path);
     inherited_find(supervision.control);
     preimages_open(folder, strtoull(argv[5], NULL, 10));
