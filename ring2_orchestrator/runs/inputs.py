@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from cid_store.store import Store
 from ring2_orchestrator.recorder.event import Identity
@@ -34,6 +34,8 @@ from ring2_orchestrator.runs.trace import Input, Output
 
 DoubtSink = Callable[[str, str], None]
 
+_CACHE_TAG = b"CACHEDIR.TAG"
+_CACHE_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 _EMPTY_DIGEST = digest_of(b"")
 
 
@@ -64,15 +66,34 @@ class Inputs:
     def collect(self, outputs: Mapping[bytes, Output]) -> list[Input]:
         """Every input; listings are put in the store. `targets` then holds what links said."""
         found: list[Input] = []
+        caches = self._own_caches(outputs)
         for path, look in self._folded.looks.items():
             state = self._initial(path, look)
             if state is None:
                 continue
             short = self._roots.short(path)
             made = outputs.get(short)
-            product = made is not None and made.what != What.MISSING and look.depth <= Depth.LOOKED
+            unread = look.depth <= Depth.LOOKED or (look.before is None and _within(path, caches))
+            product = made is not None and made.what != What.MISSING and unread
             found.append(Input(short, state, product))
         return found
+
+    def _own_caches(self, outputs: Mapping[bytes, Output]) -> frozenset[bytes]:
+        """The folders that the run made and tagged as caches (https://bford.info/cachedir/).
+
+        The tag says that what lies there may vanish at any time and is made again, so no result
+        may hang on it: what the run looked for there in vain and then made is its own work.
+        """
+        folders: set[bytes] = set()
+        for path, edit in self._folded.edits.items():
+            if name_of(path) != _CACHE_TAG or edit.before is not None:
+                continue
+            made = outputs.get(self._roots.short(path))
+            if made is None or made.cid is None:
+                continue
+            if self._store.get(made.cid).startswith(_CACHE_SIGNATURE):
+                folders.add(folder_of(path))
+        return frozenset(folders)
 
     def _initial(self, path: bytes, look: Look) -> State | None:
         """What stood at the path at first sight; None where that cannot be said."""
@@ -245,6 +266,11 @@ def identity_of(path: bytes) -> Identity | None:
     except OSError:
         return None
     return Identity(status.st_mode, *stamp_of(status))
+
+
+def _within(path: bytes, folders: Collection[bytes]) -> bool:
+    """Whether the path lies somewhere below one of the folders."""
+    return bool(folders) and any(path.startswith(folder + b"/") for folder in folders)
 
 
 def _same_content(now: Identity, before: Identity, *, strict: bool) -> bool:
