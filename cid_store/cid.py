@@ -1,9 +1,7 @@
 """A CID names some bytes: their codec and the BLAKE3-256 digest of exactly those bytes."""
 
-import base64
 import enum
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from blake3 import blake3
 
@@ -32,17 +30,22 @@ _BY_PREFIX = {prefix: codec for codec, prefix in _PREFIX.items()}
 _TEXT_LENGTHS = {1 + -(-8 * (len(prefix) + DIGEST_BYTES) // 5) for prefix in _BY_PREFIX}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Cid:
-    """The name of some bytes: CIDv1, their codec and their BLAKE3-256 digest."""
-
+class _Parts(NamedTuple):
     codec: Codec
     digest: bytes
 
-    def __post_init__(self) -> None:
-        assert type(self.codec) is Codec, "a codec is a member of Codec"
-        assert type(self.digest) is bytes, "a digest is a bytes value"
-        assert len(self.digest) == DIGEST_BYTES, "a digest has 32 bytes"
+
+class Cid(_Parts):
+    """The name of some bytes: CIDv1, their codec and their BLAKE3-256 digest."""
+
+    __slots__ = ()
+
+    def __new__(cls, codec: Codec, digest: bytes) -> Self:
+        """The name of the bytes with that digest."""
+        assert type(codec) is Codec, "a codec is a member of Codec"
+        assert type(digest) is bytes, "a digest is a bytes value"
+        assert len(digest) == DIGEST_BYTES, "a digest has 32 bytes"
+        return super().__new__(cls, codec, digest)
 
     @classmethod
     def of(cls, data: bytes | bytearray | memoryview, codec: Codec = Codec.RAW) -> Self:
@@ -82,6 +85,8 @@ class Cid:
         return _PREFIX[self.codec] + self.digest
 
     def __str__(self) -> str:
+        import base64  # noqa: PLC0415 - only people and other tools need the text form
+
         return _MULTIBASE + base64.b32encode(self.to_bytes()).decode("ascii").rstrip("=").lower()
 
     @property
@@ -92,6 +97,8 @@ class Cid:
 
 def _base32_bytes(letters: str) -> bytes:
     """The bytes of unpadded base32 in either case; ValueError for any other letter."""
+    import base64  # noqa: PLC0415 - as above
+
     return base64.b32decode(letters + "=" * (-len(letters) % 8), casefold=True)
 
 

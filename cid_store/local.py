@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cid_store.batches import Batches, Layer, Payload
 from cid_store.cid import Cid, Codec
@@ -12,7 +12,9 @@ from cid_store.folder import Place
 from cid_store.index import Index
 from cid_store.keeper import Keeper
 from cid_store.store import Buffer, check_root_name
-from cid_store.verify import Progress, VerifyReport, verify_packs
+
+if TYPE_CHECKING:
+    from cid_store.verify import Progress, VerifyReport
 
 LOCK_TIMEOUT_S = 30.0
 
@@ -170,12 +172,14 @@ class LocalStore:
             disk_bytes=sum(file.st_blocks * 512 for file in files),
         )
 
-    def verify(self, progress: Progress | None = None) -> VerifyReport:
+    def verify(self, progress: "Progress | None" = None) -> "VerifyReport":
         """Read everything, and compare packs, index and roots with one another.
 
         `progress` is told of the bytes read. Where nothing but the index is wrong, it is rebuilt
         (unless the store is read-only) and the report says so.
         """
+        from cid_store.verify import verify_packs  # noqa: PLC0415 - start-up is performance
+
         keeper = self._keeper
         report = keeper.ask(lambda index: verify_packs(keeper.packs, index, progress))
         if not report.index_is_wrong or report.damage or keeper.read_only:

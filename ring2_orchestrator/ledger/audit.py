@@ -1,7 +1,7 @@
 """The thorough look: every entry hashed, compared, and the first wrong one named."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ring2_orchestrator.ledger.checkpoint import Checkpoint
 from ring2_orchestrator.ledger.errors import LedgerDamagedError
@@ -11,8 +11,7 @@ from ring2_orchestrator.ledger.tiles import TILE_WIDTH, TileFiles, split_bundle
 _ABSENT = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(NamedTuple):
     """The leaf hashes of a log whose entries were all found to be the ones its checkpoint fixes."""
 
     hashes: list[bytes]

@@ -3,10 +3,8 @@
 The text is the body of a C2SP checkpoint: origin, size and base64 root, each on its own line.
 """
 
-import base64
 import binascii
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from ring2_orchestrator.ledger.errors import MalformedCheckpointError
 from ring2_orchestrator.ledger.merkle import HASH_BYTES
@@ -14,24 +12,20 @@ from ring2_orchestrator.ledger.merkle import HASH_BYTES
 MAX_TEXT = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """The state of a ledger after `size` entries."""
 
     origin: str
     size: int
     root_hash: bytes
 
-    def __post_init__(self) -> None:
-        assert self.origin, "an origin has at least one letter"
-        assert "\n" not in self.origin, "an origin is one line"
-        assert len(self.root_hash) == HASH_BYTES, "a root is one SHA-256 hash"
-
     @property
     def text(self) -> str:
         """The three lines, each ended by a newline."""
-        root = base64.b64encode(self.root_hash).decode("ascii")
-        return f"{self.origin}\n{self.size}\n{root}\n"
+        assert self.origin, "an origin has at least one letter"
+        assert "\n" not in self.origin, "an origin is one line"
+        assert len(self.root_hash) == HASH_BYTES, "a root is one SHA-256 hash"
+        return f"{self.origin}\n{self.size}\n{_base64(self.root_hash)}\n"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -61,12 +55,16 @@ def _size(text: str) -> int:
 
 def _root(text: str) -> bytes:
     try:
-        root = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        root = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
         root = b""
     # Base64 has spare bits in its last letter; only one spelling of a root is accepted.
-    if len(root) != HASH_BYTES or base64.b64encode(root).decode("ascii") != text:
+    if len(root) != HASH_BYTES or _base64(root) != text:
         raise MalformedCheckpointError(
             f"the checkpoint's third line is not a root hash: {text[:60]!r}; copy it again"
         )
     return root
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.encoding import Node, NodeLike, decode, encode
@@ -13,8 +13,7 @@ MAX_SUBJECT_BYTES = 4096
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """What the log itself keeps of a batch: enough to list and to filter without the store."""
 
     batch: Cid
@@ -23,8 +22,7 @@ class Leaf:
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """The entries of one batch, and its place in the log. The time is for people, not for order."""
 
     seq: int

@@ -4,13 +4,12 @@ Order of durability: the batch in the store, its entry in the bundle, the checkp
 the checkpoint covers is complete, and a crash leaves at most one entry beyond it.
 """
 
-import secrets
+import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from cid_store.cid import Codec
 from cid_store.encoding import NodeLike
@@ -18,7 +17,6 @@ from cid_store.errors import CorruptObjectError, MalformedNodeError, MissingObje
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.ledger import durable
-from ring2_orchestrator.ledger.audit import audit_entries, audit_tiles
 from ring2_orchestrator.ledger.checkpoint import Checkpoint
 from ring2_orchestrator.ledger.errors import LedgerDamagedError, LedgerWriteError, NoSuchEntryError
 from ring2_orchestrator.ledger.leaf import (
@@ -37,8 +35,7 @@ from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH
 LOCK_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What an append acknowledges: the entry's place, its hash, and the log's new head."""
 
     seq: int
@@ -131,6 +128,11 @@ class Ledger:
         once for its hash and once for its batch. Raises MalformedCheckpointError, and
         LedgerDamagedError naming the first entry that is wrong.
         """
+        from ring2_orchestrator.ledger.audit import (  # noqa: PLC0415 - an append audits nothing
+            audit_entries,
+            audit_tiles,
+        )
+
         outside = Checkpoint.parse(checkpoint) if checkpoint is not None else None
         head = self._log.head()
         if outside is not None:
@@ -152,6 +154,8 @@ class Ledger:
 
         Raises LedgerDamagedError where the entries themselves are not what the checkpoint fixes.
         """
+        from ring2_orchestrator.ledger.audit import audit_entries  # noqa: PLC0415 - as above
+
         made = 0
         with self._writing():
             audit = audit_entries(self._log.files, self._log.head())
@@ -205,7 +209,7 @@ class Ledger:
                     entry=0,
                 )
             # Two ledgers must never share a name, so this one thing is drawn by lot.
-            origin = f"redoxa/ledger/{secrets.token_hex(8)}"
+            origin = f"redoxa/ledger/{os.urandom(8).hex()}"
             self._write_head(Checkpoint(origin, 0, EMPTY_ROOT))
             durable.sync_folder(self.path.parent)
 

@@ -1,12 +1,11 @@
 """Reading the log: from its checkpoint down to an entry, every hash on the way checked."""
 
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from cid_store.errors import MalformedNodeError
 from ring2_orchestrator.ledger import durable
-from ring2_orchestrator.ledger.audit import audit_entries, audit_tiles
 from ring2_orchestrator.ledger.checkpoint import MAX_TEXT, Checkpoint
 from ring2_orchestrator.ledger.errors import LedgerDamagedError, MalformedCheckpointError
 from ring2_orchestrator.ledger.leaf import Leaf, decode_leaf
@@ -14,12 +13,11 @@ from ring2_orchestrator.ledger.merkle import leaf_hash, root_of, root_of_edges
 from ring2_orchestrator.ledger.tiles import TILE_WIDTH, TileFiles, split_bundle, widths
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(NamedTuple):
     """A checkpoint whose right edge was recomputed from the last entries and found true."""
 
     checkpoint: Checkpoint
-    edges: list[list[bytes]] = field(repr=False)
+    edges: list[list[bytes]]
     end: int  # where the next entry goes in the growing bundle
 
     @property
@@ -186,6 +184,11 @@ class LogReader:
 
     def _refuse(self, head: Checkpoint) -> None:
         """Name what is wrong with the log. Always raises LedgerDamagedError."""
+        from ring2_orchestrator.ledger.audit import (  # noqa: PLC0415 - a sound log needs none
+            audit_entries,
+            audit_tiles,
+        )
+
         audit_tiles(self.files, audit_entries(self.files, head))
         raise LedgerDamagedError(
             f"ledger {self.path} changed while it was read; try again, then run "

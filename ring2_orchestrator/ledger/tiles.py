@@ -6,8 +6,8 @@ growing under the same name: its first W elements are what a tiled log serves as
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ring2_orchestrator.ledger import durable
 from ring2_orchestrator.ledger.merkle import HASH_BYTES
@@ -40,8 +40,7 @@ def frame(entry: bytes) -> bytes:
     return len(entry).to_bytes(2, "big") + entry
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """The whole entries of a bundle file, where each begins, and what follows the last one."""
 
     entries: list[bytes]
