@@ -16,6 +16,7 @@ from ring2_orchestrator.runs import bytecode
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.paths import folder_of, name_of, shown
 from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.scratch import is_alive
 from ring2_orchestrator.runs.state import RESTORE_PREFIX, What
 from ring2_orchestrator.runs.trace import Output
 
@@ -48,6 +49,7 @@ class _Restorer:
         self._roots = roots
         self._now_ns = now_ns
         self._folders: dict[bytes, int] = {}
+        self._swept: set[int] = set()
         self._count = 0
 
     def __enter__(self) -> Self:
@@ -149,6 +151,7 @@ class _Restorer:
     def _place(self, path: bytes, output: Output) -> None:
         folder, name = self._folder_of(path)
         self._refuse_other_types(path, name, folder)
+        self._sweep(folder)
         self._count += 1
         temporary = RESTORE_PREFIX + b"%d-%d" % (os.getpid(), self._count)
         try:
@@ -168,6 +171,17 @@ class _Restorer:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
             self._fail(path, error)
+
+    def _sweep(self, folder: int) -> None:
+        """Remove the unfinished files that killed restores left in a folder."""
+        if folder in self._swept:
+            return
+        self._swept.add(folder)
+        with contextlib.suppress(OSError):
+            for name in map(os.fsencode, os.listdir(folder)):
+                pid = name.removeprefix(RESTORE_PREFIX).partition(b"-")[0]
+                if name.startswith(RESTORE_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
+                    os.unlink(name, dir_fd=folder)
 
     def _refuse_other_types(self, path: bytes, name: bytes, folder: int) -> None:
         """A folder or device where a file should go is not ours to remove."""

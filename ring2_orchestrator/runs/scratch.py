@@ -25,11 +25,12 @@ def _sweep(parent: Path) -> None:
     """Remove the folders of processes that are no more."""
     for folder in parent.iterdir():
         pid = folder.name.partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of that number, whoever's it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
