@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ring2_orchestrator.recorder.stdin_kind import StdinKind
+
 
 class Kind(enum.StrEnum):
     """What a call did, or was about to do, to the path it names."""
@@ -152,15 +154,6 @@ class ProcessRecord:
     end_ns: int | None = None
     cpu_s: float | None = None
     max_rss_bytes: int | None = None
-
-
-class StdinKind(enum.StrEnum):
-    """What the program's standard input was."""
-
-    EMPTY = "empty"  # closed, or the null device
-    FILE = "file"  # the file itself, handed on
-    PIPE = "pipe"  # bytes that came through a pipe or socket, copied on the way
-    TERMINAL = "terminal"
 
 
 @dataclass(slots=True)

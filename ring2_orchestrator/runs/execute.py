@@ -1,16 +1,14 @@
 """One command from question to acknowledgement: reuse it, or run it, record it and keep it."""
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from ring2_orchestrator.home import Home
-from ring2_orchestrator.recorder.event import Doubt, Recording, StdinKind
+from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.runs.alone import Alone
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
@@ -23,6 +21,7 @@ from ring2_orchestrator.runs.stdin import StandardInput, recorded_fact, rest_of_
 from ring2_orchestrator.runs.trace import Trace
 
 if TYPE_CHECKING:
+    from ring2_orchestrator.recorder.event import Doubt, Recording
     from ring2_orchestrator.runs.observe import Observation
 
 
@@ -51,17 +50,15 @@ def execute(
     return run.result(reuse=reuse, cache_failures=cache_failures)
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
+class _Recorded(NamedTuple):
     """A recording, and what was noted just before it began."""
 
-    recording: Recording
+    recording: "Recording"
     started_ns: int
     file_rest: bytes | None  # what was left to read of a standard input that is a file
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(NamedTuple):
     command: list[str]
     program: Path
     home: Home
@@ -94,12 +91,12 @@ class _Run:
 
     def _replay(self, decision: Decision, kept: Kept, begun_ns: int) -> RunResult:
         """The outcome of the kept run again. Raises DamageError or RestoreError."""
-        from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - runs do not need it
-
         trace = kept.trace
         printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
         restored = 0
         if decision.stale or decision.old:
+            from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - often all stands
+
             restored = restore(
                 trace.outputs,
                 decision.stale,
@@ -155,7 +152,8 @@ class _Run:
         recorded: "_Recorded",
     ) -> RunResult:
         """Make a trace of the recording and publish it, unless there is any doubt."""
-        from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415
 
         recording = recorded.recording
         trace: Trace | None = None
@@ -212,8 +210,7 @@ class _Run:
     ) -> Trace:
         recording = recorded.recording
         assert decision.around is not None, "a decision made here has looked around"
-        around = replace(
-            decision.around,
+        around = decision.around._replace(
             stdin=recorded_fact(recording.stdin, recorded.file_rest),
             terminals=recording.terminals,
             window=None if recording.window is None else tuple(recording.window),
@@ -234,10 +231,10 @@ class _Run:
     def _judge(
         self,
         decision: Decision,
-        recording: Recording,
+        recording: "Recording",
         trace: Trace | None,
         cid: Cid | None,
-        doubts: tuple[Doubt, ...],
+        doubts: "tuple[Doubt, ...]",
     ) -> RunResult:
         verdict: Verdict = "ran" if recording.exit.status == 0 else "failed"
         reason = decision.reason
@@ -269,12 +266,14 @@ class _Run:
         try:
             seq = append_run(self.home.ledger, result, self.command, counts)
         except (RedoxaError, OSError) as error:
-            return replace(result, message=f"{message_of(result)}; not in the ledger: {error}")
-        return replace(result, seq=seq, message=message_of(result))
+            return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
+        return result._replace(seq=seq, message=message_of(result))
 
 
 def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
     """The decision to run after all, because the results cannot be had."""
+    from dataclasses import replace  # noqa: PLC0415 - a hit needs none
+
     return replace(
         decision, reuse=False, kept=None, reason=f"its results are not to be had: {error}"
     )
@@ -282,6 +281,8 @@ def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
 
 def _run_plainly(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> RunResult:
     """Inside a recorded run: the outer recording sees it all."""
+    import subprocess  # noqa: PLC0415 - a hit starts no program
+
     status = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
     code = status if status >= 0 else 128 - status
     return RunResult(

@@ -2,23 +2,23 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.encoding import NodeLike
 from ring2_orchestrator.ledger import Ledger
-from ring2_orchestrator.recorder.event import Doubt
 from ring2_orchestrator.report import seconds_text
 from ring2_orchestrator.runs.surroundings import Change
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.recorder.event import Doubt
 
 Verdict = Literal["reused", "ran", "failed", "drifted"]
 LEDGER_KIND = "run"
 _MOST_DOUBTS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(NamedTuple):
     """What became of one command. `message` is the one line for the person."""
 
     exit_code: int
@@ -30,7 +30,7 @@ class RunResult:
     published: bool = False
     known_before: bool = False  # the command had been recorded before
     changed: tuple[Change, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
+    doubts: "tuple[Doubt, ...]" = ()
     inputs: int = 0
     outputs: int = 0
     restored: int = 0

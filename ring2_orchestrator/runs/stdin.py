@@ -3,10 +3,14 @@
 import os
 import select
 import stat
+from typing import TYPE_CHECKING
 
-from ring2_orchestrator.recorder.event import StdinKind, StdinRecord
+from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.runs.state import digest_of
 from ring2_orchestrator.runs.surroundings import Stdin
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.recorder.event import StdinRecord
 
 # A program that talks with whoever feeds it would never be fed while we wait for its input.
 _PATIENCE_S = 2.0
@@ -87,7 +91,7 @@ def pipe_fact(data: bytes, *, eof: bool) -> Stdin:
     return EMPTY if eof and not data else Stdin("pipe", digest_of(data), len(data), eof)
 
 
-def recorded_fact(record: StdinRecord, file_rest: bytes | None) -> Stdin:
+def recorded_fact(record: "StdinRecord", file_rest: bytes | None) -> Stdin:
     """What a finished run could read. `file_rest` is what a file held when the run began."""
     if record.kind is StdinKind.PIPE:
         return pipe_fact(record.data, eof=record.eof)

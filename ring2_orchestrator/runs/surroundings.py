@@ -1,11 +1,9 @@
 """What a run depends on besides files: its folder, environment, machine and standard streams."""
 
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self, cast
 
@@ -46,8 +44,7 @@ class Stdin(NamedTuple):
     eof: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """Everything around a run that it could see. Values of the environment are never kept."""
 
     cwd: bytes
@@ -61,7 +58,7 @@ class Surroundings:
 
     def with_stdin(self, stdin: Stdin) -> Self:
         """The same surroundings with the standard input now known."""
-        return replace(self, stdin=stdin)
+        return self._replace(stdin=stdin)
 
     def changes(self, now: "Surroundings") -> list[Change]:
         """What `now` has otherwise; an unknown standard input counts as unchanged."""
@@ -229,8 +226,8 @@ def current_umask() -> int:
 
 
 def _make_key(path: Path) -> bytes:
-    key = secrets.token_bytes(_KEY_BYTES)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    key = os.urandom(_KEY_BYTES)
+    temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)

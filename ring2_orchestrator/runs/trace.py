@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Self, cast
 
 from cid_store.cid import Cid, Codec
@@ -64,8 +63,7 @@ class Cut(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """A run as a value: equal runs in equal surroundings have equal traces."""
 
     command: tuple[bytes, ...]
