@@ -20,6 +20,9 @@ class RedoxaError(Exception):
     """The root: its text names the thing, the fact and the way out."""
 
     exit_code: ClassVar[int] = 1
+    # Whether the text shows a place on lines of its own; otherwise it is one line, whatever the
+    # names in it hold.
+    has_lines: ClassVar[bool] = False
 
 
 class UsageError(RedoxaError):

@@ -1,8 +1,7 @@
 """Kernels from their folders: compile the C, append the manifest, compare with what is committed.
 
 The committed `.wasm` is what runs; this module exists so that anyone can make it again and see
-that it is the same, byte for byte. `python -m ring2_orchestrator.kernel_build FOLDER…` builds
-kernels and puts their modules into their folders.
+that it is the same, byte for byte: `redoxa kernel rebuild` compares, `redoxa kernel build` writes.
 """
 
 import importlib.metadata
@@ -11,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cid_store.cid import Cid
-from cid_store.errors import InputError, RedoxaError, UnavailableError
+from cid_store.errors import InputError, UnavailableError
 from ring0 import abi
 from ring0.manifest import SECTION, Manifest, from_table
 
@@ -49,6 +47,8 @@ ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "XDG_CACHE_HOME", "ZIG_GLOBAL_C
 
 class BuildError(InputError):
     """A kernel folder that does not build: its source or its kernel.toml is wrong."""
+
+    has_lines = True  # of the compiler
 
 
 class ToolchainError(UnavailableError):
@@ -150,8 +150,7 @@ def committed(folder: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BuildError(
-            f"{path} cannot be read ({error.strerror}); "
-            f"make it with: python -m ring2_orchestrator.kernel_build {folder}"
+            f"{path} cannot be read ({error.strerror}); make it with: redoxa kernel build {folder}"
         ) from error
 
 
@@ -172,19 +171,3 @@ def write(folder: Path) -> Cid:
     wasm = build(folder)
     (folder / f"{folder.name}.wasm").write_bytes(wasm)
     return Cid.of(wasm)
-
-
-def main(folders: Sequence[str]) -> int:
-    """Build the kernels in these folders, and say each one's CID."""
-    try:
-        for name in folders:
-            folder = Path(name).resolve()
-            sys.stdout.write(f"{folder.name} {write(folder)}\n")
-    except RedoxaError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

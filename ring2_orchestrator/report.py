@@ -1,20 +1,62 @@
 """How commands speak: data on stdout, messages and progress on stderr, JSON when asked."""
 
+import errno
 import json as json_module
 import os
 import re
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol, TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+from cid_store.errors import RedoxaError, UnavailableError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_LINES = {"\n": "\\n", "\t": "\\t"}
+# Python's stand-ins for the bytes of a name that is not UTF-8.
+_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+
+
+class OutputError(UnavailableError):
+    """What was to be printed could not be."""
 
 
 def printable(text: str) -> str:
     r"""The text with control characters spelled `\\xNN`: a hostile name must not move a cursor."""
-    safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", safe)
+    return _CONTROL.sub(_spelled, text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line: a newline in a name must not look like the end of a sentence."""
+    for letter, spelling in _LINES.items():
+        text = text.replace(letter, spelling)
+    return printable(text)
+
+
+def error_text(error: RedoxaError) -> str:
+    """What to say of an error: one line, or more where it shows a place."""
+    return printable(str(error)) if error.has_lines else one_line(str(error))
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if _FIRST_BYTE <= code <= _LAST_BYTE:
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+@contextmanager
+def printing(stream: str = "standard output") -> Generator[None]:
+    """Turn what goes wrong with an output into a sentence; a reader that left is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+        raise OutputError(
+            f"{stream} cannot be written ({reason}); send it to a file or a pipe that takes it"
+        ) from error
 
 
 def size_text(size_bytes: int) -> str:
@@ -65,21 +107,38 @@ class Report:
     def data(self, value: Mapping[str, object]) -> None:
         """The answer as one JSON value with sorted keys; only with `--json`."""
         if self.json:
-            self._out.write(json_module.dumps(value, sort_keys=True, ensure_ascii=True) + "\n")
+            self._put(json_module.dumps(value, sort_keys=True, ensure_ascii=True) + "\n")
 
     def line(self, text: str = "") -> None:
         """One line of the answer on stdout; silent with `--json`, which has its own answer."""
+        self.text(one_line(text))
+
+    def text(self, text: str) -> None:
+        """The same for lines that are one text, such as a gene's."""
         if not self.json:
-            self._out.write(printable(text) + "\n")
+            self._put(printable(text) + "\n")
 
     def say(self, text: str) -> None:
         """A message to the person, on stderr; silent with `--quiet`."""
         if not self.quiet:
-            self._err.write(f"redoxa: {printable(text)}\n")
+            self.warn(text)
 
     def warn(self, text: str) -> None:
-        """A message that `--quiet` does not silence."""
-        self._err.write(f"redoxa: {printable(text)}\n")
+        """A message that `--quiet` does not silence; one line."""
+        self._message(one_line(text))
+
+    def refuse(self, error: RedoxaError) -> None:
+        """Say an error as the command line does when a command ends with it."""
+        self._message(error_text(error))
+
+    def _put(self, text: str) -> None:
+        with printing():
+            self._out.write(text)
+
+    def _message(self, text: str) -> None:
+        # A message that cannot be shown must not change what is done, nor how it ends.
+        with suppress(OSError):
+            self._err.write(f"redoxa: {text}\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Rows under headings, on stdout; numbers to the right. Plain text when piped."""
@@ -87,7 +146,8 @@ class Report:
             return
         cells = [[_cell(value) for value in row] for row in rows]
         if self._fancy(self._out):
-            self._rich_table(columns, rows, cells)
+            with printing():
+                self._rich_table(columns, rows, cells)
             return
         widths = [
             max([len(name), *(len(row[at]) for row in cells)]) for at, name in enumerate(columns)
@@ -97,7 +157,7 @@ class Report:
                 text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
                 for text, value, width in zip(texts, values, widths, strict=True)
             ]
-            self._out.write("  ".join(padded).rstrip() + "\n")
+            self._put("  ".join(padded).rstrip() + "\n")
 
     @contextmanager
     def progress(self, label: str, total: float | None = None) -> Generator[Advance]:
@@ -165,4 +225,4 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return printable(str(value))
+    return one_line(str(value))

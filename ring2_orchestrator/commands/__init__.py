@@ -9,15 +9,18 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 
-from cid_store.errors import RedoxaError
+from cid_store.errors import RedoxaError, UnavailableError, UsageError
+from ring2_orchestrator.commands import _streams
 from ring2_orchestrator.home import Home, default_home
+from ring2_orchestrator.report import Report, error_text, one_line, printing
 
 if TYPE_CHECKING:
-    from ring2_orchestrator.report import Report
+    from _typeshed import SupportsWrite
 
 # Name and summary live here so that `redoxa --help` imports no command.
 COMMANDS: dict[str, str] = {
@@ -25,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "unpack": "rebuild the file a container holds, checked",
     "inspect": "say what a container holds, without unpacking it",
     "gene": "list, check and print genes",
-    "kernel": "list, show and check kernels; rebuild the shipped ones",
+    "kernel": "list, show, check and build kernels; rebuild the shipped ones",
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",
     "jit": "predict and steer: hint, plan, loop, status",
@@ -43,6 +46,7 @@ exit codes:
   5    this machine lacks something the work needs
   70   a bug in Redoxa; run again with --debug and report it
   130  interrupted
+  141  whoever read the output stopped reading
 `redoxa run` gives the program's own code (128 + n for signal n); 125 when Redoxa could not
 record it, 126 when it cannot be executed, 127 when it cannot be found."""
 
@@ -52,7 +56,7 @@ class Context:
     """What every command is given: where the state is, and how to speak."""
 
     home_path: Path
-    report: "Report"
+    report: Report
     debug: bool = False
 
     def open_home(self) -> Home:
@@ -79,46 +83,65 @@ class Options(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and give its exit code; a RedoxaError becomes one sentence."""
+    """Run one command line and give its exit code; whatever goes wrong becomes one sentence."""
+    _streams.hold_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--") if "--" in words else len(words)]
     try:
-        return _dispatch(words)
-    except RedoxaError as error:
+        code = _dispatch(words)
+        _streams.flush_output()
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             raise
-        print(f"redoxa: {error}", file=sys.stderr)  # noqa: T201 - the one place errors are said
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader went away (`| head`): say nothing, and keep the interpreter from saying it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        print("redoxa: interrupted", file=sys.stderr)  # noqa: T201
-        return 130
-    except Exception as error:
-        if debug:
-            raise
+        code = _refusal(error)
+    finally:
+        _streams.abandon_output()
+    return code
+
+
+def _refusal(error: BaseException) -> int:
+    """Say in one sentence what ended a command; its exit code."""
+    if isinstance(error, BrokenPipeError):
+        return 141  # the reader went away (`| head`), and needs no words
+    if isinstance(error, KeyboardInterrupt):
+        code, text = 130, "interrupted"
+    elif isinstance(error, RedoxaError):
+        code, text = error.exit_code, error_text(error)
+    elif isinstance(error, OSError | MemoryError):
+        code, text = UnavailableError.exit_code, one_line(system_text(error))
+    else:
         kind = type(error).__name__
-        print(  # noqa: T201
-            f"redoxa: internal error ({kind}: {error}); run again with --debug and report it",
-            file=sys.stderr,
-        )
-        return 70
+        what = one_line(f"internal error ({kind}: {error})")
+        code, text = 70, f"{what}; run again with --debug and report it"
+    with suppress(OSError):
+        sys.stderr.write(f"redoxa: {text}\n")
+    return code
+
+
+def system_text(error: OSError | MemoryError) -> str:
+    """What to say when the system refused something that no part of Redoxa has words for."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this; free some, or use a smaller input"
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"the system refused to go on ({reason}); see to it and try again"
+    return (
+        f"{Path(os.fsdecode(error.filename))} cannot be used ({reason}); "
+        "check its permissions and the room on its disk, then try again"
+    )
 
 
 def _dispatch(words: list[str]) -> int:
     name = next((word for word in words if not word.startswith("-")), None)
     wanted = name if name in COMMANDS and _is_command(words, name) else None
     parser = build_parser(only=wanted)
-    args = parser.parse_args(words)
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as end:
+        return cast("int", end.code)  # the help was asked for, or the version
     if args.command is None:
         parser.print_help()
         return 0
-    from ring2_orchestrator.report import Report  # noqa: PLC0415 - start-up is performance
-
     context = Context(
         home_path=args.home if args.home is not None else default_home(),
         report=Report(json=args.json, quiet=args.quiet),
@@ -146,7 +169,7 @@ def add_common(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
     group = parser.add_argument_group("common options")
     group.add_argument(
         "--home",
-        type=Path,
+        type=_folder,
         default=missing,
         metavar="DIR",
         help="where state is kept (default: $REDOXA_HOME, or the user's data folder)",
@@ -158,9 +181,22 @@ def add_common(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
     )
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in one sentence and never hides that its help could not be printed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError, naming the help that says how it is meant."""
+        raise UsageError(f"{message}; `{self.prog} --help` says what can be typed")
+
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print the help; argparse itself would let a failure pass in silence."""
+        with printing():
+            (sys.stdout if file is None else file).write(self.format_help())
+
+
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole command line, or just the part that one command needs."""
-    parser = argparse.ArgumentParser(
+    """The whole command line, or the part that one command needs; parsing raises UsageError."""
+    parser = Parser(
         prog="redoxa",
         description="Record runs, reuse them exactly, and pack data with reversible kernels.",
         epilog=EXIT_CODES,
@@ -187,9 +223,17 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path:
+    # An empty path would be the current folder: state would lie wherever one happens to be.
+    if not text:
+        raise argparse.ArgumentTypeError("a folder has a name, and this one is empty")
+    return Path(text)
+
+
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version  # noqa: PLC0415 - slow, rarely asked
 
-        print(f"redoxa {version('redoxa')}")  # noqa: T201
+        with printing():
+            print(f"redoxa {version('redoxa')}")  # noqa: T201
         parser.exit()

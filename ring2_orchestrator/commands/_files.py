@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
+from ring2_orchestrator.report import printing
 
 if TYPE_CHECKING:
     from ring2_orchestrator.container import FileSource
@@ -38,7 +39,10 @@ def add_output(parser: argparse.ArgumentParser, metavar: str, default: str) -> N
 def output_path(
     given: Path | None, source: Path, default: Callable[[Path], Path | None], *, json: bool
 ) -> Path:
-    """The output that was named, or the default for the input. Raises UsageError."""
+    """The output that was named, or the default for the input. Raises UsageError or InputError."""
+    if source != STREAM:
+        with open_input(source):
+            pass  # an input that cannot be used is said before an output that is missing
     output = given if given is not None else default(source)
     if output is None or (given is None and source == STREAM):
         raise UsageError(f"where should the output of {source} go? name it with -o")
@@ -79,6 +83,7 @@ def open_output(path: Path, source: Path, *, force: bool) -> Generator[IO[bytes]
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as held:
         yield held
         held.seek(0)
-        while chunk := held.read(1 << 20):
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        with printing():
+            while chunk := held.read(1 << 20):
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()

@@ -69,7 +69,7 @@ def _check(files: list[Path], context: "Context", tools: "Toolbox") -> int:
         try:
             gene = read_gene(path, tools.palette)
         except GeneError as error:
-            context.report.warn(str(error))
+            context.report.refuse(error)
             results.append(
                 {
                     "gene": str(path),
@@ -92,11 +92,11 @@ def _print(name: str, context: "Context", tools: "Toolbox") -> int:
 
     gene = find_gene(name, tools.palette)
     plan = print_plan(gene.plan(), tools.manifests)
-    context.report.line(gene.text.rstrip())
+    context.report.text(gene.text.rstrip())
     if gene.is_open:
         context.report.line()
         context.report.line("# with the first alternative of every choice, and holes left empty:")
-        context.report.line(plan.rstrip())
+        context.report.text(plan.rstrip())
     context.report.data({**_described(gene), "text": gene.text, "first_plan": plan})
     return 0
 

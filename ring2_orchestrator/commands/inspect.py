@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     if plan is not None:
         report.line(f"plan       {plan}")
         report.line()
-        report.line(gene.rstrip())
+        report.text(gene.rstrip())
     report.line()
     report.table(["part", "type", "bytes"], [list(part) for part in parts])
     report.data(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
-from ring2_orchestrator.commands import Context, add_common
+from ring2_orchestrator.commands import Context, Parser, add_common
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
@@ -43,7 +43,7 @@ _SUMMARIES = {
 }
 
 
-class _VerbParser(argparse.ArgumentParser):
+class _VerbParser(Parser):
     """Takes everything after `--` as it is; argparse itself would forget where that was."""
 
     def parse_known_args(  # type: ignore[override] - narrower than the overloads it replaces

@@ -1,7 +1,8 @@
-"""List, show and check kernels; rebuild the shipped ones.
+"""List, show, check and build kernels; rebuild the shipped ones.
 
 `check` examines any file at all: its bytes first, then, if they keep the law, how it behaves in a
-worker process under limits. It answers 0 for a kernel and 1 for anything else.
+worker process under limits. It answers 0 for a kernel and 1 for anything else. `build` and
+`rebuild` need the pinned compiler: pip install 'redoxa[kernels]'.
 """
 
 import argparse
@@ -23,6 +24,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa kernel show delta",
     "redoxa kernel check mine.wasm",
     "redoxa kernel check mine.wasm --json",
+    "redoxa kernel build my_kernels/mine",
     "redoxa kernel rebuild",
 )
 
@@ -38,10 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("kernel", metavar="NAME|FILE", help="a shipped kernel, or a .wasm file")
     check = verbs.add_parser("check", help="examine a module: is it a kernel, does it behave?")
     check.add_argument("file", metavar="FILE.wasm", type=Path, help="the module; any bytes do")
+    build = verbs.add_parser("build", help="compile a kernel's folder and put its module there")
+    build.add_argument(
+        "folders", metavar="FOLDER", nargs="+", type=Path, help="holds NAME.c and kernel.toml"
+    )
     rebuild = verbs.add_parser(
         "rebuild", help="compile the shipped kernels again and compare their CIDs; writes nothing"
     )
-    for verb in (listing, show, check, rebuild):
+    for verb in (listing, show, check, build, rebuild):
         verb.allow_abbrev = False
         add_common(verb)
 
@@ -115,6 +121,19 @@ def _check(args: argparse.Namespace, context: Context) -> int:
     return 1
 
 
+def _build(args: argparse.Namespace, context: Context) -> int:
+    from ring2_orchestrator.kernel_build import write  # noqa: PLC0415 - start-up
+
+    built: list[dict[str, object]] = []
+    for given in args.folders:
+        folder = given.resolve()
+        cid = write(folder)
+        context.report.line(f"{folder.name} {cid}")
+        built.append({"name": folder.name, "cid": str(cid)})
+    context.report.data({"kernels": built})
+    return 0
+
+
 def _rebuild(args: argparse.Namespace, context: Context) -> int:
     del args
     from ring2_orchestrator.kernel_build import rebuild_all  # noqa: PLC0415 - start-up
@@ -147,6 +166,7 @@ _VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
     "list": _list,
     "show": _show,
     "check": _check,
+    "build": _build,
     "rebuild": _rebuild,
 }
 
@@ -158,7 +178,11 @@ def _find(text: str) -> "Kernel":
     kernels = KernelSet.shipped()
     path = Path(text)
     if text not in kernels and (path.suffix == ".wasm" or path.exists()):
-        return Kernel.from_wasm(_read(path))
+        wasm = _read(path)
+        try:
+            return Kernel.from_wasm(wasm)
+        except InputError as error:
+            raise InputError(f"{path} is no kernel: {error}") from error
     return kernels.by_name(text)
 
 
@@ -167,7 +191,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(_READ_BYTES)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; name a .wasm file") from error
+        raise InputError(f"{path} cannot be read ({error.strerror}); name a .wasm file") from error
 
 
 def _examination_facts(examination: "Examination") -> dict[str, object]:

@@ -76,7 +76,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _count(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if number < 0:
         raise argparse.ArgumentTypeError("a count is not negative")
     return number
@@ -158,12 +161,18 @@ def _rebuild(ledger: "Ledger", context: Context) -> None:
 def _read_checkpoint(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_CHECKPOINT_BYTES + 1).decode("utf-8", "replace")
+            data = file.read(_MAX_CHECKPOINT_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"the checkpoint {path} cannot be read ({error.strerror}); name a file that "
             "`redoxa ledger checkpoint` printed"
         ) from error
+    if len(data) > _MAX_CHECKPOINT_BYTES:
+        raise InputError(
+            f"{path} is too long to be a checkpoint; name a file that "
+            "`redoxa ledger checkpoint` printed"
+        )
+    return data.decode("utf-8", "replace")
 
 
 def plain(node: Node) -> object:

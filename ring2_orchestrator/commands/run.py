@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cid_store.errors import RedoxaError, UsageError
-from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands import Context, system_text
 
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.result import RunResult
@@ -85,7 +85,10 @@ def run_command(
     verbose: bool = False,
 ) -> int:
     """Run, say the one line, and give the program's exit code, or 125 to 127 where it never ran."""
-    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415 - start-up is performance
+    from ring2_orchestrator.recorder.errors import (  # noqa: PLC0415 - start-up is performance
+        CannotExecuteError,
+    )
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
         NoSuchCommandError,
         NotExecutableError,
     )
@@ -101,17 +104,24 @@ def run_command(
                 reuse=reuse,
                 cache_failures=cache_failures,
             )
-    except (NoSuchCommandError, NotExecutableError):
+    except (NoSuchCommandError, NotExecutableError, BrokenPipeError):
         raise
-    except RedoxaError as error:
+    except CannotExecuteError as error:
+        if context.debug:
+            raise
+        context.report.refuse(error)
+        return NoSuchCommandError.exit_code if error.missing else NotExecutableError.exit_code
+    except (RedoxaError, OSError) as error:
         # Every other code would be taken for the program's.
         if context.debug:
             raise
-        context.report.warn(str(error))
+        context.report.warn(str(error) if isinstance(error, RedoxaError) else system_text(error))
         return CANNOT_RECORD
     if verbose:
         _say_details(result, context)
     context.report.say(result.message)
+    if result.exit_code == 0 and any(doubt.kind == "output-lost" for doubt in result.doubts):
+        return CANNOT_RECORD  # the program cannot know that what it printed went nowhere
     return result.exit_code
 
 

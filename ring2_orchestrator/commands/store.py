@@ -13,7 +13,7 @@ from cid_store.cid import Cid
 from cid_store.errors import InputError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, add_common
-from ring2_orchestrator.report import size_text
+from ring2_orchestrator.report import printing, size_text
 
 EXAMPLES: Sequence[str] = (
     "redoxa store put data.csv",
@@ -58,9 +58,10 @@ def _get(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     cid = Cid.parse(args.cid)
     view = store.view(cid)
     if args.output is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(view)
-        sys.stdout.buffer.flush()
+        with printing():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(view)
+            sys.stdout.buffer.flush()
         return 0
     from ring2_orchestrator.container import new_file  # noqa: PLC0415 - start-up is performance
 
@@ -124,9 +125,13 @@ _VERBS: dict[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
 def _input_bytes(name: str) -> bytes:
     if name == "-":
         return sys.stdin.buffer.read()
+    path = Path(name)
     try:
-        return Path(name).read_bytes()
+        # A device has no end: reading it would fill the memory.
+        if path.is_char_device() or path.is_block_device():
+            raise InputError(f"{name} is a device; name a file, or '-' for standard input")
+        return path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{name} cannot be read ({error.strerror}); name a file that can"
+            f"{path} cannot be read ({error.strerror}); name a file that can"
         ) from error

@@ -53,6 +53,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
             env=os.environ,
             cache_failures=args.cache_failures,
         )
+    if found.trace is None and found.last is None:
+        _require_program(command)
     context.report.data(_as_json(command, found, everything=args.all))
     _tell(context.report, found, everything=args.all)
     return 0 if found.reusable else 1
@@ -75,6 +77,20 @@ def _command(words: Sequence[str]) -> list[str]:
         return script_command(words[0], words[1:])
     except (NoSuchCommandError, NotExecutableError) as error:
         # Nothing is run here, so the exit code is that of any input that cannot be used.
+        raise InputError(str(error)) from error
+
+
+def _require_program(command: Sequence[str]) -> None:
+    """Raise InputError where a command that never ran could not run either."""
+    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
+        NoSuchCommandError,
+        NotExecutableError,
+    )
+    from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
+
+    try:
+        find_program(command, cwd=Path.cwd(), env=os.environ)
+    except (NoSuchCommandError, NotExecutableError) as error:
         raise InputError(str(error)) from error
 
 

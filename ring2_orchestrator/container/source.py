@@ -87,10 +87,10 @@ def open_source(path: Path) -> Generator[FileSource]:
         # Without O_NONBLOCK, opening a pipe nobody writes to would wait forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise InputError(f"{shown} does not exist") from None
+        raise InputError(f"{shown} does not exist; check its spelling") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"{shown} cannot be opened: {reason}") from error
+        raise InputError(f"{shown} cannot be opened ({reason}); name a file that can") from error
     with _owned(descriptor):
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):

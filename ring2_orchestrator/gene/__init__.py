@@ -77,7 +77,9 @@ def read_gene(path: Path, palette: Palette) -> Gene:
         with path.open("rb") as file:
             data = file.read(4 * MAX_TEXT + 1)
     except OSError as error:
-        raise InputError(f"the gene {shown} cannot be read: {error.strerror}") from error
+        raise InputError(
+            f"the gene {shown} cannot be read ({error.strerror}); name a .gene file"
+        ) from error
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -5,8 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cid_store.errors import InputError
+from ring2_orchestrator.report import one_line
 
 _TAB = "\t"
+# How much of a line is shown before its fault, and in all.
+_SHOWN_BEFORE, _SHOWN = 80, 100
+_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,8 +24,10 @@ class Position:
 class GeneError(InputError):
     """A gene that cannot be meant. The text shows where."""
 
+    has_lines = True
+
     def __init__(self, message: str, *, name: str, text: str, at: Position) -> None:
-        super().__init__(f"{name}:{at.line}:{at.column}: {message}\n{_caret(text, at)}")
+        super().__init__(f"{one_line(name)}:{at.line}:{at.column}: {message}{_caret(text, at)}")
         self.message = message
         self.at = at
 
@@ -44,6 +50,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def _caret(text: str, at: Position) -> str:
     lines = text.splitlines()
     line = lines[at.line - 1] if at.line <= len(lines) else ""
+    if not line.strip():
+        return ""
+    # Spelled out, a control character would take more room than one and move the caret.
+    shown = "".join(a if a.isprintable() or a == _TAB else _UNPRINTABLE for a in line)
+    begin = max(0, at.column - 1 - _SHOWN_BEFORE)
+    shown, column = shown[begin : begin + _SHOWN], at.column - 1 - begin
     # The caret's own indentation repeats the line's tabs, so both are shifted alike.
-    indent = "".join(_TAB if letter == _TAB else " " for letter in line[: at.column - 1])
-    return f"    {line}\n    {indent.ljust(at.column - 1)}^"
+    indent = "".join(_TAB if letter == _TAB else " " for letter in shown[:column])
+    return f"\n    {shown}\n    {indent.ljust(column)}^"

@@ -113,7 +113,7 @@ class Doubt(NamedTuple):
     outside-pipe, outside-process, foreign-memory, foreign-descriptor, inherited-descriptor,
     shared-memory, keyring, memfd-exec, setuid-exec, file-handle, namespace, machine-state, ptrace,
     terminal-input, detached, signal, killed, timeout, out-of-memory, preimage, output-size,
-    output-closed, input-size.
+    output-closed, output-lost, closed-stream, input-size.
     """
 
     kind: str

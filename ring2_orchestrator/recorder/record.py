@@ -110,6 +110,8 @@ def _spawn(
             for number, fd in enumerate(streams.program)
             if fd is not None
         ]
+        # The helper closes them for the program alone: a file of its own must not take their place.
+        actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in streams.closed]
         # Copying a descriptor onto itself is how a spawned program is allowed to keep it.
         actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in kept]
         try:
@@ -140,6 +142,11 @@ def _cannot_execute(name: str, cwd: Path, number: int) -> CannotExecuteError:
     missing = number == errno.ENOENT
     if missing and not cwd.is_dir():
         return CannotExecuteError(f"the working folder {cwd} is missing", missing=True)
+    if missing and "/" in name and (cwd / name).exists():
+        return CannotExecuteError(
+            f"the program that runs {name} is missing; correct its #! line, or install it",
+            missing=False,
+        )
     if missing:
         where = "" if "/" in name else " on PATH"
         return CannotExecuteError(

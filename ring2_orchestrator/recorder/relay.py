@@ -25,6 +25,8 @@ _BLOCK = 1 << 16
 _GRACE_S = 0.25
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 _FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)
+_STREAMS = ("standard input", "standard output", "standard error")
+_READER_GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +168,10 @@ class Relay:
             self._close_output(copy)
             return False
         self._keep(copy.stream, data)
-        if copy.sink is not None and not _write_all(copy.sink, data):
-            # Closing our end lets the program learn it the way it would without us.
-            self.doubts.append(
-                Doubt("output-closed", f"whoever read stream {copy.stream} stopped reading")
-            )
+        failure = None if copy.sink is None else _write_all(copy.sink, data)
+        if failure is not None:
+            # Closing our end lets the program learn it much as it would without us.
+            self.doubts.append(_output_doubt(copy.stream, failure))
             self._close_output(copy)
             return False
         return True
@@ -352,8 +353,15 @@ def _handed_over(copy: Copy) -> tuple[int, ...]:
     return (copy.source, copy.sink) if copy.sink is not None else ()
 
 
-def _write_all(fd: int, data: bytes) -> bool:
-    """False when the reader is gone. A descriptor shared with others may refuse to block."""
+def _output_doubt(stream: int, failure: OSError) -> Doubt:
+    name = _STREAMS[stream]
+    if failure.errno in _READER_GONE:
+        return Doubt("output-closed", f"whoever read {name} stopped reading")
+    return Doubt("output-lost", f"{name} could not be written ({failure.strerror})")
+
+
+def _write_all(fd: int, data: bytes) -> OSError | None:
+    """Why not all of it was written, if so. A descriptor shared with others may refuse to block."""
     view = memoryview(data)
     while view:
         try:
@@ -361,7 +369,5 @@ def _write_all(fd: int, data: bytes) -> bool:
         except BlockingIOError:
             select.select([], [fd], [])
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO, errno.ECONNRESET):
-                raise
-            return False
-    return True
+            return error
+    return None

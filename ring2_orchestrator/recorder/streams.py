@@ -163,11 +163,10 @@ def _arrange_input(streams: Streams, stdin: StdinSource) -> None:
 
 
 def _inherit_input(streams: Streams, stdin: StdinSource, fd: int) -> None:
-    try:
-        status = os.fstat(fd)
-    except OSError:
-        streams.closed.add(0)
+    if not _is_open(fd):
+        _leave_closed(streams, 0)
         return
+    status = os.fstat(fd)
     mode = status.st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISCHR(mode)):
         _copy_input(streams, stdin)
@@ -223,7 +222,7 @@ def _arrange_outputs(streams: Streams, *, forward: bool) -> None:
         if streams.terminals[fd]:
             continue
         if forward and not _is_open(fd):
-            streams.closed.add(fd)
+            _leave_closed(streams, fd)
             continue
         if fd == 2 and streams.merged and streams.program[1] is not None:
             streams.program[2] = _above(os.dup(streams.program[1]))
@@ -236,10 +235,17 @@ def _arrange_outputs(streams: Streams, *, forward: bool) -> None:
 
 def _is_open(fd: int) -> bool:
     try:
-        os.fstat(fd)
+        # The command line holds the place of a closed stream with a descriptor that can do nothing.
+        return not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH
     except OSError:
         return False
-    return True
+
+
+def _leave_closed(streams: Streams, fd: int) -> None:
+    # With the stream open again the program could do what it could not do now.
+    name = ("input", "output", "error")[fd]
+    streams.closed.add(fd)
+    streams.doubts.append(Doubt("closed-stream", f"standard {name} was closed"))
 
 
 def _same_file() -> bool:

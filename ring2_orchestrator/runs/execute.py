@@ -9,6 +9,7 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
+from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.alone import Alone
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
@@ -299,8 +300,9 @@ def _print_again(trace: Trace, printed: bytes) -> None:
     at = 0
     for cut in trace.cuts:
         rest = memoryview(printed)[at : at + cut.length]
-        while rest:
-            rest = rest[os.write(cut.stream, rest) :]
+        with printing("standard output" if cut.stream == 1 else "standard error"):
+            while rest:
+                rest = rest[os.write(cut.stream, rest) :]
         at += cut.length
 
 

@@ -64,11 +64,11 @@ def message_of(result: RunResult) -> str:
 
 def _reused(result: RunResult) -> str:
     if result.restored:
-        what = f"{_count(result.restored, 'file')} and the output restored"
+        what = f"{_count(result.restored, 'output')} restored"
     elif result.outputs:
-        what = f"{_count(result.outputs, 'output')} already in place, the output restored"
+        what = f"{_count(result.outputs, 'output')} already in place"
     else:
-        what = "the output restored"
+        what = "nothing to restore"
     if result.saved_s <= 0:
         return f"reused: {what}, nothing saved"
     return f"reused: {what}, {seconds_text(result.saved_s)} saved"

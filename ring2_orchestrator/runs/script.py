@@ -32,7 +32,7 @@ def script_command(script: str, arguments: Sequence[str] = ()) -> list[str]:
     if stat.S_ISDIR(mode):
         raise NotExecutableError(f"{script} is a directory; name the script inside it")
     if not stat.S_ISREG(mode):
-        raise NotExecutableError(f"{script} is not a regular file, so it cannot be a script")
+        raise NotExecutableError(f"{script} is not a regular file; name the file of a script")
     if path.suffix == ".py":
         _require_readable(script)
         return [sys.executable, script, *arguments]
@@ -56,14 +56,14 @@ def find_program(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -
     word = command[0]
     found: Path | None = None
     for candidate in program_candidates(word, cwd=cwd, env=env):
-        if not candidate.exists():
+        if not _stands(candidate):
             continue
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate
         found = found or candidate
     if found is None:
         where = "" if "/" in word else " on PATH"
-        raise NoSuchCommandError(f"there is no program {word!r}{where}; check its spelling")
+        raise NoSuchCommandError(f"there is no program '{word}'{where}; check its spelling")
     if found.is_dir():
         raise NotExecutableError(f"{found} is a directory; name a program inside it")
     raise NotExecutableError(f"{found} is not executable; chmod +x it, or name its interpreter")
@@ -71,13 +71,24 @@ def find_program(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -
 
 def program_candidates(word: str, *, cwd: Path, env: Mapping[str, str]) -> list[Path]:
     """Where a program of that name would be looked for, in order."""
+    if not word:
+        return []
     if "/" in word:
         return [cwd / word]
     folders = env.get("PATH", os.defpath).split(os.pathsep)
     return [cwd / folder / word for folder in folders]
 
 
+def _stands(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False  # a name too long for a file, or a folder that may not be searched
+
+
 def _mode(script: str) -> int:
+    if not script:
+        raise NoSuchCommandError("the name of the script is empty; name a file")
     try:
         return Path(script).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

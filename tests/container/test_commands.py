@@ -141,8 +141,8 @@ def test_the_input_is_never_its_own_output(
         ("directory", "is a directory; name one file"),
         ("fifo", "is not a regular file"),
         ("device", "is not a regular file"),
-        ("under a file", "cannot be opened: Not a directory"),
-        ("bad name", "cannot be opened: embedded null byte"),
+        ("under a file", "cannot be opened (Not a directory)"),
+        ("bad name", "cannot be opened (embedded null byte)"),
     ],
 )
 def test_an_input_that_cannot_be_used_is_one_sentence(
@@ -170,7 +170,7 @@ def test_an_unreadable_file_is_one_sentence(here: Path, capsys: pytest.CaptureFi
     (here / "secret").write_bytes(b"x")
     (here / "secret").chmod(0)
     assert redoxa("pack", "secret") == 3
-    assert "secret cannot be opened: Permission denied" in sentence(capsys)
+    assert "secret cannot be opened (Permission denied)" in sentence(capsys)
 
 
 @pytest.mark.parametrize(

@@ -142,5 +142,7 @@ def test_write_puts_the_module_into_its_folder(copied: Path) -> None:
 
 def test_a_kernel_never_built_is_one_sentence(copied: Path) -> None:
     (copied / "gray" / "gray.wasm").unlink()
-    with pytest.raises(BuildError, match=r"gray\.wasm cannot be read .* make it with: python -m"):
+    with pytest.raises(
+        BuildError, match=r"gray\.wasm cannot be read .* make it with: redoxa kernel build"
+    ):
         kernel_build.committed(copied / "gray")

@@ -12,6 +12,7 @@ from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Result
 from ring2_orchestrator import kernel_build
+from ring2_orchestrator.commands import main
 from ring2_orchestrator.kernel_build import ToolchainError, source_root
 from ring2_orchestrator.kernel_vectors import read_cases
 
@@ -44,8 +45,8 @@ def test_the_tutorial_ends_with_a_checked_kernel(
     (folder / "vectors" / "four_bytes.out").write_bytes(b"dcba")
 
     build, check, _ = (line.split() for line in blocks("sh"))
-    assert build[:3] == ["python", "-m", "ring2_orchestrator.kernel_build"]
-    assert kernel_build.main([str(tmp_path / build[3])]) == 0
+    assert build[:3] == ["redoxa", "kernel", "build"]
+    assert main(["kernel", "build", str(tmp_path / build[3])]) == 0
     wasm = (tmp_path / check[-1]).read_bytes()
     kernel = Kernel.from_wasm(wasm)
     assert capsys.readouterr().out == f"reverse {kernel.cid}\n"
@@ -59,5 +60,7 @@ def test_the_tutorial_ends_with_a_checked_kernel(
 def test_a_folder_that_does_not_build_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert kernel_build.main([str(tmp_path / "nothing")]) == 3
-    assert re.fullmatch(r".*nothing\S* (has no|cannot be read).*\n", capsys.readouterr().err)
+    assert main(["kernel", "build", str(tmp_path / "nothing")]) == 3
+    assert re.fullmatch(
+        r"redoxa: .*nothing\S* (has no|cannot be read).*\n", capsys.readouterr().err
+    )

@@ -1,0 +1,50 @@
+"""The standard streams of one command: never mistaken for another file, and flushed with care."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from ring2_orchestrator.report import printing
+
+# Reading or writing through it fails as through a closed descriptor, and it can do nothing else.
+_CLOSED = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
+
+
+def hold_closed_streams() -> None:
+    """Put something in the place of a closed stream 0, 1 or 2.
+
+    Otherwise the next file that is opened would take the place, and what is printed would be
+    written into it: into a pack of the store, say.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            held = os.open(os.devnull, _CLOSED)
+            assert held == number, "the lowest free number is the one that was closed"
+    if sys.stdout is None:
+        sys.stdout = _writer(1)
+    if sys.stderr is None:
+        sys.stderr = _writer(2)
+
+
+def flush_output() -> None:
+    """Let everything that was printed arrive. Raises OutputError, or BrokenPipeError."""
+    with printing():
+        sys.stdout.flush()
+
+
+def abandon_output() -> None:
+    """Drop what could not be printed, so that the interpreter does not try once more at its end."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            with suppress(OSError):
+                stream.flush()
+
+
+def _writer(number: int) -> TextIO:
+    return open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
