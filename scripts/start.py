@@ -48,6 +48,8 @@ PACKAGES = ("redoxa", "cid_store", "ring0", "ring2_orchestrator")
 DIVERTING = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
 # How pip says that nobody answered; the last one when it was told not to retry.
 UNREACHABLE = ("NewConnectionError", "NameResolutionError", "TimeoutError", "from versions: none")
+# How pip says that the index lacks the one that the build asks for where none is installed.
+NO_COMPILER = "No matching distribution found for ziglang"
 
 JOBS = {
     "demo": ("plot", ["demos/twice.py"]),
@@ -154,8 +156,18 @@ def install(extras: Sequence[str]) -> None:
     else:
         raise SetupError(f"{VENV} has no pip; move it away and start again to have it made anew")
     words = ["install", "--no-input", "--disable-pip-version-check"]
-    what = f"{ROOT}[{','.join(extras)}]"
-    run_quietly([*pip, *words, "--editable", what], "installing Redoxa and what it needs, once")
+    command = [*pip, *words, "--editable", f"{ROOT}[{','.join(extras)}]"]
+    what = "installing Redoxa and what it needs, once"
+    try:
+        run_quietly(command, what)
+    except SetupError:
+        if NO_COMPILER not in LOG.read_text("utf-8", "replace"):
+            raise
+        say(
+            "there is no C compiler, here or on the package index; going on without the recorder, "
+            "which builds itself at its first use once there is one"
+        )
+        run_quietly(command, what, REDOXA_BUILD="python")
 
 
 def warm_caches() -> None:
@@ -166,9 +178,10 @@ def warm_caches() -> None:
         run_quietly([str(PYTHON), "-c", "import matplotlib.font_manager"], "listing the fonts")
 
 
-def run_quietly(command: list[str], what: str) -> None:
+def run_quietly(command: list[str], what: str, **settings: str) -> None:
     """Run a step of the set-up; only a failure shows what it printed."""
-    environment = {name: os.environ[name] for name in os.environ if name not in DIVERTING}
+    kept = {name: os.environ[name] for name in os.environ if name not in DIVERTING}
+    environment = {**kept, **settings}
     environment.setdefault("PIP_RETRIES", "2")  # pip's own five keep an offline person waiting
     with LOG.open("wb") as log:
         step = subprocess.Popen(

@@ -138,6 +138,37 @@ def test_set_up_is_done_once_and_again_when_the_project_changed(checkout: Path) 
     assert "installing Redoxa" in anew.stderr
 
 
+# A project whose build asks for a compiler, as ours does where none is installed.
+ASKING = """
+import os, zipfile
+
+def get_requires_for_build_editable(config_settings=None):
+    return [] if os.environ.get("REDOXA_BUILD") == "python" else ["ziglang==0.17.1"]
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    name = "asking-1-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
+        about = "Metadata-Version: 2.1\\nName: asking\\nVersion: 1\\n"
+        wheel.writestr("asking-1.dist-info/METADATA", about)
+        wheel.writestr("asking-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        wheel.writestr("asking-1.dist-info/RECORD", "")
+    return name
+"""
+
+
+@pytest.mark.slow
+def test_without_any_compiler_all_but_the_recorder_is_set_up(checkout: Path) -> None:
+    (checkout / "asking.py").write_text(ASKING)
+    (checkout / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'asking'\nbackend-path = ['.']\n"
+    )
+    (checkout / "demos").mkdir()
+    (checkout / "demos" / "twice.py").write_text("print('here')\n")
+    result = start(checkout, "demo")
+    assert (result.returncode, result.stdout) == (0, "here\n"), result.stderr
+    assert "going on without the recorder" in result.stderr
+
+
 def test_a_newer_python_is_asked_for_in_one_sentence() -> None:
     source = SCRIPT.read_text("utf-8")
     before, _, after = source.partition("if sys.version_info < (3, 11):")

@@ -20,10 +20,10 @@ def helper() -> Path:
         )
     packaged = Path(__file__).parent / NAME
     wanted = compiler.digest()
-    if _is_built_from(packaged, wanted):
+    if compiler.carries(packaged, wanted):
         return packaged
     cached = cache_folder() / f"{NAME}-{wanted}"
-    if not _is_built_from(cached, wanted):
+    if not compiler.carries(cached, wanted):
         _build(cached)
     return cached
 
@@ -32,13 +32,6 @@ def cache_folder() -> Path:
     """Where a helper built outside an installation is kept."""
     chosen = os.environ.get("XDG_CACHE_HOME")
     return (Path(chosen) if chosen else Path.home() / ".cache") / "redoxa"
-
-
-def _is_built_from(path: Path, wanted: str) -> bool:
-    try:
-        return wanted.encode() in path.read_bytes() and os.access(path, os.X_OK)
-    except OSError:
-        return False
 
 
 def _build(target: Path) -> None:

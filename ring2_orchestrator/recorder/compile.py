@@ -54,51 +54,67 @@ def _works(compiler: Sequence[str]) -> bool:
         return done.returncode == 0
 
 
-def zig_compiler() -> list[str] | None:
+def zig_compiler(*, static: bool = False) -> list[str] | None:
     """The C compiler inside the `ziglang` package, which needs no headers of the system."""
     if find_spec("ziglang") is None:
         return None
-    # Building musl's C library takes five times as long as naming the glibc that is here anyway;
-    # 2.28 is older than every system that still gets updates.
-    abi = "gnu.2.28" if platform.libc_ver()[0] == "glibc" else "musl"
+    # Building musl's C library takes five times as long as naming the glibc that is here anyway,
+    # which the packaged compiler cannot link statically; 2.28 is older than every system that
+    # still gets updates.
+    abi = "gnu.2.28" if platform.libc_ver()[0] == "glibc" and not static else "musl"
     return [sys.executable, "-m", "ziglang", "cc", "-target", f"{platform.machine()}-linux-{abi}"]
 
 
 def build(target: Path, sources: Path = SOURCES) -> None:
-    """Compile the helper to `target`, replacing it whole. Raises CompileError."""
-    compilers = [words for words in (system_compiler(), zig_compiler()) if words is not None]
-    if not compilers:
+    """Compile the helper to `target`, replacing it whole. Raises CompileError or OSError."""
+    attempts = _attempts()
+    if not attempts:
         raise CompileError("no C compiler is on PATH, and the ziglang package is not installed")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".trace-") as folder:
         made = Path(folder) / target.name
-        _compile(compilers, made, sources)
+        _compile(attempts, made, sources)
         made.chmod(0o755)
         made.replace(target)
 
 
-def _compile(compilers: Sequence[Sequence[str]], target: Path, sources: Path) -> None:
+def _attempts() -> list[list[str]]:
+    system, packaged = system_compiler(), zig_compiler()
+    # A static helper starts faster; not every system has a static C library.
+    attempts = [] if system is None else [[*system, "-static"], system]
+    return attempts if packaged is None else [*attempts, packaged]
+
+
+def _compile(attempts: Sequence[Sequence[str]], target: Path, sources: Path) -> None:
+    # The packaged compiler keeps what it made in a folder of the person's, who may have none.
+    caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(target.parent))
     said: list[str] = []
-    for compiler in compilers:
-        # A static helper starts faster; not every system has a static C library.
-        for linking in (["-static"], []):
-            done = subprocess.run(
-                _words(compiler, linking, target, sources),
-                capture_output=True,
-                text=True,
-                errors="backslashreplace",
-                check=False,
-            )
-            if done.returncode == 0:
-                return
-            said.append(f"{' '.join(compiler)}: {done.stderr.strip()}")
+    for compiler in attempts:
+        done = subprocess.run(
+            _words(compiler, target, sources),
+            env={**os.environ, **caches},
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+        )
+        if done.returncode == 0 and carries(target, digest(sources)):
+            return
+        reason = done.stderr.strip() or "what it made does not carry the name of its sources"
+        said.append(f"{' '.join(compiler)}: {reason}")
     raise CompileError("the C compiler refused the recorder's helper:\n" + "\n".join(said))
 
 
-def _words(
-    compiler: Sequence[str], linking: Sequence[str], target: Path, sources: Path
-) -> list[str]:
+def carries(binary: Path, name: str) -> bool:
+    """Whether that file is a helper made from the sources of that name."""
+    try:
+        return name.encode() in binary.read_bytes() and os.access(binary, os.X_OK)
+    except OSError:
+        return False
+
+
+def _words(compiler: Sequence[str], target: Path, sources: Path) -> list[str]:
     names = [str(path) for path in sorted(sources.glob("*.c"))]
     flags = ["-std=gnu11", "-O2", "-s", "-D_GNU_SOURCE"]
     stamp = f'-DSOURCE_DIGEST="{digest(sources)}"'
-    return [*compiler, *flags, stamp, *linking, "-o", str(target), *names]
+    return [*compiler, *flags, stamp, "-o", str(target), *names]

@@ -74,7 +74,7 @@ def run(place: Path, tmp_path: Path) -> Run:
 def escapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The static program of escapes.c."""
     target = tmp_path_factory.mktemp("programs") / "escapes"
-    words = compiler.system_compiler() or compiler.zig_compiler()
+    words = compiler.system_compiler() or compiler.zig_compiler(static=True)
     if words is None:
         pytest.skip("no C compiler is here to build the awkward program with")
     subprocess.run(

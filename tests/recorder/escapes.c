@@ -136,7 +136,7 @@ static int own_filter(void) {
     long mine = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
     printf("filter %ld, uname %ld\n", mine, syscall(SYS_uname, name));
     long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
-    printf("listener %s\n", listener < 0 ? strerror(errno) : "given");
+    printf("listener %s\n", listener >= 0 ? "given" : errno == EBUSY ? "busy" : strerror(errno));
     return show(open(args[0], O_RDONLY));
 }
 

@@ -57,7 +57,7 @@ def test_a_filter_of_its_own_works_and_a_second_listener_is_busy(
 ) -> None:
     (place / "f").write_bytes(b"on\n")
     recording = run(escapes, "own-filter", place / "f")
-    assert said(recording) == b"filter 0, uname -1\nlistener Device or resource busy\non\n"
+    assert said(recording) == b"filter 0, uname -1\nlistener busy\non\n"
     assert kinds(recording, place / "f") == [Kind.READ]
 
 

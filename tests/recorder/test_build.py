@@ -1,9 +1,12 @@
 """The helper is built from its sources wherever a compiler is, and its absence is one sentence."""
 
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -59,19 +62,45 @@ def test_a_stale_helper_is_not_used(fresh: Path) -> None:
     assert compiler.digest().encode() in binary.helper().read_bytes()
 
 
+needs_zig = pytest.mark.skipif(
+    compiler.zig_compiler() is None, reason="the ziglang package is not installed"
+)
+
+
 @pytest.mark.long
-@pytest.mark.skipif(compiler.zig_compiler() is None, reason="the ziglang package is not installed")
+@needs_zig
 def test_the_packaged_compiler_builds_it_too(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(compiler, "system_compiler", lambda: None)
+    monkeypatch.setenv("HOME", "")  # no place to keep anything but the one it is given
     built = binary.helper()
+    assert compiler.carries(built, compiler.digest())
+    assert [path.name for path in built.parent.iterdir()] == [built.name]
     (tmp_path / "scratch").mkdir()
     done = subprocess.run(
         [built, "9", "-", tmp_path / "scratch", tmp_path, "0", "/bin/true"], check=False
     )
     assert done.returncode == 0
     assert (tmp_path / "scratch/events").stat().st_size > 100
+
+
+def test_a_program_that_does_not_name_its_sources_is_not_the_helper(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # As a linker would make it that drops what nothing refers to.
+    nameless = tmp_path / "cc"
+    nameless.write_text(
+        "#!/bin/sh\n"
+        'while [ "$1" != -o ]; do shift; done\n'
+        'printf "#!/bin/true\\n" > "$2" && chmod +x "$2"\n'
+    )
+    nameless.chmod(0o755)
+    monkeypatch.setenv("CC", str(nameless))
+    monkeypatch.setattr(compiler, "zig_compiler", lambda: None)
+    with pytest.raises(NoRecorderError, match="does not carry the name of its sources"):
+        binary.helper()
+    assert list((fresh / "redoxa").iterdir()) == []
 
 
 def test_without_any_compiler_the_way_out_is_said(
@@ -102,7 +131,7 @@ def test_a_compiler_that_does_not_work_is_no_compiler(
 
 @pytest.fixture
 def hook_module() -> ModuleType:
-    pytest.importorskip("hatchling", reason="hatchling is only there while a wheel is built")
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     assert spec is not None
     assert spec.loader is not None
@@ -121,6 +150,61 @@ def test_the_wheels_build_asks_for_a_compiler_only_where_none_works(
     monkeypatch.delenv("CC", raising=False)
     assert hook.dependencies() == ["ziglang==0.17.1"]
     assert '"ziglang==0.17.1"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    monkeypatch.setenv("REDOXA_BUILD", "python")
+    assert hook.dependencies() == []
+
+
+@pytest.fixture
+def wheel(hook_module: ModuleType, tmp_path: Path) -> Callable[..., zipfile.ZipFile]:
+    """Builds the wheel from a copy of this checkout, without a compiler on PATH."""
+    copy = tmp_path / "copy"
+    junk = shutil.ignore_patterns("__pycache__", binary.NAME, ".trace-*")
+    for name in ["redoxa", "cid_store", "ring0", "ring1_kernels", "ring2_orchestrator", "genes"]:
+        shutil.copytree(ROOT / name, copy / name, ignore=junk)
+    for name in ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"]:
+        shutil.copy(ROOT / name, copy)
+
+    def build(**settings: str) -> zipfile.ZipFile:
+        kept = {name: text for name, text in os.environ.items() if name not in ("CC", "HOME")}
+        subprocess.run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+            cwd=copy,
+            env={**kept, "PATH": str(tmp_path), **settings},
+            check=True,
+            capture_output=True,
+        )
+        (made,) = tmp_path.glob("*.whl")
+        return zipfile.ZipFile(made)
+
+    return build
+
+
+PACKAGED = "ring2_orchestrator/recorder/redoxa-trace"
+
+
+@pytest.mark.long
+@needs_zig
+def test_a_wheel_made_without_a_system_compiler_holds_the_helper(
+    wheel: Callable[..., zipfile.ZipFile], tmp_path: Path
+) -> None:
+    with wheel() as made:
+        packaged = Path(made.extract(PACKAGED, tmp_path / "installed"))
+        mode = made.getinfo(PACKAGED).external_attr >> 16
+    assert mode & 0o111
+    packaged.chmod(mode)
+    assert compiler.carries(packaged, compiler.digest())
+
+
+@pytest.mark.slow
+def test_a_wheel_can_be_made_where_no_compiler_can_be_had(
+    wheel: Callable[..., zipfile.ZipFile],
+) -> None:
+    with wheel(REDOXA_BUILD="python") as made:
+        assert made.filename is not None
+        assert made.filename.endswith("-py3-none-any.whl")
+        names = made.namelist()
+    assert PACKAGED not in names
+    assert "ring2_orchestrator/recorder/trace/main.c" in names  # so it can still build itself
 
 
 def test_building_needs_nothing_but_the_standard_library() -> None:

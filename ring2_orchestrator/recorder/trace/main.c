@@ -27,8 +27,11 @@ bool own_session;
 #ifndef SOURCE_DIGEST
 #define SOURCE_DIGEST "unknown"
 #endif
-/* Found in the binary by whoever must know which sources it was made from. */
-__attribute__((used)) static const char source_digest[] = SOURCE_DIGEST;
+/* Found in the binary by whoever must know which sources it was made from; part of a text that is
+ * printed, so that no linker drops it. */
+static const char usage[] =
+    "usage: redoxa-trace CONTROL[,PRESENCE] OPTIONS SCRATCH CWD LIMIT COMMAND...\n"
+    "made from the sources named " SOURCE_DIGEST "\n";
 
 static const char *options;
 static sigset_t given_mask;
@@ -196,7 +199,7 @@ static void raise_descriptor_limit(void) {
 int main(int argc, char **argv) {
     char path[PATH_ROOM], folder[PATH_ROOM];
     if (argc < 7) {
-        fprintf(stderr, "usage: redoxa-trace CONTROL[,PRESENCE] OPTIONS SCRATCH CWD LIMIT COMMAND...\n");
+        fputs(usage, stderr);
         return 125;
     }
     struct supervision supervision = {.control = atoi(argv[1])};
