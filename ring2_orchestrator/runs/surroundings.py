@@ -10,6 +10,7 @@ from typing import NamedTuple, Self, cast
 from blake3 import blake3
 
 from cid_store.encoding import Node, NodeLike
+from cid_store.errors import DamageError, UnavailableError
 from ring2_orchestrator.runs.paths import canonical, shown
 
 # Names that tell where a session came from, not what a program should do.
@@ -156,7 +157,11 @@ class EnvironmentKey:
             key = path.read_bytes()
         except FileNotFoundError:
             key = _make_key(path)
-        assert len(key) == _KEY_BYTES, "the key file holds 32 bytes"
+        if len(key) != _KEY_BYTES:
+            raise DamageError(
+                f"{path} is damaged: it holds {len(key)} bytes instead of {_KEY_BYTES}; delete it, "
+                "and every command is recorded anew"
+            )
         self._key = key
 
     def digests(self, env: Mapping[str, str]) -> dict[bytes, bytes]:
@@ -228,16 +233,21 @@ def current_umask() -> int:
 def _make_key(path: Path) -> bytes:
     key = os.urandom(_KEY_BYTES)
     temporary = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
         # A link fails where another process was first; then its key is the home's.
         os.link(temporary, path)
     except FileExistsError:
         key = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(
+            f"{path} cannot be made ({error.strerror}); make room, or name another home with "
+            "--home or REDOXA_HOME"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return key
