@@ -1,7 +1,6 @@
 """How commands speak: data on stdout, messages and progress on stderr, JSON when asked."""
 
 import errno
-import json as json_module
 import os
 import re
 import sys
@@ -107,6 +106,8 @@ class Report:
     def data(self, value: Mapping[str, object]) -> None:
         """The answer as one JSON value with sorted keys; only with `--json`."""
         if self.json:
+            import json as json_module  # noqa: PLC0415 - start-up is performance
+
             self._put(json_module.dumps(value, sort_keys=True, ensure_ascii=True) + "\n")
 
     def line(self, text: str = "") -> None:

@@ -8,9 +8,8 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
 
@@ -51,8 +50,7 @@ exit codes:
 record it, 126 when it cannot be executed, 127 when it cannot be found."""
 
 
-@dataclass(slots=True)
-class Context:
+class Context(NamedTuple):
     """What every command is given: where the state is, and how to speak."""
 
     home_path: Path
@@ -70,16 +68,6 @@ class Command(Protocol):
     EXAMPLES: Sequence[str]
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Context], int]
-
-
-class Options(NamedTuple):
-    """The options every command has, and the words left for the command."""
-
-    home: Path | None
-    json: bool
-    quiet: bool
-    debug: bool
-    rest: list[str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,9 +120,9 @@ def system_text(error: OSError | MemoryError) -> str:
 
 
 def _dispatch(words: list[str]) -> int:
-    name = next((word for word in words if not word.startswith("-")), None)
-    wanted = name if name in COMMANDS and _is_command(words, name) else None
-    parser = build_parser(only=wanted)
+    name = _command_in(words)
+    # One command, or the list of all: nobody waits for what was not asked for.
+    parser = build_parser(only=name) if name in COMMANDS else build_parser(loaded=())
     try:
         args = parser.parse_args(words)
     except SystemExit as end:
@@ -150,10 +138,14 @@ def _dispatch(words: list[str]) -> int:
     return load(args.command).run(args, context)
 
 
-def _is_command(words: list[str], name: str) -> bool:
-    # The word after a global `--home` is its value, not a command.
-    at = words.index(name)
-    return at == 0 or words[at - 1] != "--home"
+def _command_in(words: list[str]) -> str | None:
+    """The first word that is neither an option nor the value of `--home`."""
+    last = ""
+    for word in words:
+        if not word.startswith("-") and last != "--home":
+            return word
+        last = word
+    return None
 
 
 def load(name: str) -> Command:
@@ -194,20 +186,46 @@ class Parser(argparse.ArgumentParser):
             (sys.stdout if file is None else file).write(self.format_help())
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole command line, or the part that one command needs; parsing raises UsageError."""
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """A help as wide as the terminal. argparse itself would load `shutil` to ask how wide that is.
+
+    It asks for every argument it is told of, so each start would pay, not only the help.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(1).columns or 80
+    except (ValueError, OSError):
+        return 80
+
+
+def build_parser(
+    only: str | None = None, *, loaded: Collection[str] = COMMANDS
+) -> argparse.ArgumentParser:
+    """The whole command line, or the part that one command needs; parsing raises UsageError.
+
+    Commands that are not to be `loaded` are there by name and summary, without their arguments.
+    """
     parser = Parser(
         prog="redoxa",
         description="Record runs, reuse them exactly, and pack data with reversible kernels.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     add_common(parser, root=True)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # With `prog` said, argparse need not format a usage to find it.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog=parser.prog)
     for name, summary in COMMANDS.items():
         if only not in (None, name):
+            continue
+        if name not in loaded:
+            commands.add_parser(name, help=summary)
             continue
         module = load(name)
         command = commands.add_parser(
@@ -215,7 +233,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             help=summary,
             description=(module.__doc__ or summary).strip(),
             epilog="examples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Formatter,
             allow_abbrev=False,
         )
         add_common(command)

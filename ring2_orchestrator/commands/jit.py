@@ -6,7 +6,6 @@ with the number of observations beside each figure. A wrong estimate costs time,
 """
 
 import argparse
-import base64
 import os
 import sys
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
-from ring2_orchestrator.commands import Context, Parser, add_common
+from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
@@ -72,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             usage=f"redoxa jit {name} [options] [SCRIPT [ARG...]] [-- COMMAND...]",
             description=summary.capitalize() + ".",
             epilog="after `--` stands a whole command, or, behind a SCRIPT, more arguments for it",
+            formatter_class=Formatter,
             allow_abbrev=False,
         )
         verb.add_argument("script", nargs="*", metavar="SCRIPT", help="a script, its arguments")
@@ -168,6 +168,8 @@ def _status(command: Sequence[str], home: "Home", context: Context) -> int:
 
 
 def _head(home: "Home") -> dict[str, object]:
+    import base64  # noqa: PLC0415
+
     from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415
 
     head = Checkpoint.parse(home.ledger.checkpoint())
