@@ -1,5 +1,6 @@
 """The standard input a run is about to have: looked at without losing a byte of it."""
 
+import fcntl
 import os
 import select
 import stat
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # A program that talks with whoever feeds it would never be fed while we wait for its input.
 _PATIENCE_S = 2.0
 _READ_BYTES = 1 << 16
+_PATH_ONLY = getattr(os, "O_PATH", 0)
 
 EMPTY = Stdin("empty")
 
@@ -25,11 +27,14 @@ class StandardInput:
     def __init__(self, descriptor: int = 0) -> None:
         self.descriptor = descriptor
         self.kind = kind_of(descriptor)
+        self._closed = _is_closed(descriptor)
         self.held = b""
         self.ended = False
 
     def like(self, recorded: Stdin) -> Stdin:
         """The input in the terms of a recorded one: equal to it when the run would see no other."""
+        if self._closed:
+            return Stdin("closed")  # reading it fails, so no run with another input is like it
         if self.kind is StdinKind.EMPTY:
             return EMPTY
         if self.kind is StdinKind.TERMINAL:
@@ -69,6 +74,14 @@ def kind_of(descriptor: int) -> StdinKind:
     if stat.S_ISCHR(status.st_mode):
         return StdinKind.TERMINAL if os.isatty(descriptor) else StdinKind.EMPTY
     return StdinKind.PIPE
+
+
+def _is_closed(descriptor: int) -> bool:
+    try:
+        # The command line holds the place of a closed stream with a descriptor that can do nothing.
+        return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & _PATH_ONLY)
+    except OSError:
+        return True
 
 
 def rest_of_file(descriptor: int) -> bytes:
