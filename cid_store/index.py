@@ -88,7 +88,10 @@ class Index:
 
     @classmethod
     def create(cls, path: Path | None) -> "Index":
-        """An empty index in a new file (None: in memory) that nobody else opens yet."""
+        """An empty index in a new file (None: in memory) that nobody else opens yet.
+
+        Raises UnavailableError where the disk does not take it.
+        """
         if path is None:
             connection = _connect("file::memory:")
         else:
@@ -96,7 +99,13 @@ class Index:
             connection = _connect(path.as_uri() + "?mode=rw")
             # It gets its name when it is whole, so until then nothing of it needs to last.
             connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(_SCHEMA)
+        try:
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            connection.close()
+            raise UnavailableError(
+                f"the index {path} cannot be made ({error}); make room on its disk"
+            ) from error
         return cls(connection)
 
     def check(self, *, writable: bool) -> None:

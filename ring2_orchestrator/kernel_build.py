@@ -48,7 +48,11 @@ ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "XDG_CACHE_HOME", "ZIG_GLOBAL_C
 class BuildError(InputError):
     """A kernel folder that does not build: its source or its kernel.toml is wrong."""
 
-    has_lines = True  # of the compiler
+
+class CompileError(BuildError):
+    """The compiler refuses the source; its own lines say where."""
+
+    has_lines = True
 
 
 class ToolchainError(UnavailableError):
@@ -124,7 +128,7 @@ def compile_c(source: Path) -> bytes:
             check=False,
         )
         if done.returncode != 0:
-            raise BuildError(f"{source} does not compile:\n{done.stderr.strip()}")
+            raise CompileError(f"{source} does not compile:\n{done.stderr.strip()}")
         return output.read_bytes()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 # A checkout need not be installed; its own packages come before installed ones.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ring2_orchestrator.commands import main
+from redoxa.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main(["jit", *sys.argv[1:]]))
+    main(["jit", *sys.argv[1:]])

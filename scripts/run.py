@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ring2_orchestrator.commands import main
+from redoxa.__main__ import main
 
 
 def command_line(words: Sequence[str]) -> list[str]:
@@ -25,4 +25,4 @@ def command_line(words: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(command_line(sys.argv[1:])))
+    main(command_line(sys.argv[1:]))

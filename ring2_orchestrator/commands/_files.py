@@ -75,7 +75,7 @@ def open_output(path: Path, source: Path, *, force: bool) -> Generator[IO[bytes]
     from ring2_orchestrator.container import new_file  # noqa: PLC0415 - start-up
 
     if path != STREAM:
-        if source != STREAM and path.exists() and path.samefile(source):
+        if source != STREAM and _are_one(path, source):
             raise InputError(f"{path} is both input and output; name another output")
         with new_file(path, force=force) as out:
             yield out
@@ -87,3 +87,10 @@ def open_output(path: Path, source: Path, *, force: bool) -> Generator[IO[bytes]
             while chunk := held.read(1 << 20):
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
+
+
+def _are_one(path: Path, source: Path) -> bool:
+    try:
+        return path.samefile(source)
+    except OSError:
+        return False  # what keeps it from being looked at is said when it is made
