@@ -34,15 +34,16 @@ _FLEETING = frozenset({
     b"/proc/zoneinfo", b"/proc/buddyinfo", b"/proc/slabinfo", b"/proc/schedstat",
     b"/proc/pagetypeinfo", b"/proc/self", b"/proc/thread-self",
 })  # fmt: skip
-_FLEETING_NAMES = re.compile(
+# Patterns are compiled when first used: a reused run mostly needs none of them.
+_FLEETING_NAMES = (
     rb"^/sys/fs/cgroup/.*/?(?:[a-z]+\.(?:stat|current|pressure|events|peak|numa_stat)"
     rb"|cgroup\.(?:procs|threads))$"
 )
-_OTHER_PROCESS = re.compile(rb"^/proc/(\d+)(?:/|$)")
+_OTHER_PROCESS = rb"^/proc/(\d+)(?:/|$)"
 # Any process may ask who its parent is; redoxa itself does, to see whether it is being recorded.
-_PARENTAGE = re.compile(rb"^/proc/\d+/(?:stat|comm)$")
+_PARENTAGE = rb"^/proc/\d+/(?:stat|comm)$"
 # Lines of /proc/cpuinfo that change from one moment to the next.
-_UNSTEADY_LINES = re.compile(rb"(?m)^(?:cpu MHz|bogomips|BogoMIPS)\s*:.*$")
+_UNSTEADY_LINES = rb"(?m)^(?:cpu MHz|bogomips|BogoMIPS)\s*:.*$"
 _LIMIT_BYTES = 1 << 20
 
 
@@ -61,10 +62,10 @@ def classify(path: bytes, pids: frozenset[int] = frozenset()) -> Class:
         return Class.STEADY
     if path in _FLEETING or path.startswith((b"/proc/self/", b"/proc/thread-self/")):
         return Class.FLEETING
-    if path.startswith((b"/proc/net/", b"/proc/pressure/")) or _FLEETING_NAMES.match(path):
+    if path.startswith((b"/proc/net/", b"/proc/pressure/")) or re.match(_FLEETING_NAMES, path):
         return Class.FLEETING
-    if match := _OTHER_PROCESS.match(path):
-        known = int(match.group(1)) in pids or _PARENTAGE.match(path)
+    if match := re.match(_OTHER_PROCESS, path):
+        known = int(match.group(1)) in pids or re.match(_PARENTAGE, path)
         return Class.FLEETING if known else Class.REFUSED
     return Class.REFUSED if path.startswith(b"/dev/") else Class.MACHINE
 
@@ -75,4 +76,4 @@ def content(path: bytes) -> bytes | None:
         return None
     with open(path, "rb") as file:  # noqa: PTH123 - a bytes path
         data = file.read(_LIMIT_BYTES)
-    return _UNSTEADY_LINES.sub(b"", data) if path == b"/proc/cpuinfo" else data
+    return re.sub(_UNSTEADY_LINES, b"", data) if path == b"/proc/cpuinfo" else data

@@ -170,21 +170,19 @@ class Present:
         """Whether the statement is true now."""
         status = self.status(path)
         what = state.what
+        if what == What.FILE:  # first, because most statements are of this kind
+            return (
+                status is not None
+                and status.st_mode == stat.S_IFREG | state.mode
+                and self.content(path) == state.digest
+            )
         if what == What.MISSING:
             return status is None
         if what == What.BLANK:
             return status is None or (stat.S_ISREG(status.st_mode) and status.st_size == 0)
         if what == What.BYTECODE:
             return self._bytecode_harmless(path, status, state.digest)
-        if status is None:
-            return False
-        if what == What.FILE:
-            return (
-                stat.S_ISREG(status.st_mode)
-                and stat.S_IMODE(status.st_mode) == state.mode
-                and self.content(path) == state.digest
-            )
-        return self._holds_rare(path, status, state)
+        return status is not None and self._holds_rare(path, status, state)
 
     def _holds_rare(self, path: bytes, status: os.stat_result, state: State) -> bool:
         what, mode = state.what, status.st_mode
