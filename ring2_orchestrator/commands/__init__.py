@@ -225,7 +225,7 @@ def build_parser(
         if only not in (None, name):
             continue
         if name not in loaded:
-            commands.add_parser(name, help=summary)
+            commands.add_parser(name, help=summary, formatter_class=Formatter)
             continue
         module = load(name)
         command = commands.add_parser(

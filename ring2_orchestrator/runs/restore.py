@@ -15,8 +15,8 @@ from cid_store.store import Store
 from ring2_orchestrator.runs import bytecode
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.paths import folder_of, name_of, shown
+from ring2_orchestrator.runs.processes import is_alive
 from ring2_orchestrator.runs.roots import Roots
-from ring2_orchestrator.runs.scratch import is_alive
 from ring2_orchestrator.runs.state import RESTORE_PREFIX, What
 from ring2_orchestrator.runs.trace import Output
 

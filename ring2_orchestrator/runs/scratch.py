@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ring2_orchestrator.runs.processes import is_alive
+
 
 @contextmanager
 def scratch_folder(home: Path) -> Generator[Path]:
@@ -27,14 +29,3 @@ def _sweep(parent: Path) -> None:
         pid = folder.name.partition("-")[0]
         if pid.isdigit() and not is_alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process of that number, whoever's it is."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
