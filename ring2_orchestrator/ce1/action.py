@@ -5,8 +5,9 @@ shown where the history gives them and are None where it does not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 
 from cid_store.encoding import NodeLike
 from ring2_orchestrator.ce1.estimate import Estimate
@@ -26,13 +27,12 @@ DRIFT_MEMORY = 5  # executions after which a drift no longer calls for a check
 FLAKY_MEMORY = 20  # runs among which a failure that went away by itself counts
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do, with everything needed to do it."""
 
     name: str
     rationale: str
-    parameters: Mapping[str, NodeLike] = field(default_factory=dict[str, NodeLike])
+    parameters: Mapping[str, NodeLike] = MappingProxyType({})
     expected_s: float | None = None
 
     @property
@@ -51,8 +51,7 @@ class Action:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(NamedTuple):
     """An action that was not chosen, and why."""
 
     name: str
@@ -60,8 +59,7 @@ class Alternative:
     why_not: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The chosen action, what plain running would cost, and what was turned down."""
 
     action: Action
@@ -76,8 +74,7 @@ class Plan:
         return self.plain_s - self.action.expected_s
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the choice is made from: decided reuse, the history, and its estimates."""
 
     reuse: bool

@@ -84,10 +84,10 @@ def _common(verb: str, mood: Mood) -> Answer:
     history, angles = mood.history, mood.angles
     return {
         "confidence": mood.confidence,
-        "counts": {outcome.value: history.counts[outcome] for outcome in Outcome},
+        "counts": {outcome.value: history.counts.at(outcome) for outcome in Outcome},
         "energy": mood.energy,
         "passed_over": history.passed_over,
-        "posterior": {outcome.value: mood.belief[outcome] for outcome in Outcome},
+        "posterior": {outcome.value: mood.belief.at(outcome) for outcome in Outcome},
         "prior": {"phi": angles.phi, "psi": angles.psi, "theta": angles.theta},
         "runs": len(history.runs),
         "schema": SCHEMA,

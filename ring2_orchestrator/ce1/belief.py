@@ -5,8 +5,7 @@ psi has psi_i² = p_i. Its angles are the ordinary hyperspherical ones.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 
@@ -14,8 +13,7 @@ from ring2_orchestrator.ce1.outcome import Counts, Outcome
 JEFFREYS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Belief:
+class Belief(NamedTuple):
     """Four probabilities that sum to one, in the order of `Outcome`."""
 
     reused: float
@@ -27,10 +25,11 @@ class Belief:
     def after(cls, counts: Counts) -> Self:
         """The mean of the Dirichlet posterior: (n_i + 1/2) / (n + 2)."""
         total = counts.total + JEFFREYS * len(Outcome)
-        return cls(*((counts[outcome] + JEFFREYS) / total for outcome in Outcome))
+        return cls(*((counts.at(outcome) + JEFFREYS) / total for outcome in Outcome))
 
-    def __getitem__(self, outcome: Outcome) -> float:
-        return (self.reused, self.ran, self.failed, self.drifted)[tuple(Outcome).index(outcome)]
+    def at(self, outcome: Outcome) -> float:
+        """How likely that outcome is."""
+        return self[tuple(Outcome).index(outcome)]
 
     @property
     def point(self) -> tuple[float, float, float, float]:
@@ -43,8 +42,7 @@ class Belief:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Angles:
+class Angles(NamedTuple):
     """A point of S³: psi = (cos t, sin t cos f, sin t sin f cos s, sin t sin f sin s)."""
 
     theta: float
@@ -87,4 +85,4 @@ def forecast(counts: Counts, *, reuse: bool) -> Outcome:
     """
     if reuse:
         return Outcome.REUSED
-    return max((Outcome.RAN, Outcome.FAILED, Outcome.DRIFTED), key=lambda each: counts[each])
+    return max((Outcome.RAN, Outcome.FAILED, Outcome.DRIFTED), key=counts.at)

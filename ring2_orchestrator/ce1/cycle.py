@@ -1,8 +1,7 @@
 """One cycle of the loop: do the planned action, and record what was predicted and what came."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ring2_orchestrator.ce1.outcome import Outcome
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 LEDGER_KIND = "jit"
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(NamedTuple):
     """What came of a plan. `runs` and `seq` are ledger entries: of the runs, and of the cycle."""
 
     outcome: Outcome
@@ -83,7 +81,7 @@ def _prediction(before: "Outlook") -> "dict[str, NodeLike]":
         "confidence": before.confidence,
         "failure": before.failure,
         "outcome": before.forecast.value,
-        "posterior": {outcome.value: before.belief[outcome] for outcome in Outcome},
+        "posterior": {outcome.value: before.belief.at(outcome) for outcome in Outcome},
         "reuse": before.decided.reuse,
         "wall_s": {
             "high": wall.high,

@@ -9,8 +9,7 @@ new cost falls inside the range of n others with probability (n - 1) / (n + 1).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Method = Literal["none", "single", "range", "conformal"]
 
@@ -20,8 +19,7 @@ WINDOW = 19  # distances looked at; 19 give the ranks 2 and 18, and let old habi
 _SMALLEST = 1e-6  # a cost of zero has no logarithm
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A cost to expect; `value` is None when nothing was observed, `low` when too little was."""
 
     value: float | None

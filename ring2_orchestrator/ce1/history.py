@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cid_store.encoding import Node
 from ring2_orchestrator.ce1.belief import chance, forecast
@@ -10,8 +10,7 @@ from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.ledger import Batch
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(NamedTuple):
     """One run as the ledger remembers it. Costs that were not measured are None."""
 
     seq: int
@@ -30,8 +29,7 @@ class PastRun:
         return self.outcome is not Outcome.REUSED
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """Runs, oldest first, and how many batches could not be read as runs."""
 
     runs: tuple[PastRun, ...]

@@ -2,8 +2,7 @@
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 
 class Outcome(enum.StrEnum):
@@ -15,8 +14,7 @@ class Outcome(enum.StrEnum):
     DRIFTED = "drifted"  # executed on unchanged inputs, with other outputs
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """How many runs ended each way."""
 
     reused: int = 0
@@ -30,8 +28,9 @@ class Counts:
         seen = list(outcomes)
         return cls(*(seen.count(outcome) for outcome in Outcome))
 
-    def __getitem__(self, outcome: Outcome) -> int:
-        return (self.reused, self.ran, self.failed, self.drifted)[tuple(Outcome).index(outcome)]
+    def at(self, outcome: Outcome) -> int:
+        """How many ended that way."""
+        return self[tuple(Outcome).index(outcome)]
 
     @property
     def total(self) -> int:
@@ -45,4 +44,4 @@ class Counts:
 
     def with_one_more(self, outcome: Outcome) -> "Counts":
         """The counts after one more run."""
-        return Counts(*(self[each] + (each is outcome) for each in Outcome))
+        return Counts(*(self.at(each) + (each is outcome) for each in Outcome))

@@ -1,7 +1,6 @@
 """Everything that can be said of one command before it runs: decided facts, then estimates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,8 +20,7 @@ class Difference(NamedTuple):
     now: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """What hashes decide: whether the command would be reused, exactly."""
 
     reuse: bool
@@ -31,11 +29,11 @@ class Decided:
     trace: str | None = None
 
 
-@dataclass(frozen=True)
 class Mood:
     """What the past runs say as a whole: of one command, or of all."""
 
-    history: History
+    def __init__(self, history: History) -> None:
+        self.history = history
 
     @cached_property
     def belief(self) -> Belief:
@@ -58,13 +56,16 @@ class Mood:
         return self.history.energy
 
 
-@dataclass(frozen=True)
 class Outlook(Mood):
     """One command: decided, estimated, planned."""
 
-    command: tuple[str, ...]
-    subject: str
-    decided: Decided
+    def __init__(
+        self, history: History, command: Sequence[str], subject: str, decided: Decided
+    ) -> None:
+        super().__init__(history)
+        self.command = tuple(command)
+        self.subject = subject
+        self.decided = decided
 
     @cached_property
     def run_s(self) -> Estimate:
@@ -108,4 +109,4 @@ class Outlook(Mood):
 
 def outlook(command: Sequence[str], subject: str, decided: Decided, history: History) -> Outlook:
     """The outlook of a command from what was decided and what the ledger remembers."""
-    return Outlook(history, tuple(command), subject, decided)
+    return Outlook(history, command, subject, decided)

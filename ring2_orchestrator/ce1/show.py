@@ -98,7 +98,7 @@ def _estimates(outlook: Outlook) -> Iterator[str]:
 
 
 def _belief(mood: Mood) -> Iterator[str]:
-    shares = ", ".join(f"{each.value} {_percent(mood.belief[each])}" for each in Outcome)
+    shares = ", ".join(f"{each.value} {_percent(mood.belief.at(each))}" for each in Outcome)
     yield _row("posterior", shares)
     angles = mood.angles
     yield _row(
@@ -126,7 +126,7 @@ def _counts(history: History) -> str:
     if not history.runs:
         return "no run yet"
     counts = history.counts
-    parts = [f"{counts[each]} {each.value}" for each in Outcome if counts[each]]
+    parts = [f"{counts.at(each)} {each.value}" for each in Outcome if counts.at(each)]
     return f"{_runs(history)}: {', '.join(parts)}"
 
 

@@ -23,7 +23,7 @@ EPS = 1e-12
 @given(counts)
 def test_the_posterior_is_a_probability(seen: Counts) -> None:
     belief = Belief.after(seen)
-    shares = [belief[outcome] for outcome in Outcome]
+    shares = [belief.at(outcome) for outcome in Outcome]
     assert abs(math.fsum(shares) - 1) < EPS
     assert all(0 < share < 1 for share in shares)
 
@@ -32,14 +32,14 @@ def test_the_posterior_is_a_probability(seen: Counts) -> None:
 def test_the_posterior_is_the_mean_of_jeffreys_dirichlet(seen: Counts) -> None:
     belief = Belief.after(seen)
     for outcome in Outcome:
-        assert belief[outcome] == (seen[outcome] + 0.5) / (seen.total + 2)
+        assert belief.at(outcome) == (seen.at(outcome) + 0.5) / (seen.total + 2)
 
 
 @given(counts, st.sampled_from(Outcome))
 def test_seeing_an_outcome_makes_it_likelier(seen: Counts, outcome: Outcome) -> None:
     before, after = Belief.after(seen), Belief.after(seen.with_one_more(outcome))
-    assert after[outcome] > before[outcome]
-    assert all(after[each] <= before[each] for each in Outcome if each is not outcome)
+    assert after.at(outcome) > before.at(outcome)
+    assert all(after.at(each) <= before.at(each) for each in Outcome if each is not outcome)
 
 
 @given(counts)
@@ -47,7 +47,7 @@ def test_the_point_lies_on_the_unit_sphere_and_squares_to_the_posterior(seen: Co
     belief = Belief.after(seen)
     assert abs(math.fsum(psi * psi for psi in belief.point) - 1) < EPS
     for psi, outcome in zip(belief.point, Outcome, strict=True):
-        assert abs(psi * psi - belief[outcome]) < EPS
+        assert abs(psi * psi - belief.at(outcome)) < EPS
 
 
 @given(counts)
@@ -85,7 +85,7 @@ def test_before_any_run_every_outcome_is_as_likely() -> None:
 def test_counts_count(seen: list[Outcome]) -> None:
     counted = Counts.of(seen)
     assert counted.total == len(seen)
-    assert [counted[outcome] for outcome in Outcome] == [seen.count(each) for each in Outcome]
+    assert [counted.at(outcome) for outcome in Outcome] == [seen.count(each) for each in Outcome]
 
 
 def test_a_chance_before_any_trial_is_one_half() -> None:

@@ -85,5 +85,5 @@ def test_what_was_predicted_is_recorded_before_it_is_known(home: Home) -> None:
     assert isinstance(predicted, dict)
     assert predicted["outcome"] == "reused"
     assert predicted["confidence"] == before.confidence
-    assert predicted["posterior"] == {each.value: before.belief[each] for each in Outcome}
+    assert predicted["posterior"] == {each.value: before.belief.at(each) for each in Outcome}
     assert home.ledger.verify().size == 4

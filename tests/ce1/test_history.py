@@ -1,7 +1,6 @@
 """What the ledger remembers of runs, and what is passed over."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -128,7 +127,7 @@ def test_confidence_falls_when_a_habit_breaks_and_recovers_when_it_is_learned(
 
 
 def test_confidence_keeps_commands_apart(history: MakeHistory) -> None:
-    mixed = [replace(run, subject=run.outcome.value) for run in history("ran failed " * 8).runs]
+    mixed = [run._replace(subject=run.outcome.value) for run in history("ran failed " * 8).runs]
     # Seen alone, one always succeeds and the other always fails after its first time.
     assert History(tuple(mixed)).confidence == 15.5 / 17
 
