@@ -141,10 +141,24 @@ class Memo:
             )
             older = self._names(subject)
             store.set_root(_root_name(subject, self._home.clock, older), entry)
-            # Names sort newest first, so what is beyond the limit is oldest.
-            for name, _ in older[MAX_TRACES - 1 :]:
+            for name in self._outdated(older, cid):
                 store.set_root(name, None)
         return cid
+
+    def _outdated(self, older: Sequence[tuple[str, Cid]], newest: Cid) -> Iterator[str]:
+        """The names that a new trace makes idle: those of its equals, and those past the limit."""
+        others = 1
+        for name, entry in older:  # newest first
+            if self._is_entry_of(name, entry, newest) or others == MAX_TRACES:
+                yield name
+            else:
+                others += 1
+
+    def _is_entry_of(self, name: str, entry: Cid, trace: Cid) -> bool:
+        try:
+            return load_kept(self._home.store, name, entry).cid == trace
+        except (DamageError, MalformedNodeError):
+            return False
 
     def forget(self, kept: Kept) -> None:
         """Drop one trace: its outputs cannot be had any more, or another run contradicts it."""

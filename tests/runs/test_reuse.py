@@ -195,6 +195,17 @@ def test_thirty_two_inputs_are_remembered(person: Person) -> None:
     assert not person.run(line).reused, "the oldest went"
 
 
+def test_equal_runs_take_one_place(person: Person) -> None:
+    line = "cat in.txt > out.txt"
+    person.write("in.txt", "old")
+    person.run(line)
+    person.write("in.txt", "new")
+    for _ in range(33):
+        person.run(line, reuse=False)
+    person.write("in.txt", "old")
+    assert person.run(line).reused
+
+
 def test_a_lost_object_costs_a_run_and_no_more(person: Person) -> None:
     person.run("echo a > out.txt")
     (person.project / "out.txt").unlink()
