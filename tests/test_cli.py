@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_data_goes_to_stdout_and_messages_to_stderr(tmp_path: Path) -> None:
     got = redoxa("store", "get", cid, home=tmp_path)
     assert got.stdout == b"some bytes"
     assert got.stderr == b""
+
+
+def test_every_verb_and_every_argument_is_explained() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert "` |  |" not in page, "an argument has no meaning"
+    assert not re.search(r"^### .*\n\n\n", page, re.MULTILINE), "a verb has no sentence"
 
 
 def test_the_page_of_the_command_line_is_true() -> None:

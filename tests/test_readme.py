@@ -1,8 +1,11 @@
 """The README is run: its Python lines as a doctest, its commands through the parser."""
 
 import doctest
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,34 @@ def test_commands_are_shown() -> None:
 @pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
 def test_a_shown_command_is_one_that_can_be_typed(words: list[str]) -> None:
     build_parser(only=words[0]).parse_args(words)
+
+
+@pytest.mark.slow
+def test_the_commands_for_your_own_work_do_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "clean.py").write_text("import sys; print(open(sys.argv[1]).read())\n")
+    (tmp_path / "data.csv").write_text("1,2\n")
+    (tmp_path / "data.bin").write_bytes(bytes(range(256)) * 16)
+    section = README.read_text("utf-8").split("## On your own work")[1].split("## ")[0]
+    lines = re.findall(r"^ {4}\.venv/bin/redoxa (.+)$", section, re.MULTILINE)
+    assert len(lines) >= 4
+    environment = {
+        **os.environ,
+        "REDOXA_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(README.parent),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    said: list[str] = []
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", "redoxa", *shlex.split(line, comments=True)],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.append(done.stdout + done.stderr)
+    assert "recorded: " in said[0]
+    assert "would be reused: " in said[1]
+    assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "data.bin").read_bytes()

@@ -173,6 +173,24 @@ def add_common(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
     )
 
 
+def add_verbs(parser: argparse.ArgumentParser, **summaries: str) -> dict[str, "Parser"]:
+    """The verbs of a command, each with its summary as its help; add the arguments to them."""
+    verbs = parser.add_subparsers(
+        dest="verb", metavar="VERB", required=True, parser_class=Parser, prog=parser.prog
+    )
+    made: dict[str, Parser] = {}
+    for name, summary in summaries.items():
+        made[name] = verbs.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
+        add_common(made[name])
+    return made
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that refuses in one sentence and never hides that its help could not be printed."""
 
@@ -197,9 +215,12 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _columns() -> int:
+    chosen = os.environ.get("COLUMNS", "")
+    if chosen.isdecimal() and int(chosen):
+        return int(chosen)
     try:
-        return int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(1).columns or 80
-    except (ValueError, OSError):
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
         return 80
 
 

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ring2_orchestrator.commands import add_common
+from ring2_orchestrator.commands import add_verbs
 
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
@@ -23,18 +23,18 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which genes."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listed = verbs.add_parser("list", help="the genes that `redoxa pack` tries", allow_abbrev=False)
-    check = verbs.add_parser(
-        "check", help="whether genes are sound; exit code 1 when one is not", allow_abbrev=False
+    verbs = add_verbs(
+        parser,
+        list="the genes that `redoxa pack` tries",
+        check="whether genes are sound; exit code 1 when one is not",
+        print="a gene's text and the plan it comes to",
     )
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    shown = verbs.add_parser(
-        "print", help="a gene's text and the plan it comes to", allow_abbrev=False
+    verbs["check"].add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="a file with a gene's text"
     )
-    shown.add_argument("gene", metavar="NAME|FILE")
-    for verb in (listed, check, shown):
-        add_common(verb)
+    verbs["print"].add_argument(
+        "gene", metavar="NAME|FILE", help="a gene of the library, or a .gene file"
+    )
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError
-from ring2_orchestrator.commands import Context, add_common
+from ring2_orchestrator.commands import Context, add_verbs
 from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
@@ -34,22 +34,27 @@ _READ_BYTES = 16 * 1024 * 1024
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words after `redoxa kernel`."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="the kernels that ship with Redoxa")
-    show = verbs.add_parser("show", help="what one kernel says of itself")
-    show.add_argument("kernel", metavar="NAME|FILE", help="a shipped kernel, or a .wasm file")
-    check = verbs.add_parser("check", help="examine a module: is it a kernel, does it behave?")
-    check.add_argument("file", metavar="FILE.wasm", type=Path, help="the module; any bytes do")
-    build = verbs.add_parser("build", help="compile a kernel's folder and put its module there")
-    build.add_argument(
-        "folders", metavar="FOLDER", nargs="+", type=Path, help="holds NAME.c and kernel.toml"
+    verbs = add_verbs(
+        parser,
+        list="the kernels that ship with Redoxa",
+        show="what one kernel says of itself",
+        check="examine a module: whether it is a kernel, and how it behaves",
+        build="compile a kernel's folder and put its module there",
+        rebuild="compile the shipped kernels again and compare their CIDs; writes nothing",
     )
-    rebuild = verbs.add_parser(
-        "rebuild", help="compile the shipped kernels again and compare their CIDs; writes nothing"
+    verbs["show"].add_argument(
+        "kernel", metavar="NAME|FILE", help="a shipped kernel, or a .wasm file"
     )
-    for verb in (listing, show, check, build, rebuild):
-        verb.allow_abbrev = False
-        add_common(verb)
+    verbs["check"].add_argument(
+        "file", metavar="FILE.wasm", type=Path, help="the module; any bytes do"
+    )
+    verbs["build"].add_argument(
+        "folders",
+        metavar="FOLDER",
+        nargs="+",
+        type=Path,
+        help="holds kernel.toml and NAME.c, NAME being the folder's own",
+    )
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cid_store.cid import Cid
 from cid_store.encoding import Node
 from cid_store.errors import InputError
-from ring2_orchestrator.commands import Context, add_common
+from ring2_orchestrator.commands import Context, add_verbs
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ledger import Batch, Leaf, Ledger
@@ -32,30 +32,25 @@ _MAX_CHECKPOINT_BYTES = 65_536
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verbs and their options."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    log = verbs.add_parser("log", help="list the newest entries", allow_abbrev=False)
+    verbs = add_verbs(
+        parser,
+        log="list the newest entries",
+        show="print one batch with its entries",
+        verify="check every entry, hash and batch",
+        checkpoint="print the head, to be kept elsewhere",
+        rebuild="make damaged hash files again from intact entries",
+    )
+    log = verbs["log"]
     log.add_argument("-n", "--count", type=_count, default=20, help="how many (default: 20)")
     log.add_argument("--kind", help="only entries of this kind, such as run")
     log.add_argument("--subject", help="only entries about this subject")
-    show = verbs.add_parser("show", help="print one batch with its entries", allow_abbrev=False)
-    show.add_argument("seq", type=int, metavar="SEQ", help="the entry's number")
-    verify = verbs.add_parser(
-        "verify", help="check every entry, hash and batch", allow_abbrev=False
-    )
-    verify.add_argument(
+    verbs["show"].add_argument("seq", type=int, metavar="SEQ", help="the entry's number")
+    verbs["verify"].add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
         help="a checkpoint kept elsewhere, which the ledger must extend",
     )
-    checkpoint = verbs.add_parser(
-        "checkpoint", help="print the head, to be kept elsewhere", allow_abbrev=False
-    )
-    rebuild = verbs.add_parser(
-        "rebuild", help="make damaged hash files again from intact entries", allow_abbrev=False
-    )
-    for verb in (log, show, verify, checkpoint, rebuild):
-        add_common(verb)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

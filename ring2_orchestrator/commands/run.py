@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Sequence[str] = (
     "redoxa run -- make -j2",
+    "redoxa run --script clean.py data.csv",
     "redoxa run -v -- python clean.py data.csv",
     "redoxa run --no-reuse -- ./configure",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from cid_store.cid import Cid
 from cid_store.errors import InputError
 from cid_store.local import LocalStore
-from ring2_orchestrator.commands import Context, add_common
+from ring2_orchestrator.commands import Context, add_verbs
 from ring2_orchestrator.report import printing, size_text
 
 EXAMPLES: Sequence[str] = (
@@ -26,18 +26,18 @@ EXAMPLES: Sequence[str] = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words after `redoxa store`."""
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    put = verbs.add_parser("put", help="keep a file's bytes and print their CID")
-    put.add_argument("file", metavar="FILE", help="the file to keep; - for standard input")
-    get = verbs.add_parser("get", help="write the bytes of a CID, checked")
+    verbs = add_verbs(
+        parser,
+        put="keep a file's bytes and print their CID",
+        get="write the bytes of a CID, checked",
+        stat="say how much the store holds, and its size on the disk",
+        verify="read everything and compare it with its names",
+    )
+    verbs["put"].add_argument("file", metavar="FILE", help="the file; '-' is standard input")
+    get = verbs["get"]
     get.add_argument("cid", metavar="CID", help="the object's name, as put printed it")
     get.add_argument("-o", "--output", metavar="FILE", type=Path, help="write there, not to stdout")
     get.add_argument("-f", "--force", action="store_true", help="overwrite FILE where it exists")
-    stat = verbs.add_parser("stat", help="say how much the store holds, and its size on the disk")
-    verify = verbs.add_parser("verify", help="read everything and compare it with its names")
-    for verb in (put, get, stat, verify):
-        verb.allow_abbrev = False
-        add_common(verb)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

@@ -116,7 +116,11 @@ def _tell_dependencies(report: "Report", found: "Explanation", *, everything: bo
     assert found.trace is not None, "the caller has looked"
     rows = dependencies(found.trace)
     counts = Counter(word for word, _ in rows)
-    parts = ", ".join(f"{number:,} by {word}" for word, number in counts.items())
+    # What was missing has nothing to be told by.
+    parts = ", ".join(
+        f"{number:,} {'' if word.startswith('missing') else 'by '}{word}"
+        for word, number in counts.items()
+    )
     report.line(f"depends on {len(rows):,} paths: {parts}")
     if everything:
         for word, path in rows:
