@@ -77,8 +77,7 @@ def main(words: Sequence[str]) -> int:
     asked = words[0] if words else "--help"
     if asked not in JOBS:
         helping = asked in ("-h", "--help")
-        print(__doc__, file=sys.stdout if helping else sys.stderr)
-        return 0 if helping else 2
+        return show_help() if helping else wrong_word(asked)
     extra, command = JOBS[asked]
     try:
         with one_at_a_time():
@@ -86,10 +85,33 @@ def main(words: Sequence[str]) -> int:
     except SetupError as error:
         say(str(error))
         return 5
+    except OSError as error:
+        say(f"the environment cannot be made ({error}); see to that path, and start again")
+        return 5
     except KeyboardInterrupt:
         say("interrupted; the next start makes the environment anew")
         return 130
     return become([*command, *words[1:]])
+
+
+def wrong_word(asked: str) -> int:
+    """Say what can be typed instead; the exit code of a wrong command line."""
+    say(f"there is no {asked!r} to start; the jobs are {', '.join(JOBS)} (--help says more)")
+    return 2
+
+
+def show_help() -> int:
+    """Print the help; the exit code says whether it arrived."""
+    try:
+        print(__doc__, flush=True)
+    except OSError as error:
+        # The interpreter must not try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 141  # the reader went away (`| head`)
+        say(f"standard output cannot be written ({error.strerror}); send it somewhere else")
+        return 5
+    return 0
 
 
 def become(command: Sequence[str]) -> NoReturn:

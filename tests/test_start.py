@@ -59,11 +59,45 @@ def test_no_word_shows_the_help(checkout: Path) -> None:
     assert "scripts/start.py demo" in result.stdout
 
 
-def test_an_unknown_word_shows_the_help_and_fails(checkout: Path) -> None:
+def test_an_unknown_word_is_one_sentence(checkout: Path) -> None:
     result = start(checkout, "demonstrate")
-    assert result.returncode == 2
-    assert "scripts/start.py demo" in result.stderr
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "redoxa: there is no 'demonstrate' to start; the jobs are demo, test, setup "
+        "(--help says more)\n"
+    )
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "says"),
+    [
+        (">/dev/full", 5, "redoxa: standard output cannot be written"),
+        ("| head -c 0", 141, ""),
+        (">&-", 0, ""),  # Python itself is silent then
+    ],
+)
+def test_a_help_that_cannot_be_printed(checkout: Path, place: str, code: int, says: str) -> None:
+    line = f"{sys.executable} scripts/start.py --help {place}"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode in (code, 0 if code == 141 else code)
+    assert result.stderr.startswith(says)
+    assert result.stderr.count("\n") == (1 if says else 0)
+
+
+def test_a_file_in_the_place_of_the_environment_is_one_sentence(checkout: Path) -> None:
+    (checkout / ".venv").write_text("mine")
+    result = start(checkout, "setup")
+    assert result.returncode == 5
+    assert result.stderr.startswith("redoxa: the environment cannot be made (")
+    assert result.stderr.count("\n") == 1
+    assert (checkout / ".venv").read_text() == "mine"
 
 
 @pytest.mark.slow
