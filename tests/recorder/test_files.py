@@ -129,6 +129,15 @@ def test_a_replaced_link_is_told_again(run: Run, place: Path) -> None:
     assert events(recording, place / "two", Kind.READ)
 
 
+@pytest.mark.parametrize("change", ["rm link", "ln -s two new; mv -T new link", "mv link away"])
+def test_a_link_is_told_before_it_goes(run: Run, place: Path, change: str) -> None:
+    (place / "link").symlink_to("one")
+    recording = shell(run, change)
+    (told,) = events(recording, place / "link", Kind.READLINK)
+    assert told.path2 == b"one"
+    assert not events(recording, place / "new", Kind.READLINK)  # the run made that one itself
+
+
 def test_a_folder_replaced_by_a_link_is_walked_anew(run: Run, place: Path) -> None:
     (place / "a").mkdir()
     (place / "b").mkdir()

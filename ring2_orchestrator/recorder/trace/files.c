@@ -37,6 +37,23 @@ static void tell_look(const struct request *r, struct place *place, uint32_t fla
     tell(r, EVENT_STAT, place, flags);
 }
 
+/* False where there is no link to be read. */
+static bool tell_target(const struct request *r, struct place *place) {
+    char target[PATH_ROOM], host[PATH_ROOM];
+    if (!place->found || !S_ISLNK(place->st.st_mode)) return false;
+    ssize_t length = readlink(place_host_path(r, place->word, host), target, sizeof target);
+    if (length < 0) return false;
+    struct event event = event_of(r, EVENT_READLINK, place, FLAG_NOFOLLOW);
+    event.path2 = word_of(target, (size_t)length);
+    stream_event(&event);
+    return true;
+}
+
+/* A link that the run removes or replaces can be read no more when the run has ended. */
+static void tell_last_target(const struct request *r, struct place *place) {
+    if (!(place->word->flags & (WORD_LINK_TOLD | WORD_OURS))) tell_target(r, place);
+}
+
 /* From here on its content, or its absence, is the run's own doing. */
 static void now_ours(struct word *word) {
     word->flags = (word->flags | WORD_OURS) & ~(uint32_t)(WORD_LINK_TOLD | WORD_FOLDER);
@@ -147,18 +164,8 @@ static int how_of(uint64_t flags) {
 
 static void on_readlink(const struct request *r, int dirfd, uint64_t address) {
     struct place place;
-    char target[PATH_ROOM], host[PATH_ROOM];
     if (!place_named(r, dirfd, address, PLACE_EMPTY, &place)) return;
-    ssize_t length = -1;
-    if (place.found && S_ISLNK(place.st.st_mode))
-        length = readlink(place_host_path(r, place.word, host), target, sizeof target);
-    if (length < 0) {
-        tell_look(r, &place, FLAG_NOFOLLOW);
-        return;
-    }
-    struct event event = event_of(r, EVENT_READLINK, &place, FLAG_NOFOLLOW);
-    event.path2 = word_of(target, (size_t)length);
-    stream_event(&event);
+    if (!tell_target(r, &place)) tell_look(r, &place, FLAG_NOFOLLOW);
 }
 
 static void on_list(const struct request *r) {
@@ -192,6 +199,8 @@ static void on_rename(const struct request *r, int from_fd, uint64_t from, int t
         tell_look(r, &new, FLAG_NOFOLLOW);
         return;
     }
+    tell_last_target(r, &old);
+    tell_last_target(r, &new);
     struct event event = event_of(r, EVENT_RENAME, &old, swap ? FLAG_EXCHANGE : 0);
     event.path2 = new.word;
     event.before2 = place_before(&new);
@@ -212,6 +221,7 @@ static void on_remove(const struct request *r, int dirfd, uint64_t address, bool
         tell_look(r, &place, FLAG_NOFOLLOW);
         return;
     }
+    tell_last_target(r, &place);
     struct event event = event_of(r, folder ? EVENT_RMDIR : EVENT_UNLINK, &place, 0);
     event.preimage = preimage_for(r, &place, false);
     now_ours(place.word);
