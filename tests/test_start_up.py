@@ -70,7 +70,12 @@ def test_a_reused_run_loads_nothing_that_only_recording_needs(tmp_path: Path) ->
     loaded, said = start(home, *command)
     assert "reused" in said
     unwanted = (
-        HEAVY | OUTSIDE | RECORDING | EXAMINING | {"ring0", "ring2_orchestrator.runs.restore"}
+        HEAVY
+        | OUTSIDE
+        | GENERATING
+        | RECORDING
+        | EXAMINING
+        | {"ring0", "ring2_orchestrator.runs.restore"}
     )
     assert not names_in(loaded, unwanted)
 
@@ -84,7 +89,7 @@ def test_what_was_removed_is_put_back_without_what_records(tmp_path: Path) -> No
     loaded, said = start(home, *command)
     assert "restored" in said
     assert (tmp_path / "made.txt").read_text() == "made"
-    assert not names_in(loaded, HEAVY | OUTSIDE | RECORDING | EXAMINING)
+    assert not names_in(loaded, HEAVY | OUTSIDE | GENERATING | RECORDING | EXAMINING)
 
 
 @pytest.mark.parametrize("words", [(), ("--help",)])

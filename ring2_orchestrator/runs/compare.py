@@ -1,7 +1,6 @@
 """One trace against the world as it is: which statements no longer hold, in words for a person."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from cid_store.cid import Cid, Codec
 from cid_store.errors import DamageError
@@ -28,16 +27,24 @@ def products_of(traces: Iterable[Trace]) -> dict[bytes, set[State]]:
     return products
 
 
-@dataclass(slots=True)
 class Comparison:
     """A trace, and the means to look at the present."""
 
-    trace: Trace
-    present: Present
-    roots: Roots
-    store: Store
-    products: Callable[[], Products]
-    _known: Products | None = field(default=None, init=False)
+    def __init__(
+        self,
+        trace: Trace,
+        *,
+        present: Present,
+        roots: Roots,
+        store: Store,
+        products: Callable[[], Products],
+    ) -> None:
+        self.trace = trace
+        self.present = present
+        self.roots = roots
+        self.store = store
+        self.products = products
+        self._known: Products | None = None
 
     def input_changes(self, *, all_of_them: bool = True) -> list[Change]:
         """What no longer holds; only the first such thing unless `all_of_them`."""
@@ -58,6 +65,8 @@ class Comparison:
 
     def old_outputs(self) -> list[bytes]:
         """The outputs that `make` would take for outdated: older than a file of the project."""
+        if not any(output.what == What.FILE for output in self.trace.outputs):
+            return []
         made = {output.path for output in self.trace.outputs}
         newest_ns = max(
             (

@@ -273,10 +273,8 @@ class _Run(NamedTuple):
 
 def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
     """The decision to run after all, because the results cannot be had."""
-    from dataclasses import replace  # noqa: PLC0415 - a hit needs none
-
-    return replace(
-        decision, reuse=False, kept=None, reason=f"its results are not to be had: {error}"
+    return decision._replace(
+        reuse=False, kept=None, reason=f"its results are not to be had: {error}"
     )
 
 

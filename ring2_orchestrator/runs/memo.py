@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -54,8 +53,7 @@ class Kept(NamedTuple):
     max_rss_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether a command need not run, and why.
 
     `changed` says what differs from the newest trace; empty when there is none, or when the run
@@ -73,7 +71,7 @@ class Decision:
     stale: tuple[bytes, ...] = ()
     old: tuple[bytes, ...] = ()
     holds: bool = False  # a trace holds, even if it may not be reused (a failure)
-    around: Surroundings | None = field(default=None, repr=False)
+    around: Surroundings | None = None
 
 
 class Memo:
@@ -111,6 +109,7 @@ class Memo:
             names=self._names(subject),
             subject=subject,
             cache_failures=cache_failures,
+            loaded={},
         )
         decision = inquiry.decide()
         self.cache.save()
@@ -168,8 +167,7 @@ class Memo:
         return list(self._home.store.roots(f"memo/{subject}/"))
 
 
-@dataclass(slots=True)
-class _Inquiry:
+class _Inquiry(NamedTuple):
     """One question to the memo."""
 
     store: Store
@@ -181,7 +179,7 @@ class _Inquiry:
     names: list[tuple[str, Cid]]
     subject: str
     cache_failures: bool
-    loaded: dict[str, Kept] = field(default_factory=dict[str, Kept])
+    loaded: dict[str, Kept]
 
     def decide(self) -> Decision:
         present = Present(self.cache)
