@@ -183,8 +183,13 @@ def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> 
         terminals=streams.terminals,
         window=streams.window,
         merged=streams.merged,
-        counts=dict(sorted(Counter(event.kind.value for event in stream.events).items())),
+        counts=_counts(stream),
     )
+
+
+def _counts(stream: Stream) -> dict[str, int]:
+    counts = Counter(event.kind for event in stream.events) + stream.repeats
+    return {kind.value: counts[kind] for kind in sorted(counts, key=lambda kind: kind.value)}
 
 
 def _ending_doubts(recording: Recording, *, killed_by_oom: bool) -> list[Doubt]:

@@ -1,6 +1,7 @@
 """Reads the helper's event stream (docs/formats/events.md) back into values."""
 
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,7 @@ _IDENTITY = struct.Struct("<6Q")
 _PROCESS = struct.Struct("<IIIIQ")
 _ENDED = struct.Struct("<IQQQ")
 _DOUBT = struct.Struct("<II")
+_REPEATS = struct.Struct("<IQ")
 _EXIT = struct.Struct("<IIQ")
 _FINAL = struct.Struct("<QQQ")
 
@@ -48,6 +50,7 @@ class Stream:
     """What one event stream says. Without its final record it is not complete."""
 
     events: list[Event] = field(default_factory=list[Event])
+    repeats: Counter[Kind] = field(default_factory=Counter[Kind])  # looks that told nothing new
     processes: list[ProcessRecord] = field(default_factory=list[ProcessRecord])
     doubts: list[Doubt] = field(default_factory=list[Doubt])
     exit: Exit | None = None
@@ -95,6 +98,7 @@ class _Reader:
             ord("X"): self._executed,
             ord("Z"): self._ended,
             ord("D"): self._doubt,
+            ord("R"): self._repeats,
             ord("Q"): self._exit,
         }
         data, records = self._data, 0
@@ -185,6 +189,13 @@ class _Reader:
         self._at += _DOUBT.size
         text = self._words[detail].decode("utf-8", "backslashreplace")
         self.stream.doubts.append(Doubt(self._words[kind].decode("ascii"), text))
+
+    def _repeats(self) -> None:
+        kind, count = _REPEATS.unpack_from(self._data, self._at)
+        self._at += _REPEATS.size
+        if not kind:
+            raise ValueError(kind)
+        self.stream.repeats[_KINDS[kind - 1]] += count
 
     def _exit(self) -> None:
         code, signal, time_ns = _EXIT.unpack_from(self._data, self._at)

@@ -108,12 +108,27 @@ def test_a_moved_folder_keeps_what_was_read_below_it(run: Run, place: Path) -> N
     assert Kind.RENAME in kinds(recording, place / "d")
 
 
+def test_a_look_is_told_again_only_when_it_may_tell_something_new(run: Run, place: Path) -> None:
+    (place / "f").write_bytes(b"x")
+    (place / "d").mkdir()
+    (place / "d/g").write_bytes(b"x")
+    same = run("/bin/cat", *["f"] * 50)
+    assert len(events(same, place / "f", Kind.READ)) == 1
+    assert same.counts["read"] >= 50
+    for between in ("head f", "echo >> f", "chmod 700 f", "mv f g; mv g f"):
+        recording = shell(run, f"cat f; {between}; cat f")
+        told = events(recording, place / "f", Kind.READ)
+        assert [event.program.endswith(b"cat") for event in told].count(True) == 2, between
+    moved = shell(run, "cat d/g; mv d e; mv e d; cat d/g")
+    assert len(events(moved, place / "d/g", Kind.READ)) == 2
+
+
 def test_links_on_the_way_are_told_and_paths_are_canonical(run: Run, place: Path) -> None:
     (place / "real").mkdir()
     (place / "real/f").write_bytes(b"x")
     (place / "way").symlink_to("real")
     (place / "alias").symlink_to("way/./f")
-    recording = shell(run, "cat alias ./real/../way//f")
+    recording = shell(run, "cat alias; head ./real/../way//f")
     assert len(events(recording, place / "real/f", Kind.READ)) == 2
     assert events(recording, place / "way", Kind.READLINK)[0].path2 == b"real"
     assert events(recording, place / "alias", Kind.READLINK)[0].path2 == b"way/./f"

@@ -33,6 +33,7 @@ RECORDS = [
     word(b"cat speaks to inet:127.0.0.1:80"),
     b"D" + struct.pack("<II", 5, 6),
     b"Z" + struct.pack("<IQQQ", 42, 4000, 1_000_000, 4096),
+    b"R" + struct.pack("<IQ", 1, 999),
     b"Q" + struct.pack("<IIQ", 3, 0, 4000),
 ]
 FINAL = b"F" + struct.pack("<QQQ", len(RECORDS), 2_000_000, 8192)
@@ -48,6 +49,7 @@ def test_the_worked_example() -> None:
     assert stream.complete
     assert stream.exit == Exit(3, None)
     assert (stream.cpu_s, stream.max_rss_bytes) == (0.002, 8192)
+    assert stream.repeats == {Kind.READ: 999}
     assert stream.doubts == [Doubt("network", "cat speaks to inet:127.0.0.1:80")]
     first, second = stream.events
     assert (first.kind, first.path, first.program) == (Kind.READ, b"/tmp/in", b"/usr/bin/cat")

@@ -19,7 +19,7 @@ static int stream_fd = -1;
 static char buffer[1 << 16];
 static size_t filled;
 static uint32_t words_written;
-static uint64_t records_written, events_written, opened_ns;
+static uint64_t records_written, events_seen, opened_ns;
 static bool failed;
 static struct {
     struct word *kind, *detail;
@@ -78,26 +78,86 @@ void stream_open(const char *path) {
     put("redoxa-trace 1\n", 15);
 }
 
-uint64_t stream_events(void) { return events_written; }
+uint64_t stream_events(void) { return events_seen; }
 
 bool stream_is_open(void) { return stream_fd >= 0; }
 
-static void put_identity(const struct stat *st) {
-    if (!st) return;
-    put_u64(st->st_mode);
-    put_u64(st->st_dev);
-    put_u64(st->st_ino);
-    put_u64((uint64_t)st->st_size);
-    put_u64((uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
-    put_u64((uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec);
+/* ---- events ---- */
+
+#define KINDS (EVENT_PRESERVE + 1)
+
+struct identity {
+    uint64_t found, mode, dev, ino, size, mtime_ns, ctime_ns;
+};
+
+struct look {
+    const struct word *program;
+    uint32_t flags, renames;
+    struct identity identity;
+};
+
+/* The last look of each sort at one path. */
+struct looks {
+    struct look stat, read;
+};
+
+static uint64_t repeats[KINDS];
+
+static struct identity identity_of(const struct stat *st) {
+    if (!st) return (struct identity){0};
+    return (struct identity){
+        .found = 1,
+        .mode = st->st_mode,
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+        .size = (uint64_t)st->st_size,
+        .mtime_ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec,
+        .ctime_ns = (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec,
+    };
+}
+
+static void put_identity(const struct identity *identity) {
+    if (identity->found) put(&identity->mode, sizeof *identity - sizeof identity->found);
+}
+
+static void forget_looks(struct word *word) {
+    if (word && word->looks) *word->looks = (struct looks){0};
+}
+
+/* Whether the same program sees the same at a path once more, and the run did nothing to the path
+ * in between. A compiler looks a thousand times at each folder; only the first tells something. */
+static bool is_repeat(const struct event *event, const struct identity *identity) {
+    static uint32_t renames; /* a folder that moves takes along what lies below */
+    if (event->kind != EVENT_STAT && event->kind != EVENT_READ) {
+        forget_looks(event->path);
+        forget_looks(event->path2);
+        renames += event->kind == EVENT_RENAME;
+        return false;
+    }
+    if (!event->path->looks) {
+        event->path->looks = must_allocate(NULL, sizeof(struct looks));
+        forget_looks(event->path);
+    }
+    struct looks *looks = event->path->looks;
+    struct look *last = event->kind == EVENT_STAT ? &looks->stat : &looks->read;
+    if (last->program == event->program && last->flags == event->flags &&
+        last->renames == renames && !memcmp(&last->identity, identity, sizeof *identity))
+        return true;
+    *last = (struct look){event->program, event->flags, renames, *identity};
+    return false;
 }
 
 void stream_event(const struct event *event) {
     if (stream_fd < 0) return;
+    struct identity before = identity_of(event->before), before2 = identity_of(event->before2);
+    events_seen++;
+    if (is_repeat(event, &before)) {
+        repeats[event->kind]++;
+        return;
+    }
     uint32_t path = number_of(event->path), path2 = number_of(event->path2);
     uint32_t program = number_of(event->program);
     put_tag('E');
-    events_written++;
     unsigned char head[3] = {(unsigned char)event->kind, event->before != NULL,
                              event->before2 != NULL};
     put(head, sizeof head);
@@ -105,8 +165,17 @@ void stream_event(const struct event *event) {
                          event->preimage,      event->preimage2, program};
     put(fields, sizeof fields);
     put_u64(elapsed_ns());
-    put_identity(event->before);
-    put_identity(event->before2);
+    put_identity(&before);
+    put_identity(&before2);
+}
+
+static void put_repeats(void) {
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        if (!repeats[kind]) continue;
+        put_tag('R');
+        put_u32(kind);
+        put_u64(repeats[kind]);
+    }
 }
 
 void stream_doubt(const char *kind, const char *format, ...) {
@@ -166,6 +235,7 @@ void stream_close(void) {
     if (stream_fd < 0) return;
     struct rusage usage = {0};
     getrusage(RUSAGE_CHILDREN, &usage);
+    put_repeats();
     uint64_t records = records_written;
     put_tag('F');
     put_u64(records);

@@ -29,6 +29,7 @@ struct word {
     uint32_t length;
     uint32_t generation;
     uint32_t flags;
+    struct looks *looks; /* what stream.c last told of looks at this path */
     char text[]; /* NUL-terminated, and may hold NULs before that */
 };
 
@@ -99,7 +100,7 @@ void stream_ended(pid_t pid, uint64_t cpu_ns, uint64_t max_rss_bytes);
 void stream_exit(int code, int signal);
 void stream_close(void);
 bool stream_is_open(void);
-uint64_t stream_events(void); /* how many were written so far */
+uint64_t stream_events(void); /* how many there were so far, with repeated looks */
 
 /* ---- tracee.c: looking into a stopped process ---- */
 
