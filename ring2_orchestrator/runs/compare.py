@@ -1,5 +1,6 @@
 """One trace against the world as it is: which statements no longer hold, in words for a person."""
 
+import stat
 from collections.abc import Callable, Iterable, Mapping
 
 from cid_store.cid import Cid, Codec
@@ -15,6 +16,7 @@ from ring2_orchestrator.runs.trace import Input, Output, Trace
 Products = Mapping[bytes, set[State]]
 
 _SHOWN_NAMES = 3
+_KINDS = {What.FILE: stat.S_IFREG, What.LINK: stat.S_IFLNK, What.DIR: stat.S_IFDIR}
 
 
 def products_of(traces: Iterable[Trace]) -> dict[bytes, set[State]]:
@@ -59,12 +61,47 @@ class Comparison:
                 break
         return _without_echoes(found)
 
+    def obstacles(self) -> list[Change]:
+        """What now stands in the place of an output and would lead a run elsewhere, or stop it.
+
+        A link at the name of a file is written through by a run, while a restore replaces it; what
+        is no file cannot be replaced at all.
+        """
+        return [
+            self._obstacle(output)
+            for output in self.trace.outputs
+            if output.what in _KINDS and self._is_in_the_way(output)
+        ]
+
+    def _is_in_the_way(self, output: Output) -> bool:
+        status = self.present.status(self.roots.full(output.path))
+        if status is None or stat.S_ISREG(status.st_mode):
+            return output.what == What.DIR and status is not None
+        if stat.S_IFMT(status.st_mode) == _KINDS[output.what]:
+            return False
+        # A link that was there before the run, too, is an input, and so held.
+        return not (
+            stat.S_ISLNK(status.st_mode)
+            and any(
+                row.path == output.path and row.state.what == What.LINK for row in self.trace.inputs
+            )
+        )
+
+    def _obstacle(self, output: Output) -> Change:
+        path = self.roots.full(output.path)
+        kind = {What.FILE: "a file", What.LINK: "a link", What.DIR: "a folder"}[output.what]
+        return Change(_text(path, self.roots), "type", kind, _describe(self.present.now(path)))
+
     def stale_outputs(self) -> list[bytes]:
         """The outputs that are not as the run left them: what a reuse would put back."""
         return [output.path for output in self.trace.outputs if not self.output_stands(output)]
 
     def old_outputs(self) -> list[bytes]:
-        """The outputs that `make` would take for outdated: older than a file of the project."""
+        """The outputs whose time a run would have set, or `make` would take for outdated.
+
+        That is one of another time than the run gave it, one that the run touched, and one older
+        than a file of the project.
+        """
         if not any(output.what == What.FILE for output in self.trace.outputs):
             return []
         made = {output.path for output in self.trace.outputs}
@@ -82,10 +119,15 @@ class Comparison:
             output.path
             for output in self.trace.outputs
             if output.what == What.FILE
-            and output.mtime_ns is None
-            and 0 < self._mtime_ns(output.path) < newest_ns
             and not bytecode.source_of(output.path)
+            and self._is_old(output, newest_ns)
         ]
+
+    def _is_old(self, output: Output, newest_ns: int) -> bool:
+        mtime_ns = self._mtime_ns(output.path)
+        if output.mtime_ns is not None:
+            return mtime_ns != output.mtime_ns
+        return output.touched or 0 < mtime_ns < newest_ns
 
     def _mtime_ns(self, short: bytes) -> int:
         status = self.present.status(self.roots.full(short))

@@ -96,6 +96,7 @@ class Outputs:
             len(data),
             link_to=None if link_to is None else self._roots.short(link_to),
             mtime_ns=now.st_mtime_ns if own_time else None,
+            touched=self._edits[path].times and not own_time,
         )
 
     def _link_to(self, path: bytes, now: os.stat_result) -> bytes | None:

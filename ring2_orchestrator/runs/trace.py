@@ -31,8 +31,9 @@ class Output(NamedTuple):
     """One path as the run left it.
 
     what: FILE, DIR, LINK or MISSING (deleted). `link_to` names an earlier output or an input that
-    the file is a further name of. Times: `mtime_ns` where the run set the time itself, else None
-    and `rank` gives the place in the order in which the outputs were last written.
+    the file is a further name of. Times: `mtime_ns` where the run set an earlier time, else None
+    and `rank` gives the place in the order in which the outputs were last written; `touched` where
+    it set the time to that of the moment, an effect of its own even where nothing was written.
     """
 
     path: bytes
@@ -44,6 +45,7 @@ class Output(NamedTuple):
     link_to: bytes | None = None
     rank: int = 0
     mtime_ns: int | None = None
+    touched: bool = False
 
     def state(self) -> State:
         """What stands at the path while the output is as the run left it."""
@@ -157,6 +159,7 @@ def _output_node(output: Output) -> dict[str, NodeLike]:
         "rank": output.rank,
         "size": output.size,
         "target": output.target,
+        "touched": output.touched,
         "what": int(output.what),
     }
 
@@ -172,4 +175,5 @@ def _output_of(node: dict[str, object]) -> Output:
         link_to=cast("bytes | None", node["link_to"]),
         rank=cast("int", node["rank"]),
         mtime_ns=cast("int | None", node["mtime_ns"]),
+        touched=cast("bool", node["touched"]),
     )

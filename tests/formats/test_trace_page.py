@@ -121,7 +121,15 @@ def test_a_stranger_reads_the_outputs(tmp_path: Path) -> None:
     _, _, trace = read(home, subject)
     outputs = {output["path"]: output for output in trace["outputs"]}
     assert list(outputs) == sorted(outputs) == [b"P/gone", b"P/new", b"P/out"]
-    nothing = {"cid": None, "link_to": None, "mtime_ns": None, "rank": 0, "size": 0, "target": None}
+    nothing = {
+        "cid": None,
+        "link_to": None,
+        "mtime_ns": None,
+        "rank": 0,
+        "size": 0,
+        "target": None,
+        "touched": False,
+    }
     assert outputs[b"P/gone"] == {**nothing, "path": b"P/gone", "what": 0, "mode": 0}
     mode = (project / "new").stat().st_mode & 0o7777
     assert outputs[b"P/new"] == {**nothing, "path": b"P/new", "what": 2, "mode": mode}

@@ -1,5 +1,6 @@
 """Restoring makes exactly what a run left: whole or not at all, and nothing outside the roots."""
 
+import errno
 import os
 import signal
 import socket
@@ -30,7 +31,7 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         self.project, self.outside = path / "project", path / "outside"
-        self.project.mkdir(exist_ok=True)
+        self.project.mkdir(exist_ok=True, parents=True)
         self.outside.mkdir(exist_ok=True)
         self.store = MemoryStore()
         self.roots = Roots(project=os.fsencode(self.project.resolve()), writable=())
@@ -292,6 +293,84 @@ def test_any_tree_becomes_any_other(
     assert {n: p.read_bytes() if p.is_file() else None for n, p in paths.items()} == dict(left)
 
 
+# All of it or nothing.
+
+
+def shapes(project: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and content, or target, of everything there."""
+    found: dict[str, tuple[int, bytes]] = {}
+    for path in sorted(project.rglob("*")):
+        content = os.fsencode(path.readlink()) if path.is_symlink() else b""
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+        found[str(path.relative_to(project))] = (path.lstat().st_mode, content)
+    return found
+
+
+def world(place: Place) -> list[Output]:
+    """A tree in which a restore makes, replaces, links, moves and deletes."""
+    for name in ("gone", "gone/deep", "kept"):
+        (place.project / name).mkdir()
+    for name in ("in", "replaced", "gone/deep/file", "gone/other", "kept/old"):
+        (place.project / name).write_text(f"before {name}")
+    (place.project / "turned").symlink_to("in")
+    return [
+        gone("in"), gone("gone"), gone("gone/deep"), gone("gone/deep/file"), gone("gone/other"),
+        place.file("replaced", mode=0o600), place.file("kept/new"), link("turned", "kept/new"),
+        folder("shut", 0o555), place.file("shut/inner", rank=1), folder("shut/below"),
+        place.file("a-twin", link_to=b"P/shut/inner"),
+    ]  # fmt: skip
+
+
+CALLS = ["open", "mkdir", "link", "symlink", "write", "rename", "fchmod", "utime", "stat"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_whatever_fails_the_files_are_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    real = getattr(os, call)
+    for number in range(1, 100):
+        place = Place(tmp_path / str(number))
+        outputs = world(place)
+        before = shapes(place.project)
+        left = number
+
+        def failing(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, failing)
+            try:
+                done = place.put_back(*outputs)
+            except RestoreError:
+                done = None
+        if done is not None and left > 0:
+            assert shapes(place.project)["shut/inner"] == (stat.S_IFREG | 0o644, b"restored")
+            assert number > 1, "the call is used"
+            break
+        if done is None:
+            assert shapes(place.project) == before
+
+
+def test_nothing_is_deleted_before_what_follows_it_is_there(place: Place) -> None:
+    (place.project / "in").write_text("precious")
+    (place.project / "out").mkdir()
+    with pytest.raises(RestoreError):
+        place.put_back(gone("in"), place.file("out"))
+    assert (place.project / "in").read_text() == "precious"
+
+
+def test_a_folder_gets_its_mode_when_it_is_full(place: Place) -> None:
+    place.put_back(folder("shut", 0o555), place.file("shut/inner"))
+    assert stat.S_IMODE((place.project / "shut").stat().st_mode) == 0o555
+    assert (place.project / "shut/inner").read_bytes() == b"restored"
+
+
 # Killed in the middle.
 
 KILLED = """
@@ -329,7 +408,7 @@ def test_killed_in_the_middle_every_file_is_old_or_new(
     assert done.returncode == -signal.SIGKILL
     names = [f"f{at}" for at in range(4)]
     assert all((place.project / name).read_bytes() in (b"old", b"new" * 1000) for name in names)
-    assert len(place.names()) <= 5
+    assert len(place.names()) <= 12, "what was staged, and what was kept, but nothing else"
     place.put_back(*(place.file(name, b"new" * 1000) for name in names))
     assert place.names() == names, "what the killed restore left is swept"
 
