@@ -56,9 +56,10 @@ class Kept(NamedTuple):
 class Decision(NamedTuple):
     """Whether a command need not run, and why.
 
-    `changed` says what differs from the newest trace; empty when there is none, or when the run
-    may be reused. `kept` is the trace that holds; `stale` the paths of its outputs that a reuse
-    would put back, and `old` those that are right and older than an input.
+    `changed` says what differs from the `nearest` trace, the one that least differs from; empty
+    when there is none, or when the run may be reused. `kept` is the trace that holds; `stale` the
+    paths of its outputs that a reuse would put back, and `old` those that are right and older than
+    an input.
     """
 
     reuse: bool
@@ -68,6 +69,7 @@ class Decision(NamedTuple):
     subject: str
     known: int = 0
     kept: Kept | None = None
+    nearest: Kept | None = None
     stale: tuple[bytes, ...] = ()
     old: tuple[bytes, ...] = ()
     holds: bool = False  # a trace holds, even if it may not be reused (a failure)
@@ -167,6 +169,14 @@ class Memo:
         return list(self._home.store.roots(f"memo/{subject}/"))
 
 
+class _Miss(NamedTuple):
+    """A trace that does not hold, and the first thing found to differ from it."""
+
+    kept: Kept
+    comparison: Comparison
+    changes: list[Change]
+
+
 class _Inquiry(NamedTuple):
     """One question to the memo."""
 
@@ -183,7 +193,7 @@ class _Inquiry(NamedTuple):
 
     def decide(self) -> Decision:
         present = Present(self.cache)
-        newest: list[Change] | None = None
+        misses: list[_Miss] = []
         failure: Kept | None = None
         for name, cid in self.names:
             kept = self._load(name, cid)
@@ -194,13 +204,14 @@ class _Inquiry(NamedTuple):
                 products=self._products,
             )  # fmt: skip
             self._prime(kept.trace)
-            changes = self._surrounding_changes(kept.trace)
-            changes += comparison.input_changes(all_of_them=newest is None)
-            if not changes:
-                changes += self._stdin_changes(kept.trace)
-            if newest is None:
-                newest = changes
+            changes = (
+                self._surrounding_changes(kept.trace)
+                or comparison.input_changes(all_of_them=False)
+                or comparison.obstacles()
+                or self._stdin_changes(kept.trace)
+            )
             if changes:
+                misses.append(_Miss(kept, comparison, changes))
                 continue
             if kept.trace.exit_code != 0 and not self.cache_failures:
                 failure = failure or kept
@@ -219,8 +230,25 @@ class _Inquiry(NamedTuple):
                 "are reused only with --cache-failures",
                 kept=failure,
             )
-        reason = summary(newest) if newest else "it has not been recorded yet"
-        return self._answer(reuse=False, reason=reason, changed=tuple(newest or ()))
+        return self._explained(misses)
+
+    def _explained(self, misses: Sequence[_Miss]) -> Decision:
+        """Why nothing holds, told from the trace that differs least, the newest of several."""
+        nearest: Kept | None = None
+        fewest: list[Change] = []
+        for miss in misses:
+            changes = self._surrounding_changes(miss.kept.trace)
+            if nearest is None or len(changes) < len(fewest):
+                # Where only the standard input differs, the first look has found it.
+                changes = changes + miss.comparison.input_changes() or miss.changes
+            if nearest is None or len(changes) < len(fewest):
+                nearest, fewest = miss.kept, changes
+        reasons = [summary(fewest)] if fewest else []
+        if lost := len(self.names) - len(misses):
+            what = "an earlier recording of it" if lost == 1 else f"{lost} earlier recordings of it"
+            reasons.append(f"{what} cannot be read (`redoxa store verify` says why)")
+        reason = ", and ".join(reasons) or "it has not been recorded yet"
+        return self._answer(reuse=False, reason=reason, changed=tuple(fewest), nearest=nearest)
 
     def _answer(
         self,
@@ -228,6 +256,7 @@ class _Inquiry(NamedTuple):
         reuse: bool,
         reason: str,
         kept: Kept | None = None,
+        nearest: Kept | None = None,
         changed: tuple[Change, ...] = (),
         stale: tuple[bytes, ...] = (),
         old: tuple[bytes, ...] = (),
@@ -240,6 +269,7 @@ class _Inquiry(NamedTuple):
             subject=self.subject,
             known=len(self.names),
             kept=kept,
+            nearest=nearest,
             stale=stale,
             old=old,
             holds=kept is not None,
@@ -312,6 +342,7 @@ def summary(changes: Sequence[Change]) -> str:
         "appeared": "appeared",
         "disappeared": "is gone",
         "environment": "differs",
+        "listing": f"lists other names ({first.now})",
         "stdin": "differs",
     }.get(first.kind, "changed")
     more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""

@@ -78,6 +78,9 @@ def letter_of(mode: int) -> bytes:
     return b"l" if stat.S_ISLNK(mode) else b"o"
 
 
+_NO_CODE = b""
+
+
 class Present:
     """The file system as it is during one look-up: each path is asked at most once."""
 
@@ -86,6 +89,7 @@ class Present:
         self._status: dict[bytes, os.stat_result | None] = {}
         self._content: dict[bytes, bytes | None] = {}
         self._entries: dict[bytes, dict[bytes, bytes] | None] = {}
+        self._code: dict[bytes, bytes | None] = {}
 
     def status(self, path: bytes) -> os.stat_result | None:
         """What lstat says; None where nothing stands, or nothing may be seen."""
@@ -209,24 +213,34 @@ class Present:
         return digest is not None and timed(digest, status.st_mtime_ns) == state.digest
 
     def _bytecode_harmless(self, path: bytes, status: os.stat_result | None, digest: bytes) -> bool:
-        source = bytecode.source_of(path)
-        assert source is not None, "only bytecode caches are kept as such"
         if status is None:
             return True
+        if path not in self._code:
+            self._code[path] = self._code_used(path, status)
+        return self._code[path] in (_NO_CODE, digest)
+
+    def _code_used(self, path: bytes, status: os.stat_result) -> bytes | None:
+        """The digest of the code that Python would take from a cache; None where none can be said.
+
+        `_NO_CODE` where it would compile the source anew, whose content is an input of its own.
+        """
+        source = bytecode.source_of(path)
+        assert source is not None, "only bytecode caches are kept as such"
         if not stat.S_ISREG(status.st_mode):
-            return False
-        stamp = stamp_of(status)
+            return None
         source_status = self.status(source)
         header = bytecode.read_header(path)
-        if header is None or source_status is None or not header.fits(source_status):
-            # Python would not use it: it compiles the source, whose content is its own input.
-            return header is not None and source_status is not None
+        if header is None or source_status is None:
+            return None
+        if not header.fits(source_status):
+            return _NO_CODE
+        stamp = stamp_of(status)
         code = self._cache.find(Aspect.BYTECODE, path, stamp)
         if code is None:
             code = bytecode.code_digest(path)
             if code is not None and _stands_still(path, status):
                 self._cache.remember(Aspect.BYTECODE, path, stamp, code)
-        return code is not None and code == digest
+        return code
 
 
 def read_entries(path: bytes) -> dict[bytes, bytes] | None:

@@ -58,7 +58,7 @@ class Explanation:
 
     @property
     def changed(self) -> tuple[Change, ...]:
-        """What differs from the newest kept run."""
+        """What differs from the kept run that differs least."""
         return self.decision.changed
 
 
@@ -78,7 +78,7 @@ def explain(
     decision = memo.decide(
         command, cwd=cwd, env=env, stdin=None, streams=None, cache_failures=cache_failures
     )
-    kept: Kept | None = decision.kept or next(memo.traces(decision.subject), None)
+    kept: Kept | None = decision.kept or decision.nearest
     return Explanation(
         decision=decision,
         last=_last_run(home, decision.subject),
