@@ -110,6 +110,17 @@ class Report:
 
             self._put(json_module.dumps(value, sort_keys=True, ensure_ascii=True) + "\n")
 
+    def data_aside(self, value: Mapping[str, object]) -> None:
+        """The same as the last line of stderr, for a command whose stdout is a program's own."""
+        if self.json:
+            import json as json_module  # noqa: PLC0415 - start-up is performance
+
+            # The program may have left its own last line open.
+            text = "\n" + json_module.dumps(value, sort_keys=True, ensure_ascii=True) + "\n"
+            with printing("standard error"):
+                self._err.write(text)
+                self._err.flush()
+
     def line(self, text: str = "") -> None:
         """One line of the answer on stdout; silent with `--json`, which has its own answer."""
         self.text(one_line(text))

@@ -88,6 +88,66 @@ def test_data_goes_to_stdout_and_messages_to_stderr(tmp_path: Path) -> None:
     assert got.stderr == b""
 
 
+def test_the_answer_of_a_run_as_json_leaves_standard_output_to_the_program(tmp_path: Path) -> None:
+    command = ("run", "--json", "--", "sh", "-c", "echo data; printf 'no newline' >&2; exit 3")
+    first = redoxa(*command, home=tmp_path)
+    again = redoxa(*command[:2], "--cache-failures", *command[2:], home=tmp_path)
+    assert (first.stdout, again.stdout) == (b"data\n", b"data\n")
+    assert (first.returncode, again.returncode) == (3, 3)
+    assert first.stderr.startswith(b"no newline\n{")
+    recorded, reused = (json.loads(done.stderr.splitlines()[-1]) for done in (first, again))
+    assert recorded["message"].startswith("recorded: ")
+    assert (recorded["verdict"], reused["verdict"]) == ("failed", "reused")
+    assert recorded["trace"] == reused["trace"]
+    assert recorded["command"] == list(command[3:])
+    page = (ROOT / "docs" / "formats" / "run.md").read_text(encoding="utf-8")
+    for keys in (recorded, reused):
+        assert keys["schema"] == "redoxa.run/1"
+        assert set(keys) == set(re.findall(r"`(\w+)`", " ".join(table_heads(page)))), "see the page"
+
+
+def table_heads(page: str) -> list[str]:
+    """The first cell of every row of a page's table."""
+    return [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+
+
+def test_doubts_and_changes_are_in_the_answer_of_a_run(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for text in ("1", "2"):
+        data.write_text(text)
+        done = redoxa("run", "--json", "--", "cat", str(data), home=tmp_path / "home")
+    (change,) = json.loads(done.stderr)["changed"]
+    assert (change["path"], change["kind"]) == (str(data), "content")
+    line = "echo > /dev/udp/127.0.0.1/9"
+    done = redoxa("run", "--json", "--", "bash", "-c", line, home=tmp_path / "home")
+    answer = json.loads(done.stderr)
+    assert answer["trace"] is None
+    assert {doubt["kind"] for doubt in answer["doubts"]} == {"network"}
+
+
+def test_bytes_and_json_do_not_share_standard_output(tmp_path: Path) -> None:
+    cid = redoxa("store", "put", "-", home=tmp_path, stdin=b"x").stdout.decode().strip()
+    done = redoxa("store", "get", cid, "--json", home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "name a file with -o" in sentence(done)
+
+
+def test_a_python_without_the_packages_is_told_how_to_get_them(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("print(1)\n")
+    for words in (["run.py", "x.py"], ["jit.py", "hint", "x.py"]):
+        done = subprocess.run(
+            # Without the folder of packages, as a Python that was never set up.
+            [sys.executable, "-S", str(ROOT / "scripts" / words[0]), *words[1:]],
+            capture_output=True,
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "REDOXA_HOME": str(tmp_path / "home")},
+            check=False,
+        )
+        assert done.returncode == 5
+        assert "lacks the package " in sentence(done)
+        assert "python3 scripts/start.py setup" in sentence(done)
+
+
 def test_every_verb_and_every_argument_is_explained() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert "` |  |" not in page, "an argument has no meaning"

@@ -234,6 +234,16 @@ def test_a_name_that_is_none_is_a_sentence(
     assert sorted(here.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("run -- true", 125), ("why -- true", 5), ("jit hint -- true", 5), ("--home h store stat", 5)],
+)
+def test_a_folder_that_was_deleted_is_named(here: Path, words: str, code: int) -> None:
+    done = shell(f"mkdir gone; cd gone; rmdir ../gone; {REDOXA} {words}")
+    assert done.returncode == code
+    assert "the folder you are in has been deleted; change to another one" in sentence(done)
+
+
 # The command line
 
 

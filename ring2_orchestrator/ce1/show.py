@@ -9,7 +9,7 @@ from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
-from ring2_orchestrator.report import seconds_text, size_text
+from ring2_orchestrator.report import one_line, seconds_text, size_text
 
 _SHOWN_CHANGES = 5
 _INDENT = 12
@@ -25,7 +25,7 @@ def hint(outlook: Outlook) -> Iterator[str]:
     yield from _estimates(outlook)
     yield ""
     yield from _belief(outlook)
-    yield _row("advice", f"{_named(outlook)}: {outlook.plan.action.rationale}")
+    yield from _row("advice", f"{_named(outlook)}: {outlook.plan.action.rationale}")
 
 
 def plan(outlook: Outlook) -> Iterator[str]:
@@ -33,12 +33,14 @@ def plan(outlook: Outlook) -> Iterator[str]:
     chosen = outlook.plan
     yield shlex.join(outlook.command)
     yield ""
-    yield _row("action", f"{_named(outlook)}: {chosen.action.rationale}")
+    yield from _row("action", f"{_named(outlook)}: {chosen.action.rationale}")
     for name, value in chosen.action.parameters.items():
-        yield _row("", f"{name} = {_value(value)}")
-    yield _row("expected", f"{_seconds(chosen.action.expected_s)}; {_saving(outlook)}")
+        yield from _row("", f"{name} = {_value(value)}")
+    yield from _row("expected", f"{_seconds(chosen.action.expected_s)}; {_saving(outlook)}")
     for other in chosen.alternatives:
-        yield _row("instead of", f"{other.name} ({_seconds(other.expected_s)}): {other.why_not}")
+        yield from _row(
+            "instead of", f"{other.name} ({_seconds(other.expected_s)}): {other.why_not}"
+        )
 
 
 def loop(before: Outlook, after: Mood, cycle: Cycle) -> Iterator[str]:
@@ -60,51 +62,55 @@ def status(mood: Mood, head: Mapping[str, object]) -> Iterator[str]:
         yield shlex.join(mood.command)
         yield ""
     history = mood.history
-    yield _row("runs", _counts(history))
-    yield _row("seconds", f"spent {seconds_text(history.spent_s)}, {_saved(history.saved_s)}")
+    yield from _row("runs", _counts(history))
+    yield from _row("seconds", f"spent {seconds_text(history.spent_s)}, {_saved(history.saved_s)}")
     yield from _belief(mood)
     yield ""
     entries = head["size"]
-    yield _row("ledger", f"{entries} {'entry' if entries == 1 else 'entries'}, {head['origin']}")
-    yield _row("root hash", str(head["root_hash"]))
+    yield from _row(
+        "ledger", f"{entries} {'entry' if entries == 1 else 'entries'}, {head['origin']}"
+    )
+    yield from _row("root hash", str(head["root_hash"]))
     if history.passed_over:
-        yield _row("doubt", f"{history.passed_over} run batches could not be read as runs")
+        yield from _row("doubt", f"{history.passed_over} run batches could not be read as runs")
 
 
 def _decided(decided: Decided) -> Iterator[str]:
     answer = "yes" if decided.reuse else "no"
-    yield _row("decided", f"reuse: {answer}, {decided.reason}")
+    yield from _row("decided", f"reuse: {answer}, {decided.reason}")
     for change in decided.changed[:_SHOWN_CHANGES]:
-        yield _row("", f"{change.path}: was {change.was}, now {change.now}")
+        yield from _row("", f"{change.path}: was {change.was}, now {change.now}")
     if len(decided.changed) > _SHOWN_CHANGES:
-        yield _row("", f"and {len(decided.changed) - _SHOWN_CHANGES} more")
+        yield from _row("", f"and {len(decided.changed) - _SHOWN_CHANGES} more")
 
 
 def _estimates(outlook: Outlook) -> Iterator[str]:
     if not outlook.history.runs:
-        yield _row("estimated", "nothing yet: it was never run")
+        yield from _row("estimated", "nothing yet: it was never run")
         return
     failures, executed = outlook.history.failures, outlook.history.counts.executed
-    yield _row("estimated", f"from {_counts(outlook.history)}")
+    yield from _row("estimated", f"from {_counts(outlook.history)}")
     if executed:
         chance = f"{_percent(outlook.failure)}, {failures} of {executed} executions did"
     else:
         chance = "unknown, it was never executed"
-    yield _row("  fails", chance)
-    yield _row("  takes", _interval(outlook.run_s, seconds_text))
-    yield _row("  cpu", _interval(outlook.cpu_s, seconds_text))
-    yield _row("  memory", _interval(outlook.max_rss_bytes, lambda size: size_text(round(size))))
-    yield _row("  reuse", _interval(outlook.reuse_s, seconds_text))
+    yield from _row("  fails", chance)
+    yield from _row("  takes", _interval(outlook.run_s, seconds_text))
+    yield from _row("  cpu", _interval(outlook.cpu_s, seconds_text))
+    yield from _row(
+        "  memory", _interval(outlook.max_rss_bytes, lambda size: size_text(round(size)))
+    )
+    yield from _row("  reuse", _interval(outlook.reuse_s, seconds_text))
 
 
 def _belief(mood: Mood) -> Iterator[str]:
     shares = ", ".join(f"{each.value} {_percent(mood.belief.at(each))}" for each in Outcome)
-    yield _row("posterior", shares)
+    yield from _row("posterior", shares)
     angles = mood.angles
-    yield _row(
+    yield from _row(
         "prior", f"theta {angles.theta:.4f}, phi {angles.phi:.4f}, psi {angles.psi:.4f} on S³"
     )
-    yield _row("confidence", f"{mood.confidence:.3f}, energy {mood.energy:.3f}")
+    yield from _row("confidence", f"{mood.confidence:.3f}, energy {mood.energy:.3f}")
 
 
 def _interval(found: Estimate, spell: Callable[[float], str]) -> str:
@@ -168,6 +174,11 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _row(label: str, text: str) -> str:
-    wrapped = textwrap.wrap(text, _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * _INDENT}".join([f"{label:<{_INDENT}}{(wrapped or [''])[0]}", *wrapped[1:]])
+def _row(label: str, text: str) -> Iterator[str]:
+    """A label and its text, on as many lines as that takes."""
+    # Spelled out first: a newline in a name is no place to wrap.
+    wrapped = textwrap.wrap(
+        one_line(text), _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False
+    )
+    for at, line in enumerate(wrapped or [""]):
+        yield f"{'' if at else label:<{_INDENT}}{line}"

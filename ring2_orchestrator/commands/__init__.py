@@ -95,6 +95,8 @@ def _refusal(error: BaseException) -> int:
         code, text = 130, "interrupted"
     elif isinstance(error, RedoxaError):
         code, text = error.exit_code, error_text(error)
+    elif isinstance(error, ModuleNotFoundError) and not _is_ours(error.name):
+        code, text = UnavailableError.exit_code, one_line(_missing_package_text(error))
     elif isinstance(error, OSError | MemoryError):
         code, text = UnavailableError.exit_code, one_line(system_text(error))
     else:
@@ -111,11 +113,34 @@ def system_text(error: OSError | MemoryError) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory for this; free some, or use a smaller input"
     reason = error.strerror or str(error)
+    if error.filename is None and not _folder_exists():
+        return "the folder you are in has been deleted; change to another one (cd) and try again"
     if error.filename is None:
         return f"the system refused to go on ({reason}); see to it and try again"
     return (
         f"{Path(os.fsdecode(error.filename))} cannot be used ({reason}); "
         "check its permissions and the room on its disk, then try again"
+    )
+
+
+def _folder_exists() -> bool:
+    """Whether this process still has a working folder."""
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 - only whether it can be said
+    except OSError:
+        return False
+
+
+def _is_ours(module: str | None) -> bool:
+    """Whether a module is part of Redoxa, which then is incomplete."""
+    return (module or "").partition(".")[0] in ("cid_store", "ring0", "ring2_orchestrator")
+
+
+def _missing_package_text(error: ModuleNotFoundError) -> str:
+    return (
+        f"{sys.executable} lacks the package {error.name}, which this needs; "
+        "`python3 scripts/start.py setup` in the checkout makes an environment that has it, "
+        "and .venv/bin/python is its Python"
     )
 
 
@@ -166,7 +191,12 @@ def add_common(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
         metavar="DIR",
         help="where state is kept (default: $REDOXA_HOME, or the user's data folder)",
     )
-    group.add_argument("--json", action="store_true", default=no, help="one JSON value on stdout")
+    group.add_argument(
+        "--json",
+        action="store_true",
+        default=no,
+        help="one JSON value on stdout (of `run`: the last line of stderr)",
+    )
     group.add_argument("-q", "--quiet", action="store_true", default=no, help="say only errors")
     group.add_argument(
         "--debug", action="store_true", default=no, help="show the traceback of an error"

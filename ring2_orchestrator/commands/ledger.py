@@ -215,8 +215,17 @@ def _outline(node: Node, depth: int) -> list[str]:
 
 def _scalar(node: Node) -> str:
     if isinstance(node, bytes):
-        return f"{len(node):,} bytes {node[:16].hex()}{'...' if len(node) > 16 else ''}"
+        return _bytes_text(node)
     return "-" if node is None else str(node)
+
+
+def _bytes_text(data: bytes) -> str:
+    """Bytes that are text as that text, such as a command's words; else how they begin."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{len(data):,} bytes {data[:16].hex()}{'...' if len(data) > 16 else ''}"
+    return text or "0 bytes"
 
 
 def _leaf_json(seq: int, leaf: "Leaf") -> dict[str, object]:

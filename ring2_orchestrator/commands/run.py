@@ -1,7 +1,8 @@
 """Run a command, recorded; reuse its results when nothing it depends on changed.
 
 What the program prints and its exit code are its own. One line on standard error says at the end
-what was done: recorded, reused, run again and why, or not reusable and why.
+what was done: recorded, reused, run again and why, or not reusable and why. With --json that line
+is a JSON object (docs/formats/run.md); standard output stays the program's.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import RedoxaError, UsageError
 from ring2_orchestrator.commands import Context, system_text
+from ring2_orchestrator.report import OutputError
 
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.result import RunResult
@@ -21,8 +23,10 @@ EXAMPLES: Sequence[str] = (
     "redoxa run --script clean.py data.csv",
     "redoxa run -v -- python clean.py data.csv",
     "redoxa run --no-reuse -- ./configure",
+    "redoxa run --json -- make 2>&1 >/dev/null | tail -n 1",
 )
 CANNOT_RECORD = 125
+SCHEMA = "redoxa.run/1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,9 +122,13 @@ def run_command(
             raise
         context.report.warn(str(error) if isinstance(error, RedoxaError) else system_text(error))
         return CANNOT_RECORD
-    if verbose:
-        _say_details(result, context)
-    context.report.say(result.message)
+    if context.report.json:
+        if not _tell_as_json(command, result, context):
+            return result.exit_code or CANNOT_RECORD
+    else:
+        if verbose:
+            _say_details(result, context)
+        context.report.say(result.message)
     if result.exit_code == 0 and any(doubt.kind == "output-lost" for doubt in result.doubts):
         return CANNOT_RECORD  # the program cannot know that what it printed went nowhere
     return result.exit_code
@@ -131,3 +139,33 @@ def _say_details(result: "RunResult", context: Context) -> None:
         context.report.say(f"  {change.path}: {change.was} -> {change.now}")
     for doubt in result.doubts:
         context.report.say(f"  not reusable: {doubt.detail} ({doubt.kind})")
+
+
+def _tell_as_json(command: Sequence[str], result: "RunResult", context: Context) -> bool:
+    """The answer for programs; whether it arrived. Its names are those of docs/formats/run.md."""
+    try:
+        context.report.data_aside(
+            {
+                "changed": [change._asdict() for change in result.changed],
+                "command": list(command),
+                "cpu_s": result.cpu_s,
+                "doubts": [{"detail": doubt.detail, "kind": doubt.kind} for doubt in result.doubts],
+                "entry": result.seq,
+                "exit_code": result.exit_code,
+                "inputs": result.inputs,
+                "max_rss_bytes": result.max_rss_bytes,
+                "message": result.message,
+                "outputs": result.outputs,
+                "reason": result.reason,
+                "restored": result.restored,
+                "saved_s": result.saved_s,
+                "schema": SCHEMA,
+                "subject": result.subject,
+                "trace": None if result.trace is None else str(result.trace),
+                "verdict": result.verdict,
+                "wall_s": result.wall_s,
+            }
+        )
+    except (OutputError, BrokenPipeError):
+        return False
+    return True

@@ -124,6 +124,21 @@ def check_parts(found: Any) -> None:
         )
 
 
+@pytest.mark.parametrize("verb", ["hint", "plan"])
+def test_what_takes_several_lines_is_wrapped_and_a_name_is_not(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, place: Path, verb: str
+) -> None:
+    (place / "two\nlines.txt").write_text("1")
+    line = ("--", "sh", "-c", "cat two*")
+    assert main(["--home", str(tmp_path / "home"), "run", *line]) == 0
+    code, out, _ = jit(capsys, tmp_path / "home", verb, *line)
+    assert code == 0
+    assert "\\n" not in out
+    assert "(nothing\n            it depends on changed)" in out
+    (place / "two\nlines.txt").write_text("2")
+    assert "two\\nlines.txt changed" in jit(capsys, tmp_path / "home", "hint", *line)[1]
+
+
 @pytest.mark.parametrize(("verb", "shape"), [("hint", HINT), ("plan", PLAN)])
 def test_before_any_run(
     capsys: pytest.CaptureFixture[str],

@@ -68,8 +68,8 @@ def test_get_writes_a_file_and_overwrites_only_when_told(shell: Shell) -> None:
         (["put", "absent"], 3, "absent cannot be read (No such file or directory); name a file"),
         (["put", "."], 3, ". cannot be read (Is a directory); name a file"),
         (["get", "nonsense"], 3, "'nonsense' is not a CID of ours: expected"),
-        (["get", str(Cid.of(b"never put"))], 4, "is not in the store at"),
-        (["get", str(Cid.of(b"")), "-o", "no/such/folder"], 4, "is not in the store at"),
+        (["get", str(Cid.of(b"never put"))], 3, "is not in the store at"),
+        (["get", str(Cid.of(b"")), "-o", "no/such/folder"], 3, "is not in the store at"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(

@@ -67,6 +67,7 @@ def test_answers_in_json(container: Path, capsys: pytest.CaptureFixture[str]) ->
     assert packed["plan"] == seen["plan"]
     assert packed["original"] == seen["original"] == unpacked["original"]
     assert sum(part["bytes"] for part in seen["parts"]) == size
+    assert seen["data_verified"] is False
 
 
 def test_inspect_shows_a_gene_that_makes_the_plan_again(
@@ -85,6 +86,7 @@ def test_inspect_speaks_to_people(container: Path, capsys: pytest.CaptureFixture
     assert "original   16,000 bytes, b" in text
     assert "input x: u16\n" in text
     assert "stream 1" in text
+    assert "verified   header and sizes; the data only when it is unpacked\n" in text
 
 
 def test_a_stored_file_is_inspected_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

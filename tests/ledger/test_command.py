@@ -86,6 +86,16 @@ def test_show_prints_a_batch(capsys: pytest.CaptureFixture[str], home: Path) -> 
     assert entry["list"] == [1, {"a": None}]
 
 
+def test_bytes_that_are_text_are_shown_as_text(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Home(tmp_path) as opened:
+        words = [b"make", "\x1b[1mnaïve\n".encode(), b""]
+        opened.ledger.append([{"command": words}], kind="run", subject="s")
+    _, out, _ = redoxa(capsys, tmp_path, "show", "0")
+    assert "    - make\n    - \\x1b[1mnaïve\\n\n    - 0 bytes\n" in out
+
+
 def test_show_beyond_the_end_says_what_there_is(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cid_store.cid import Cid
-from cid_store.errors import InputError
+from cid_store.errors import InputError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.report import printing, size_text
@@ -36,6 +36,10 @@ def _put(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
 
 def _get(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     cid = Cid.parse(args.cid)
+    if args.output is None and context.report.json:
+        raise UsageError("--json and the bytes both want standard output; name a file with -o")
+    if not store.has(cid):
+        raise InputError(f"object {cid} is not in the store at {store.path}; put it first")
     view = store.view(cid)
     if args.output is None:
         with printing():
