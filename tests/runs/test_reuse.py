@@ -1,5 +1,6 @@
 """A run is recorded, then reused; whatever it left is there again, and what it printed, too."""
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -182,6 +183,45 @@ def test_a_time_that_the_run_set_is_restored(person: Person) -> None:
     (person.project / "out.txt").unlink()
     assert person.run(line).reused
     assert (person.project / "out.txt").stat().st_mtime == 981173106
+
+
+def test_setting_a_time_is_an_effect_of_its_own(person: Person) -> None:
+    stamp = person.write("stamp", "")
+    person.run("touch stamp")
+    for _ in range(2):
+        os.utime(stamp, (981173106, 981173106))
+        assert person.run("touch stamp").reused
+        assert stamp.stat().st_mtime > 981173106
+    line = "cp in.txt out.txt; touch -d '2001-02-03 04:05:06 UTC' out.txt"
+    person.write("in.txt", "1")
+    person.run(line)
+    (person.project / "out.txt").touch()
+    assert person.run(line).reused
+    assert (person.project / "out.txt").stat().st_mtime == 981173106
+
+
+def test_a_link_at_the_name_of_an_output_is_written_through_as_by_a_run(person: Person) -> None:
+    person.write("in.txt", "new\n")
+    person.run("cat in.txt > out.txt")
+    person.write("other.txt", "old\n")
+    (person.project / "out.txt").unlink()
+    (person.project / "out.txt").symlink_to("other.txt")
+    again = person.run("cat in.txt > out.txt")
+    assert [change.path for change in again.changed] == ["out.txt"]
+    assert person.read("other.txt") == "new\n"
+    assert (person.project / "out.txt").is_symlink()
+
+
+@pytest.mark.parametrize("line", ["mv in.txt out.txt", "cat in.txt > out.txt && rm in.txt"])
+def test_what_a_reuse_cannot_do_costs_no_input(person: Person, line: str) -> None:
+    person.write("in.txt", "precious\n")
+    person.run(line)
+    person.write("in.txt", "precious\n")
+    (person.project / "out.txt").unlink()
+    (person.project / "out.txt").mkdir()
+    (person.project / "out.txt" / "in.txt").mkdir()  # mv cannot replace it
+    assert person.run(line).verdict == "failed"
+    assert person.read("in.txt") == "precious\n"
 
 
 def test_thirty_two_inputs_are_remembered(person: Person) -> None:
