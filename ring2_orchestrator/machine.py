@@ -33,15 +33,18 @@ _ANYTHING = "input x: {dtype}\nemit x |> ?\n"
 class VM:
     """A content-addressed virtual machine over one home folder.
 
-    Everything is named by CID. Bytes are durable when `put` returns; what is read back was hashed
-    on the way. Close it, or use it as a context manager.
+    Everything is named by CID, given as a `Cid` or as its text. Bytes are durable when `put`
+    returns; what is read back was hashed on the way. Close it, or use it as a context manager.
+
+    A name that is none raises InputError, anything else in its place UsageError; so does every use
+    after `close`.
     """
 
     def __init__(self, home: str | Path | None = None, *, clock: Clock | None = None) -> None:
         """Open a home folder, made if missing (default: $REDOXA_HOME or the user's data folder)."""
         self._parts = ExitStack()
         path = default_home() if home is None else Path(home)
-        self._home = self._parts.enter_context(Home(path, clock=clock))
+        self._open: Home | None = self._parts.enter_context(Home(path, clock=clock))
 
     # Bytes.
 
@@ -49,20 +52,22 @@ class VM:
         """Keep bytes, or an array's elements in C order as little-endian bytes; their name."""
         if isinstance(data, np.ndarray):
             data = _little_endian(data)
+        _require_bytes(data)
         return self._home.store.put(data)
 
-    def get(self, cid: Cid) -> bytes:
+    def get(self, cid: Cid | str) -> bytes:
         """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
-        return self._home.store.get(cid)
+        return self._home.store.get(_named(cid))
 
     def view(
-        self, cid: Cid, dtype: npt.DTypeLike = np.uint8, shape: Sequence[int] | None = None
+        self, cid: Cid | str, dtype: npt.DTypeLike = np.uint8, shape: Sequence[int] | None = None
     ) -> npt.NDArray[np.generic]:
         """The bytes as a read-only array over the store's own memory: checked, not copied.
 
         `dtype` is taken as little-endian; `shape` defaults to one dimension. Raises InputError
         where the bytes do not fill it.
         """
+        cid = _named(cid)
         little = np.dtype(dtype).newbyteorder("<")
         buffer = self._home.store.view(cid)
         try:
@@ -79,18 +84,19 @@ class VM:
     def gene(self, text_or_name: str) -> Gene:
         """A gene from its text, or a shipped one by its name. Raises GeneError or InputError."""
         palette = self._tools.palette
+        _require(text_or_name, str, "a gene's text, or the name of a shipped one")
         if "\n" in text_or_name:
             return Gene.parse(text_or_name, palette)
         return planner.library_gene(text_or_name, palette)
 
-    def plan(self, cid: Cid, gene: Gene | None = None) -> Plan:
+    def plan(self, cid: Cid | str, gene: Gene | None = None) -> Plan:
         """The plan whose container of these bytes is the smallest: real bytes, decoded and checked.
 
         Tried are the library's genes, or only the one given. A plan without steps says that
         storing the bytes as they are costs least. The plan itself is kept under its CID.
         """
-        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
-        genes = planner.library(self._tools.palette) if gene is None else [gene]
+        source = self._source(cid)
+        genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         # A plan runs on whole elements; what is left over is the container's business.
         fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
         packed = packing.pack(source, io.BytesIO(), fitting, self._tools)
@@ -100,12 +106,13 @@ class VM:
         """The plan as the text of a gene that checks to exactly this plan."""
         return print_plan(plan, self._tools.manifests)
 
-    def run(self, plan: Plan | Gene, cid: Cid) -> Frame:
+    def run(self, plan: Plan | Gene, cid: Cid | str) -> Frame:
         """Execute a plan on an object; the frame names the streams it made, all of them kept.
 
         What was executed before is looked up, not executed. Raises StepFailedError where a kernel
         refuses the data and UsageError where the bytes are not whole elements.
         """
+        cid = _named(cid)
         chosen = plan if isinstance(plan, Plan) else self._closed(plan)
         self._kept(chosen)
         self._executor.forward(chosen, self._home.store.view(cid))
@@ -116,6 +123,7 @@ class VM:
 
         Raises DamageError if that is not the frame's own input.
         """
+        _require(frame, Frame, "the frame of a run")
         if frame.request.operation is not Operation.FORWARD:
             raise UsageError("only a forward frame can be undone; run its plan instead")
         plan = Plan.from_bytes(self._home.store.get(frame.request.what))
@@ -131,16 +139,16 @@ class VM:
 
     # Search, step by step.
 
-    def frontier(self, cid: Cid, gene: Gene | None = None, *, dtype: str = "u8") -> Frontier:
+    def frontier(self, cid: Cid | str, gene: Gene | None = None, *, dtype: str = "u8") -> Frontier:
         """Where a search for a plan starts: a gene with holes, or anything from one element type.
 
         Raises InputError when the gene does not fit the bytes.
         """
-        chosen = gene if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
-        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
+        chosen = _gene(gene) if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
+        source = self._source(cid)
         found = planner.start(source, self._tools.executor, self._tools.kernels, chosen)
         if found is None:
-            raise InputError(f"gene '{chosen.name}' does not fit object {cid.short}")
+            raise InputError(f"gene '{chosen.name}' does not fit {source.name}")
         return found
 
     def tick(self, frontier: Frontier, beam: int = BEAM) -> Frontier:
@@ -153,17 +161,17 @@ class VM:
 
     # Containers.
 
-    def pack(self, cid: Cid, gene: Gene | None = None) -> Cid:
+    def pack(self, cid: Cid | str, gene: Gene | None = None) -> Cid:
         """The smallest container of an object, kept; verified by decoding before it is."""
-        source = BytesSource(self._home.store.view(cid), f"object {cid.short}")
-        genes = planner.library(self._tools.palette) if gene is None else [gene]
+        source = self._source(cid)
+        genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         out = io.BytesIO()
         packing.pack(source, out, genes, self._tools)
         return self._home.store.put(out.getbuffer())
 
-    def unpack(self, cid: Cid) -> Cid:
+    def unpack(self, cid: Cid | str) -> Cid:
         """What a kept container holds, kept as well. Raises DamagedContainerError."""
-        source = BytesSource(self._home.store.view(cid), f"container {cid.short}")
+        source = self._source(cid, "container")
         out = io.BytesIO()
         packing.unpack(Container(source, self._tools.kernels), out, self._tools)
         return self._home.store.put(out.getbuffer())
@@ -195,6 +203,7 @@ class VM:
 
     def close(self) -> None:
         """Make everything durable and let go of it; closing twice is harmless."""
+        self._open = None
         self._parts.close()
 
     def __enter__(self) -> Self:
@@ -205,6 +214,16 @@ class VM:
 
     # Inside.
 
+    @property
+    def _home(self) -> Home:
+        if self._open is None:
+            raise UsageError("this VM has been closed; make another one")
+        return self._open
+
+    def _source(self, cid: Cid | str, what: str = "object") -> BytesSource:
+        cid = _named(cid)
+        return BytesSource(self._home.store.view(cid), f"{what} {cid.short}")
+
     @cached_property
     def _tools(self) -> Toolbox:
         return self._parts.enter_context(open_toolbox())
@@ -214,6 +233,7 @@ class VM:
         return self._tools.executor.with_limits(Limits(), memo=StoreMemo(self._home.store))
 
     def _closed(self, gene: Gene) -> Plan:
+        _require(gene, Gene, "a plan or a gene")
         if gene.is_open:
             raise UsageError(
                 f"gene '{gene.name}' leaves choices open: let vm.plan(cid, gene) take them"
@@ -228,6 +248,33 @@ class VM:
         cid = self._home.store.root(root_name(request))
         assert cid is not None, "an execution with a memo keeps its frame"
         return Frame.from_node(decode(self._home.store.get(cid)))
+
+
+def _named(name: Cid | str) -> Cid:
+    """The name of an object from what a caller gave as one."""
+    if isinstance(name, str):
+        return Cid.parse(name)
+    _require(name, Cid, "the name of an object, a Cid or its text")
+    return name
+
+
+def _gene(gene: Gene) -> Gene:
+    _require(gene, Gene, "a gene, as vm.gene makes it")
+    return gene
+
+
+def _require(value: object, kind: type, wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise UsageError(f"expected {wanted}, and not a value of type {type(value).__name__}")
+
+
+def _require_bytes(data: object) -> None:
+    try:
+        memoryview(data)  # pyright: ignore[reportArgumentType] - that is the question
+    except TypeError as error:
+        raise UsageError(
+            f"expected bytes or an array, and not a value of type {type(data).__name__}"
+        ) from error
 
 
 def _raw(cid: Cid) -> Cid:

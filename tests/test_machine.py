@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,61 @@ def test_what_was_put_is_there_after_reopening(tmp_path: Path) -> None:
 def test_what_was_never_put_is_missing(vm: VM) -> None:
     with pytest.raises(MissingObjectError):
         vm.get(Cid.of(b"never put"))
+
+
+def test_the_text_of_a_name_is_as_good_as_the_name(vm: VM) -> None:
+    cid = vm.put(b"some bytes")
+    text = str(cid)
+    assert vm.get(text) == b"some bytes"
+    assert vm.view(text).tobytes() == b"some bytes"
+    assert vm.plan(text) == vm.plan(cid)
+    assert vm.run(vm.plan(text), text) == vm.run(vm.plan(cid), cid)
+    assert vm.unpack(str(vm.pack(text))) == cid
+    assert vm.frontier(text).best == vm.frontier(cid).best
+
+
+WRONG: dict[str, Callable[[Any], object]] = {
+    "get nothing": lambda vm: vm.get(None),
+    "get no name": lambda vm: vm.get("x"),
+    "get bytes": lambda vm: vm.get(b"x"),
+    "view": lambda vm: vm.view(0),
+    "plan no name": lambda vm: vm.plan("x"),
+    "plan with no gene": lambda vm: vm.plan(vm.put(b"x"), "audio_mono"),
+    "run no plan": lambda vm: vm.run("audio_mono", vm.put(b"x")),
+    "run no name": lambda vm: vm.run(vm.gene("bytes"), "x"),
+    "invert": lambda vm: vm.invert(None),
+    "frontier": lambda vm: vm.frontier(None),
+    "pack": lambda vm: vm.pack(7),
+    "unpack": lambda vm: vm.unpack(7),
+    "put a number": lambda vm: vm.put(5),
+    "put text": lambda vm: vm.put("text"),
+    "gene": lambda vm: vm.gene(None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_one_sentence(vm: VM, wrong: Callable[[Any], object]) -> None:
+    with pytest.raises((UsageError, InputError)) as caught:
+        wrong(vm)
+    assert "\n" not in str(caught.value)
+    assert "expected" in str(caught.value)
+
+
+def test_a_closed_machine_refuses(tmp_path: Path) -> None:
+    vm = VM(tmp_path / "home")
+    cid = vm.put(b"kept")
+    vm.close()
+    vm.close()
+    for use in (
+        lambda: vm.get(cid),
+        lambda: vm.put(b"more"),
+        lambda: vm.view(cid),
+        lambda: vm.plan(cid),
+        lambda: vm.pack(cid),
+        lambda: vm.probe_local(__file__),
+    ):
+        with pytest.raises(UsageError, match="has been closed"):
+            use()
 
 
 @pytest.mark.parametrize(
