@@ -244,6 +244,33 @@ def test_a_folder_that_was_deleted_is_named(here: Path, words: str, code: int) -
     assert "the folder you are in has been deleted; change to another one" in sentence(done)
 
 
+def test_a_home_that_others_may_enter_holds_nothing_that_they_may_read(here: Path) -> None:
+    home = Path(os.environ["REDOXA_HOME"])
+    home.mkdir(mode=0o755)
+    for text in ("1", "2"):
+        (here / "in.txt").write_text(text)
+        assert redoxa("run", "-q", "--", *ECHO) == 0
+    assert (home / "stat.db").exists()
+    shown = {path.name for path in home.rglob("*") if path.stat().st_mode & 0o077}
+    assert shown == set()
+
+
+def test_the_store_and_the_ledger_may_lie_elsewhere(here: Path, tmp_path: Path) -> None:
+    home = Path(os.environ["REDOXA_HOME"])
+    home.mkdir()
+    for name in ("store", "ledger"):
+        (tmp_path / "large disk" / name).mkdir(parents=True)
+        (home / name).symlink_to(tmp_path / "large disk" / name)
+    for _ in range(2):
+        assert redoxa("run", "-q", "--", *ECHO) == 0
+    assert redoxa("store", "verify") == 0
+    assert redoxa("ledger", "verify") == 0
+    pack = home / "store" / "packs" / "00000001.pack"
+    pack.rename(tmp_path / "moved")
+    pack.symlink_to(tmp_path / "moved")
+    assert redoxa("store", "verify") != 0
+
+
 # The command line
 
 

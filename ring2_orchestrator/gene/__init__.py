@@ -25,6 +25,8 @@ __all__ = [
     "read_gene",
 ]
 
+_BYTE_ORDER_MARK = "\ufeff"
+
 
 @dataclass(frozen=True, slots=True)
 class Gene:
@@ -37,6 +39,14 @@ class Gene:
     @classmethod
     def parse(cls, text: str, palette: Palette, *, name: str = "gene") -> "Gene":
         """The gene of this text. Raises GeneError, which shows the place of the first fault."""
+        if text.startswith(_BYTE_ORDER_MARK):
+            raise GeneError(
+                "the text begins with a byte order mark, which cannot be seen; save it as UTF-8 "
+                "without one",
+                name=name,
+                text="",
+                at=Position(1, 1),
+            )
         try:
             return cls(name, text, check(parse(text), palette))
         except GeneFault as fault:

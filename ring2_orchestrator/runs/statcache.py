@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,6 +130,7 @@ class StatCache:
             return
         rows = [(key, *stamp, digest) for key, (stamp, digest) in self._fresh.items()]
         self._fresh.clear()
+        self._make_private()
         try:
             with _Connection(self._path) as connection:
                 connection.execute(_SCHEMA)
@@ -148,6 +150,13 @@ class StatCache:
         stamp, digest = hash_file(path)
         self.remember(Aspect.CONTENT, path, stamp, digest)
         return digest
+
+    def _make_private(self) -> None:
+        """Let the owner alone see which files were read; SQLite itself would let everybody."""
+        assert self._path is not None, "only a kept cache has a file"
+        with suppress(OSError):
+            self._path.touch(mode=0o600)
+            self._path.chmod(0o600)
 
     def _discard(self) -> None:
         # A busy file is merely slow; a damaged one would stay so.

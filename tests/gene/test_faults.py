@@ -70,6 +70,12 @@ FAULTS = [
     ("input x: u8\nemit x |> (? | rans0)", 2, 12, "a hole stands at the end"),
     ("input x: u8\nemit x $ y", 2, 8, "the character '$' has no meaning here"),
     ("input x: u8\nemit x |> de\u200blta", 2, 13, "has no meaning here"),
+    (
+        "\ufeffinput x: u8\nemit x",
+        1,
+        1,
+        "begins with a byte order mark, which cannot be seen",
+    ),
     ("input x: u8\n\treturn x", 2, 9, "a statement is 'names = pipeline' or 'emit pipeline'"),
     ("input x: u8\nemit x |> " + "(" * 40, 2, 43, "parentheses nest at most 32 deep"),
     ("input x: u8\nemit x" + " " * 70_000, 1, 1, "a gene has at most 65,536 characters"),

@@ -60,6 +60,17 @@ def test_what_settled_is_remembered_across_processes(tmp_path: Path, file: Path)
     assert second.find(Aspect.NAMES, os.fsencode(file), stamp) is None
 
 
+def test_only_the_owner_may_see_what_was_read(tmp_path: Path, file: Path) -> None:
+    path = tmp_path / "stat.db"
+    for left_by_an_older_version in (False, True):
+        if left_by_an_older_version:
+            path.chmod(0o644)
+        cache = StatCache(path, clock=much_later())
+        cache.remember(Aspect.CONTENT, os.fsencode(file), stamp_of(file.lstat()), bytes(32))
+        cache.save()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_change_within_one_tick_at_the_same_size_is_seen(tmp_path: Path, file: Path) -> None:
     """The racy case: times and size stay, and only the content differs."""
     status = file.stat()
