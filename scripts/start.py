@@ -177,7 +177,9 @@ def install(extras: Sequence[str]) -> None:
         pip = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
     else:
         raise SetupError(f"{VENV} has no pip; move it away and start again to have it made anew")
-    words = ["install", "--no-input", "--disable-pip-version-check"]
+    # Said, because a person may have told pip, or every Python, to leave no bytecode; without it
+    # each start would compile what it imports once more.
+    words = ["install", "--no-input", "--disable-pip-version-check", "--compile"]
     command = [*pip, *words, "--editable", f"{ROOT}[{','.join(extras)}]"]
     what = "installing Redoxa and what it needs, once"
     try:
@@ -193,7 +195,10 @@ def install(extras: Sequence[str]) -> None:
 
 
 def warm_caches() -> None:
-    """Compile what the first run would, so that no run is slower for being the first."""
+    """Compile what the first run would, so that no run is slower for being the first.
+
+    It is done here also for whoever set PYTHONDONTWRITEBYTECODE, whose every run would compile.
+    """
     folders = [str(ROOT / name) for name in PACKAGES]
     run_quietly([str(PYTHON), "-m", "compileall", "-q", *folders], "compiling")
     if has_module(PYTHON, "matplotlib"):

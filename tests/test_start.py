@@ -186,6 +186,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
         wheel.writestr("asking-1.dist-info/METADATA", about)
         wheel.writestr("asking-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
         wheel.writestr("asking-1.dist-info/RECORD", "")
+        wheel.writestr("installed.py", "")
     return name
 """
 
@@ -198,9 +199,16 @@ def test_without_any_compiler_all_but_the_recorder_is_set_up(checkout: Path) -> 
     )
     (checkout / "demos").mkdir()
     (checkout / "demos" / "twice.py").write_text("print('here')\n")
-    result = start(checkout, "demo")
+    (checkout / "redoxa").mkdir()
+    (checkout / "redoxa" / "__init__.py").write_text("")
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_COMPILE": "1"}
+    result = start(checkout, "demo", **settings)
     assert (result.returncode, result.stdout) == (0, "here\n"), result.stderr
     assert "going on without the recorder" in result.stderr
+    # What was installed and what lies here starts from bytecode, whatever else was asked for.
+    installed = next((checkout / ".venv").glob("lib/*/site-packages"))
+    assert list(installed.glob("__pycache__/installed.*.pyc"))
+    assert list((checkout / "redoxa").glob("__pycache__/*.pyc"))
 
 
 def test_a_newer_python_is_asked_for_in_one_sentence() -> None:
