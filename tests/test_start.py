@@ -201,7 +201,8 @@ def test_without_any_compiler_all_but_the_recorder_is_set_up(checkout: Path) -> 
     (checkout / "demos" / "twice.py").write_text("print('here')\n")
     (checkout / "redoxa").mkdir()
     (checkout / "redoxa" / "__init__.py").write_text("")
-    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_COMPILE": "1"}
+    # A false PIP_NO_COMPILE is how pip is told not to compile.
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PIP_NO_COMPILE": "0"}
     result = start(checkout, "demo", **settings)
     assert (result.returncode, result.stdout) == (0, "here\n"), result.stderr
     assert "going on without the recorder" in result.stderr
