@@ -141,13 +141,13 @@ class Comparison:
             return self.present.holds(path, output.state()) and status is not None
         if self.present.holds(path, output.state()):
             return True
-        row = self._bytecode_row(output.path) if bytecode.source_of(path) else None
-        # Python's cache for the same code, written for another time of the same source.
-        return (
-            row is not None
-            and self.present.status(path) is not None
-            and self.present.holds(path, row.state)
-        )
+        source = bytecode.source_of(path)
+        row = self._bytecode_row(output.path) if source is not None else None
+        if row is None or source is None or not self.present.holds(path, row.state):
+            return False
+        # Python's cache for the same code, written for the time that its source has now.
+        header, status = bytecode.read_header(path), self.present.status(source)
+        return header is not None and status is not None and header.fits(status)
 
     def _bytecode_row(self, path: bytes) -> Input | None:
         for row in self.trace.inputs:

@@ -51,3 +51,7 @@ def test_a_test_suite_is_reused_the_second_time(person: Person) -> None:
     assert changed.doubts == ()
     person.write("shape.py", "def area(a, b):\n    return a * b\n")
     assert person.command(*words).reused
+    cache = next((person.project / "__pycache__").glob("shape.*.pyc")).read_bytes()
+    assert int.from_bytes(cache[8:12], "little") == int(
+        (person.project / "shape.py").stat().st_mtime
+    )
