@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,6 @@ from cid_store.errors import DamageError, RedoxaError
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
-from ring2_orchestrator.runs.alone import Alone
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
 from ring2_orchestrator.runs.nesting import inside_recording
@@ -24,6 +24,7 @@ from ring2_orchestrator.runs.trace import Trace
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
     from ring2_orchestrator.runs.observe import Observation
+    from ring2_orchestrator.runs.presence import Presence
 
 
 def execute(
@@ -77,35 +78,25 @@ class _Run(NamedTuple):
             stdin=self.stdin,
             cache_failures=cache_failures,
         )
-        with Alone(self.home.path, decision.subject) as alone:
-            if reuse and decision.reuse and decision.kept is not None:
-                try:
-                    return self._replay(decision, decision.kept, begun_ns)
-                except DamageError as error:
-                    memo.forget(decision.kept)
-                    decision = _without_reuse(decision, error)
-                except RestoreError as error:
-                    decision = _without_reuse(decision, error)
-            return self._record(memo, decision, alone)
+        if reuse and decision.reuse and decision.kept is not None:
+            try:
+                return self._replay(memo, decision, decision.kept, begun_ns)
+            except DamageError as error:
+                memo.forget(decision.kept)
+                decision = _without_reuse(decision, error)
+            except RestoreError as error:
+                decision = _without_reuse(decision, error)
+        return self._record(memo, decision)
 
     # Reuse.
 
-    def _replay(self, decision: Decision, kept: Kept, begun_ns: int) -> RunResult:
+    def _replay(self, memo: Memo, decision: Decision, kept: Kept, begun_ns: int) -> RunResult:
         """The outcome of the kept run again. Raises DamageError or RestoreError."""
         trace = kept.trace
         printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
         restored = 0
         if decision.stale or decision.old:
-            from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - often all stands
-
-            restored = restore(
-                trace.outputs,
-                decision.stale,
-                store=self.home.store,
-                roots=Roots.around(self.cwd, self.env),
-                now_ns=self.home.clock.now_ns(),
-                old=decision.old,
-            )
+            restored = self._restore(memo, decision, trace)
         _print_again(trace, printed)
         wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
         saved_s = kept.wall_ns / 1e9 - wall_s
@@ -123,16 +114,40 @@ class _Run(NamedTuple):
         )
         return self._acknowledge(result, {})
 
+    def _restore(self, memo: Memo, decision: Decision, trace: Trace) -> int:
+        """Put the outputs back, in sight of whatever else is going on; how many."""
+        from ring2_orchestrator.runs.overlap import end_run  # noqa: PLC0415 - often all stands
+        from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - often all stands
+        from ring2_orchestrator.runs.restore import restore  # noqa: PLC0415 - often all stands
+        from ring2_orchestrator.runs.touched import touched_by_restore  # noqa: PLC0415 - the same
+
+        roots = Roots.around(self.cwd, self.env)
+        with Presence(self.home.path) as presence:
+            touched = touched_by_restore(trace.outputs, {*decision.stale, *decision.old}, roots)
+            try:
+                return restore(
+                    trace.outputs,
+                    decision.stale,
+                    store=self.home.store,
+                    roots=roots,
+                    now_ns=self.home.clock.now_ns(),
+                    old=decision.old,
+                )
+            finally:
+                with suppress(RedoxaError, OSError):  # without the note more is forbidden, not less
+                    end_run(self.home, memo, presence, touched)
+
     # Recording.
 
-    def _record(self, memo: Memo, decision: Decision, alone: Alone) -> RunResult:
+    def _record(self, memo: Memo, decision: Decision) -> RunResult:
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
 
         file_rest = None
         if self.stdin.kind is StdinKind.FILE:
             file_rest = rest_of_file(self.stdin.descriptor)
-        with scratch_folder(self.home.path) as scratch:
+        with scratch_folder(self.home.path) as scratch, Presence(self.home.path) as presence:
             started_ns = self.home.clock.now_ns()
             recording = record(
                 self.command,
@@ -141,25 +156,29 @@ class _Run(NamedTuple):
                 scratch=scratch,
                 stdin=self.stdin,
                 clock=self.home.clock,
-                presence=alone.descriptor,
+                presence=presence.descriptor,
             )
-            return self._keep(memo, decision, alone, _Recorded(recording, started_ns, file_rest))
+            return self._keep(memo, decision, presence, _Recorded(recording, started_ns, file_rest))
 
     def _keep(
         self,
         memo: Memo,
         decision: Decision,
-        alone: Alone,
+        presence: "Presence",
         recorded: "_Recorded",
     ) -> RunResult:
         """Make a trace of the recording and publish it, unless there is any doubt."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415
+        from ring2_orchestrator.runs.overlap import end_run  # noqa: PLC0415
+        from ring2_orchestrator.runs.presence import Candidate  # noqa: PLC0415
 
         recording = recorded.recording
         trace: Trace | None = None
         cid: Cid | None = None
+        entry: Cid | None = None
         doubts: tuple[Doubt, ...] = ()
+        waits = False
         around = decision.around
         assert around is not None, "a decision made here has looked around"
         try:
@@ -174,24 +193,31 @@ class _Run(NamedTuple):
                     around=around,
                     searched=self._searched(),
                 )
-                if not alone.so_far:
-                    found.doubts.append(
-                        Doubt("overlap", "another run of this command was going on at the time")
-                    )
                 trace = self._trace_of(decision, recorded, found)
                 doubts = tuple(found.doubts)
                 if not doubts:
-                    cid = memo.publish(
-                        decision.subject,
+                    cid, entry = memo.put(
                         trace,
                         wall_ns=int(recording.wall_s * 1e9),
                         cpu_ns=int(recording.cpu_s * 1e9),
                         max_rss_bytes=recording.max_rss_bytes,
                     )
+            parting = end_run(
+                self.home,
+                memo,
+                presence,
+                found.touched,
+                None if entry is None else Candidate(decision.subject, entry),
+                leaves_some=any(doubt.kind == "detached" for doubt in recording.doubts),
+            )
+            waits = parting.waits
+            if parting.harm is not None:
+                cid, doubts = None, (*doubts, Doubt("overlap", parting.harm))
         except (RedoxaError, OSError) as error:
             cid = None
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
+        result = result._replace(published=cid is not None and not waits, waits=waits)
         return self._acknowledge(result, recording.counts)
 
     def _searched(self) -> list[bytes]:

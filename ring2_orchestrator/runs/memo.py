@@ -114,18 +114,34 @@ class Memo:
             loaded={},
         )
         decision = inquiry.decide()
+        if not decision.holds:
+            decision = self._or_waiting(inquiry, decision)
         self.cache.save()
         return decision
+
+    def _or_waiting(self, inquiry: "_Inquiry", decision: Decision) -> Decision:
+        """The decision, told from traces that are not published yet where these say more."""
+        from ring2_orchestrator.runs.presence import waiting  # noqa: PLC0415 - a hit needs none
+
+        entries = waiting(self._home.path, inquiry.subject)
+        if not entries:
+            return decision
+        names = [(str(entry), entry) for entry in entries]
+        among = inquiry._replace(names=names, loaded={}, cache_failures=True).decide()
+        if among.kept is not None:
+            reason = "another command that ran at the same time has not ended"
+            return decision._replace(reason=reason, changed=(), nearest=among.kept)
+        return decision if decision.known else among._replace(known=0)
 
     def traces(self, subject: str) -> Iterator[Kept]:
         """Every trace kept of a command, newest first."""
         for name, cid in self._names(subject):
             yield load_kept(self._home.store, name, cid)
 
-    def publish(
-        self, subject: str, trace: Trace, *, wall_ns: int, cpu_ns: int, max_rss_bytes: int
-    ) -> Cid:
-        """Keep a trace and its cost; when this returns it would survive a power cut."""
+    def put(
+        self, trace: Trace, *, wall_ns: int, cpu_ns: int, max_rss_bytes: int
+    ) -> tuple[Cid, Cid]:
+        """Store a trace and its cost, to be published; the CIDs of the trace and of its entry."""
         store = self._home.store
         with store.batch():
             cid = put_node(store, trace.node())
@@ -140,11 +156,17 @@ class Memo:
                     "wall_ns": wall_ns,
                 },
             )
+        return cid, entry
+
+    def publish(self, subject: str, entry: Cid) -> None:
+        """Let an entry's trace be reused; when this returns it would survive a power cut."""
+        store = self._home.store
+        with store.batch():
+            trace = load_kept(store, "", entry).cid
             older = self._names(subject)
             store.set_root(_root_name(subject, self._home.clock, older), entry)
-            for name in self._outdated(older, cid):
+            for name in self._outdated(older, trace):
                 store.set_root(name, None)
-        return cid
 
     def _outdated(self, older: Sequence[tuple[str, Cid]], newest: Cid) -> Iterator[str]:
         """The names that a new trace makes idle: those of its equals, and those past the limit."""

@@ -9,22 +9,36 @@ from dataclasses import dataclass, field
 
 from cid_store.cid import Cid
 from cid_store.store import Store
-from ring2_orchestrator.recorder.event import Chunk, Doubt, Event, Flag, Kind, Recording
-from ring2_orchestrator.runs import pseudo
-from ring2_orchestrator.runs.fold import Depth, Folded, Look, fold
+from ring2_orchestrator.recorder.event import (
+    Chunk,
+    Doubt,
+    Event,
+    Flag,
+    Identity,
+    Kind,
+    Recording,
+)
+from ring2_orchestrator.runs import bytecode, pseudo
+from ring2_orchestrator.runs.fold import Depth, Edit, Folded, Look, fold
 from ring2_orchestrator.runs.inputs import Inputs, identity_of
 from ring2_orchestrator.runs.outputs import Outputs
 from ring2_orchestrator.runs.paths import folder_of, inside, name_of, shown
 from ring2_orchestrator.runs.pseudo import Class
 from ring2_orchestrator.runs.roots import Roots
-from ring2_orchestrator.runs.statcache import StatCache
+from ring2_orchestrator.runs.statcache import FINE_TIMES, StatCache
 from ring2_orchestrator.runs.surroundings import CONTROLLING_TERMINAL, NO_TERMINAL, Surroundings
+from ring2_orchestrator.runs.touched import Touched
 from ring2_orchestrator.runs.trace import Cut, Input, Output
 
 # Programs that carry the times of files into what they make.
 TIME_READERS = frozenset({b"tar", b"bsdtar", b"cpio", b"zip", b"7z", b"rsync", b"stat"})
 
 _GREETERS = frozenset({b"bash", b"sh"})
+# With these doubts a recording may lack a path that the run touched.
+_BLIND = frozenset({
+    "foreign-abi", "foreign-memory", "lost-events", "namespace", "not-traced", "unknown-call",
+    "unreadable",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -37,6 +51,7 @@ class Observation:
     printed: Cid | None = None
     cuts: list[Cut] = field(default_factory=list[Cut])
     doubts: list[Doubt] = field(default_factory=list[Doubt])
+    touched: Touched | None = None  # None where calls were not seen
 
 
 def observe(
@@ -81,6 +96,8 @@ def observe(
     found.cuts = _cuts(recording.output)
     if found.cuts and not found.doubts:
         found.printed = store.put(b"".join(chunk.data for chunk in recording.output))
+    if recording.complete and not any(doubt.kind in _BLIND for doubt in recording.doubts):
+        found.touched = _touched(folded)
     cache.save()
     return found
 
@@ -129,6 +146,32 @@ def _note_failed_edits(folded: Folded) -> None:
                 folded.looks.setdefault(parent, Look(identity_of(parent), Depth.LOOKED, b""))
         elif now is not None and now == edit.before:
             folded.looks.setdefault(path, Look(edit.before, Depth.LOOKED, b""))
+
+
+def _touched(folded: Folded) -> Touched:
+    """All paths of the run but bytecode caches, which every Python makes alike from the source."""
+    wrote: set[bytes] = set()
+    made: set[bytes] = set()
+    for path, edit in folded.edits.items():
+        if bytecode.source_of(path) is not None:
+            continue
+        now = identity_of(path)
+        if now is not None and now == edit.before and (FINE_TIMES or not edit.wrote):
+            continue  # nothing came of it
+        (made if _only_made(edit, now) else wrote).add(path)
+    looks = {path: look for path, look in folded.looks.items() if not bytecode.source_of(path)}
+    return Touched(
+        frozenset(wrote),
+        frozenset(made),
+        frozenset(looks),
+        frozenset(path for path, look in looks.items() if look.before is None),
+    )
+
+
+def _only_made(edit: Edit, now: Identity | None) -> bool:
+    """Whether the path is a folder that the run made where nothing was, and did not change."""
+    new = edit.made_dir and edit.before is None
+    return new and edit.blind and not edit.wrote and now is not None and now.is_dir
 
 
 def _cuts(chunks: Sequence[Chunk]) -> list[Cut]:

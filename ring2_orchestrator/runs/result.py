@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["reused", "ran", "failed", "drifted"]
 LEDGER_KIND = "run"
+WITHDRAWAL_KIND = "withdrawal"
 _MOST_DOUBTS = 20
 
 
@@ -28,6 +29,7 @@ class RunResult(NamedTuple):
     message: str = ""
     trace: Cid | None = None
     published: bool = False
+    waits: bool = False  # it is published when commands that ran at the same time have ended
     known_before: bool = False  # the command had been recorded before
     changed: tuple[Change, ...] = ()
     doubts: "tuple[Doubt, ...]" = ()
@@ -57,9 +59,10 @@ def message_of(result: RunResult) -> str:
     if result.verdict == "drifted":
         return f"ran again: {result.reason}"
     failed = f", exit code {result.exit_code}" if result.exit_code else ""
+    later = "; reusable when the commands running beside it have ended" if result.waits else ""
     if result.known_before:
-        return f"ran again: {result.reason} ({counted}{failed})"
-    return f"recorded: {counted}{failed}"
+        return f"ran again: {result.reason} ({counted}{failed}{later})"
+    return f"recorded: {counted}{failed}{later}"
 
 
 def _reused(result: RunResult) -> str:
@@ -98,6 +101,12 @@ def append_run(
         "wall_s": result.wall_s,
     }
     return ledger.append([entry], kind=LEDGER_KIND, subject=result.subject).seq
+
+
+def append_withdrawal(ledger: Ledger, subject: str, trace: Cid, harm: str) -> None:
+    """Enter that a trace, which waited for other runs to end, is not published after all."""
+    entry: dict[str, NodeLike] = {"doubts": [["overlap", harm]], "trace": trace}
+    ledger.append([entry], kind=WITHDRAWAL_KIND, subject=subject)
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from cid_store.errors import RedoxaError
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
 from ring2_orchestrator.runs.paths import shown
-from ring2_orchestrator.runs.result import LEDGER_KIND
+from ring2_orchestrator.runs.result import LEDGER_KIND, WITHDRAWAL_KIND
 from ring2_orchestrator.runs.state import What
 from ring2_orchestrator.runs.surroundings import Change
 from ring2_orchestrator.runs.trace import Trace
@@ -130,6 +130,8 @@ def _last_run(home: Home, subject: str) -> LastRun | None:
         return None
     entry = cast("dict[str, object]", batch.entries[0])
     doubts = cast("list[list[str]]", entry.get("doubts", []))
+    if not doubts and not entry.get("published") and entry.get("verdict") != "reused":
+        doubts = _withdrawal(home, subject, entry.get("trace"))
     return LastRun(
         seq=batch.seq,
         verdict=str(entry.get("verdict")),
@@ -137,3 +139,12 @@ def _last_run(home: Home, subject: str) -> LastRun | None:
         exit_code=cast("int", entry.get("exit_code")),
         doubts=tuple((kind, detail) for kind, detail in doubts),
     )
+
+
+def _withdrawal(home: Home, subject: str, trace: object) -> list[list[str]]:
+    """The doubts that came up about a trace while it waited for other runs to end."""
+    for batch in home.ledger.batches(WITHDRAWAL_KIND, subject, newest_first=True):
+        entry = cast("dict[str, object]", batch.entries[0])
+        if entry.get("trace") == trace:
+            return cast("list[list[str]]", entry.get("doubts", []))
+    return []

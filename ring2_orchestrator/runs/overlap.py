@@ -1,0 +1,38 @@
+"""What the end of a run does for traces: for its own, and for those that waited for it."""
+
+from contextlib import suppress
+
+from cid_store.errors import RedoxaError
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.runs.memo import Memo, load_kept
+from ring2_orchestrator.runs.presence import Candidate, Parting, Presence
+from ring2_orchestrator.runs.result import append_withdrawal
+from ring2_orchestrator.runs.touched import Touched
+
+
+def end_run(
+    home: Home,
+    memo: Memo,
+    presence: Presence,
+    touched: Touched | None,
+    candidate: Candidate | None = None,
+    *,
+    leaves_some: bool = False,
+) -> Parting:
+    """Part from the others, and publish what may be published now.
+
+    Raises what `Presence.part` and `Memo.publish` raise for the run itself.
+    """
+    parting = presence.part(touched, candidate, leaves_some=leaves_some)
+    if candidate is not None and parting.harm is None and not parting.waits:
+        memo.publish(candidate.subject, candidate.entry)
+    # The rest is about others, and the run does not suffer: a trace that cannot be published now
+    # is published at the next end.
+    with suppress(RedoxaError, OSError):
+        for subject, entry in parting.settled:
+            memo.publish(subject, entry)
+        presence.forget(parting.settled)
+        for (subject, entry), harm in parting.withdrawn:
+            trace = load_kept(home.store, subject, entry).cid
+            append_withdrawal(home.ledger, subject, trace, harm)
+    return parting
