@@ -5,6 +5,7 @@ RedoxaError                 anything Redoxa refuses, with the exit code the comm
   InputError                something the user named cannot be used
     MalformedCidError       a CID that is not in its one accepted form
     MalformedNodeError      bytes that are not one canonical node
+    MalformedCarError       a CAR file that is damaged, cut short or not one
   DamageError               something stored is not what it was when it was stored
     CorruptObjectError      stored bytes no longer hash to their name
     MissingObjectError      the store does not hold the object
@@ -43,6 +44,10 @@ class MalformedCidError(InputError):
 
 class MalformedNodeError(InputError):
     """Bytes that are not one node in canonical form."""
+
+
+class MalformedCarError(InputError):
+    """A CAR file that is damaged, cut short or not one."""
 
 
 class DamageError(RedoxaError):

@@ -10,12 +10,14 @@ from typing import Protocol, cast
 
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser, add_verbs
-from ring2_orchestrator.commands.store import health, objects
+from ring2_orchestrator.commands.store import cars, health, objects
 
 EXAMPLES: Sequence[str] = (
     "redoxa store put data.csv",
     "redoxa store put - < data.csv",
     "redoxa store get bafkr4i… -o data.csv",
+    "redoxa store export bafkr4i… -o objects.car",
+    "redoxa store import objects.car",
     "redoxa store stat",
     "redoxa store verify",
 )
@@ -29,7 +31,7 @@ class Group(Protocol):
     add_arguments: Callable[[Mapping[str, Parser]], None]
 
 
-_GROUPS = cast("Sequence[Group]", (objects, health))
+_GROUPS = cast("Sequence[Group]", (objects, cars, health))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,54 @@
+"""Writing a CAR file: a header, then one section a block; for version 2 an index after them."""
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from cid_store.car import varint
+from cid_store.car.header import FULLY_INDEXED, PRAGMA, V2_BYTES, HeaderV2, header_v1
+from cid_store.car.index import IndexBuilder
+from cid_store.car.names import BlockName
+
+_PAYLOAD_OFFSET = len(PRAGMA) + V2_BYTES
+
+
+class CarWriter:
+    """Blocks in, one after another; the file is whole when `finish` returns.
+
+    A version 2 needs a file that can be written at its beginning again.
+    """
+
+    def __init__(self, file: BinaryIO, roots: Sequence[BlockName], *, version: int) -> None:
+        """Write the header."""
+        assert version in (1, 2), "there are two versions"
+        self._file = file
+        self._index = IndexBuilder() if version == 2 else None
+        if self._index is not None:
+            file.write(PRAGMA + bytes(V2_BYTES))
+        self.payload_bytes = 0
+        self._write(header_v1(roots))
+
+    def block(self, name: BlockName, data: bytes | memoryview) -> None:
+        """Add a block, which the caller has checked against its name."""
+        if self._index is not None:
+            self._index.add(name.multihash, self.payload_bytes)
+        self._write(varint.encode(len(name.data) + len(data)) + name.data)
+        self._write(data)
+
+    def finish(self) -> int:
+        """Write what stands after the blocks; how long the file is."""
+        if self._index is None:
+            return self.payload_bytes
+        end = _PAYLOAD_OFFSET + self.payload_bytes
+        size = end
+        for part in self._index.parts():
+            self._file.write(part)
+            size += len(part)
+        header = HeaderV2(FULLY_INDEXED, _PAYLOAD_OFFSET, self.payload_bytes, end)
+        self._file.seek(len(PRAGMA))
+        self._file.write(header.to_bytes())
+        self._file.seek(size)
+        return size
+
+    def _write(self, part: bytes | memoryview) -> None:
+        self._file.write(part)
+        self.payload_bytes += len(part)
