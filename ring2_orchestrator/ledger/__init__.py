@@ -7,7 +7,9 @@ from ring2_orchestrator.ledger.errors import (
     LedgerUnreadableError,
     LedgerWriteError,
     MalformedCheckpointError,
+    MalformedNoteError,
     NoSuchEntryError,
+    NotProvenError,
 )
 from ring2_orchestrator.ledger.leaf import Batch, Leaf
 from ring2_orchestrator.ledger.log import Ledger, Receipt
@@ -22,6 +24,8 @@ __all__ = [
     "LedgerUnreadableError",
     "LedgerWriteError",
     "MalformedCheckpointError",
+    "MalformedNoteError",
     "NoSuchEntryError",
+    "NotProvenError",
     "Receipt",
 ]

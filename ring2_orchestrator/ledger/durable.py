@@ -60,6 +60,22 @@ def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) ->
         sync_folder(path.parent)
 
 
+def create(path: Path, data: bytes) -> None:
+    """Make a private file that holds `data` whole, or none. Raises FileExistsError."""
+    beside = path.with_name(path.name + ".new")
+    descriptor = os.open(beside, _WRITE | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        _write_all(descriptor, data, 0)
+        os.fdatasync(descriptor)
+        # A link fails where a rename would replace what another process made meanwhile.
+        path.hardlink_to(beside)
+    finally:
+        os.close(descriptor)
+        beside.unlink()
+    sync_folder(path.parent)
+
+
 def replace(path: Path, data: bytes) -> None:
     """Give the file new content: after a power cut it holds the old bytes or the new, whole."""
     beside = path.with_name(path.name + ".new")

@@ -1,9 +1,12 @@
 """What a ledger may answer instead of doing its work.
 
 RedoxaError
+  NotProvenError              a signature or a proof does not hold
   InputError
-    MalformedCheckpointError  a text that is not a checkpoint
+    MalformedNoteError        a text that is not a signed note, a key or a proof
+      MalformedCheckpointError  a text that is not a checkpoint
     NoSuchEntryError          the ledger is shorter than that
+    KeyFileError              there is no key to sign with, or its file cannot be trusted
   DamageError
     LedgerDamagedError        the ledger is not what it was; `entry` says where
   UnavailableError
@@ -12,11 +15,23 @@ RedoxaError
     LedgerWriteError          the disk refused; nothing acknowledged is lost
 """
 
-from cid_store.errors import DamageError, InputError, UnavailableError
+from cid_store.errors import DamageError, InputError, RedoxaError, UnavailableError
 
 
-class MalformedCheckpointError(InputError):
+class NotProvenError(RedoxaError):
+    """What was to be proven is not: a signature or a hash does not fit."""
+
+
+class MalformedNoteError(InputError):
+    """A text that is not a signed note, a key or a proof in its one accepted form."""
+
+
+class MalformedCheckpointError(MalformedNoteError):
     """A text that is not a checkpoint in the one accepted form."""
+
+
+class KeyFileError(InputError):
+    """There is no key to sign with, one too many, or others can read its file."""
 
 
 class NoSuchEntryError(InputError):

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cid_store.cid import Codec
 from cid_store.encoding import NodeLike
@@ -28,9 +28,21 @@ from ring2_orchestrator.ledger.leaf import (
     encode_leaf,
     mention,
 )
-from ring2_orchestrator.ledger.merkle import EMPTY_ROOT, leaf_hash, root_of, root_of_edges
+from ring2_orchestrator.ledger.merkle import (
+    EMPTY_ROOT,
+    Span,
+    consistency_spans,
+    inclusion_spans,
+    leaf_hash,
+    root_of,
+    root_of_edges,
+)
+from ring2_orchestrator.ledger.note import Note
 from ring2_orchestrator.ledger.reader import LogReader, Tip, is_leaf
 from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.ledger.proof import GrowthProof, InclusionProof
 
 LOCK_TIMEOUT_S = 30.0
 
@@ -89,8 +101,7 @@ class Ledger:
         """What the log itself says of that batch, without reading the store."""
         tip = self._log.tip()
         if not 0 <= seq < tip.size:
-            held = f"{tip.size} entries, 0 to {tip.size - 1}" if tip.size else "no entry yet"
-            raise NoSuchEntryError(f"the ledger has no entry {seq}; it holds {held}")
+            raise self._no_entry(seq, tip)
         entries = self._log.entries(tip, seq // TILE_WIDTH)
         return self._log.leaf(seq, entries[seq % TILE_WIDTH])
 
@@ -140,14 +151,31 @@ class Ledger:
         audit = audit_entries(self._log.files, head, advance)
         if outside is not None and root_of(audit.hashes[: outside.size]) != outside.root_hash:
             raise self._log.forked(outside)
-        audit_tiles(self._log.files, audit)
         self._log.check_beyond(self._log.tip())
+        audit_tiles(self._log.files, audit)
         for seq, leaf in self.leaves():
             if seq < head.size:
                 self._load(seq, leaf)
                 if advance is not None:
                     advance(1)
         return head
+
+    def unfinished(self) -> list[str]:
+        """What a crash left that is no damage, in sentences; the next append puts it in order."""
+        tip = self._log.tip()
+        found: list[str] = []
+        recorded, true = self._log.growing(tip)
+        if not recorded.startswith(true):
+            found.append(
+                f"the hashes of the newest entries in {self._log.files.tile_path(0, 0).parent} "
+                "are behind: the next append writes them again"
+            )
+        entries, rest = self._log.beyond(tip)
+        if entries and is_leaf(entries[0]):
+            found.append(f"entry {tip.size} was written and not acknowledged: it will be adopted")
+        elif entries or rest:
+            found.append(f"entry {tip.size} was written in part: the next append cuts it off")
+        return found
 
     def rebuild(self) -> int:
         """Make wrong or missing hash tiles again from the entries; how many were made.
@@ -162,14 +190,61 @@ class Ledger:
             for level, row in audit.tile_levels():
                 for first in range(0, len(row), TILE_WIDTH):
                     hashes, index = row[first : first + TILE_WIDTH], first // TILE_WIDTH
-                    if self._log.files.hashes(level, index)[: len(hashes)] != hashes:
+                    if self._log.files.tile_bytes(level, index) != b"".join(hashes):
                         self._log.files.write_hashes(level, index, 0, hashes)
                         made += 1
         return made
 
     def checkpoint(self) -> str:
         """The log's head as a text to keep elsewhere: it fixes every entry up to here."""
-        return self._log.tip().checkpoint.text
+        return self.head().text
+
+    def head(self, *, extending: Checkpoint | None = None) -> Checkpoint:
+        """The log's head. Raises LedgerDamagedError where it does not extend the one given."""
+        tip = self._log.tip()
+        if extending is not None:
+            self._log.check_extends(tip, extending)
+        return tip.checkpoint
+
+    def head_at(self, size: int) -> Checkpoint:
+        """The head that the log had after its first `size` entries."""
+        tip = self._log.tip()
+        if not 0 <= size <= tip.size:
+            raise self._no_entry(size - 1, tip)
+        return self._log.checkpoint_at(tip, size)
+
+    def prove(self, seq: int, under: Note | None = None) -> "InclusionProof":
+        """The proof that an entry is in the log of its head, or of an earlier checkpoint's note.
+
+        Raises NoSuchEntryError, and LedgerDamagedError where the log does not extend the note.
+        """
+        from ring2_orchestrator.ledger.proof import InclusionProof  # noqa: PLC0415 - rarely asked
+
+        tip = self._log.tip()
+        note = Note(tip.checkpoint.text, ()) if under is None else under
+        head = Checkpoint.of(note)
+        self._log.check_extends(tip, head)
+        if not 0 <= seq < head.size:
+            raise self._no_entry(seq, head)
+        entry = self._log.entries(tip, seq // TILE_WIDTH)[seq % TILE_WIDTH]
+        hashes = self._roots(tip, inclusion_spans(head.size, seq))
+        return InclusionProof(seq, entry, hashes, note)
+
+    def prove_growth(self, old: Checkpoint, under: Note | None = None) -> "GrowthProof":
+        """The proof that the log of its head, or of a later checkpoint's note, begins with `old`.
+
+        Raises LedgerDamagedError where it does not.
+        """
+        from ring2_orchestrator.ledger.proof import GrowthProof  # noqa: PLC0415 - rarely asked
+
+        tip = self._log.tip()
+        note = Note(tip.checkpoint.text, ()) if under is None else under
+        head = Checkpoint.of(note)
+        self._log.check_extends(tip, head)
+        self._log.check_grown(head, old)
+        self._log.check_extends(tip, old)
+        spans = consistency_spans(head.size, old.size) if old.size else []
+        return GrowthProof(old.size, self._roots(tip, spans), note)
 
     def __len__(self) -> int:
         return self._log.tip().size
@@ -184,6 +259,13 @@ class Ledger:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _roots(self, tip: Tip, spans: Sequence[Span]) -> tuple[bytes, ...]:
+        return tuple(self._log.span_root(tip, begin, end) for begin, end in spans)
+
+    def _no_entry(self, seq: int, log: Tip | Checkpoint) -> NoSuchEntryError:
+        held = f"{log.size} entries, 0 to {log.size - 1}" if log.size else "no entry yet"
+        return NoSuchEntryError(f"the ledger has no entry {seq}; it holds {held}")
 
     def _load(self, seq: int, leaf: Leaf) -> Batch:
         try:
@@ -235,6 +317,7 @@ class Ledger:
         """The tip to append to, after what a crash left beyond it is adopted or dropped."""
         tip = self._log.tip()
         self._log.check_beyond(tip)
+        self._log.check_growing(tip)
         entries, rest = self._log.beyond(tip)
         if entries and is_leaf(entries[0]):
             # Whole but unacknowledged: keeping it loses nothing, dropping it might.

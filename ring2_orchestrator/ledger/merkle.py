@@ -11,6 +11,9 @@ from collections.abc import Sequence
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 HASH_BYTES = 32
 
+# The leaves from a first one up to, and without, a last one.
+Span = tuple[int, int]
+
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of one leaf; the prefix keeps a leaf from posing as an inner node."""
@@ -46,19 +49,37 @@ def root_of_edges(edges: Sequence[Sequence[bytes]]) -> bytes:
 
 def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
     """The hashes that, with the leaf at `index`, give the root of those leaves."""
-    assert 0 <= index < len(hashes), "only a leaf of the tree has a proof"
-    if len(hashes) == 1:
-        return []
-    split = _split(len(hashes))
-    if index < split:
-        return [*inclusion_proof(hashes[:split], index), root_of(hashes[split:])]
-    return [*inclusion_proof(hashes[split:], index - split), root_of(hashes[:split])]
+    return [root_of(hashes[begin:end]) for begin, end in inclusion_spans(len(hashes), index)]
 
 
 def consistency_proof(hashes: Sequence[bytes], old_size: int) -> list[bytes]:
     """The hashes that show the first `old_size` leaves unchanged under those leaves' root."""
-    assert 0 < old_size <= len(hashes), "a proof leads from a smaller tree to a larger one"
-    return _subproof(hashes, old_size, whole=True)
+    return [root_of(hashes[begin:end]) for begin, end in consistency_spans(len(hashes), old_size)]
+
+
+def inclusion_spans(size: int, index: int) -> list[Span]:
+    """The spans of leaves whose roots are the inclusion proof of a leaf, in the proof's order."""
+    assert 0 <= index < size, "only a leaf of the tree has a proof"
+    begin, end = 0, size
+    spans: list[Span] = []
+    while end - begin > 1:
+        middle = begin + split_of(end - begin)
+        spans.append((middle, end) if index < middle else (begin, middle))
+        begin, end = (begin, middle) if index < middle else (middle, end)
+    return spans[::-1]
+
+
+def consistency_spans(size: int, old_size: int) -> list[Span]:
+    """The spans of leaves whose roots are the proof that the first `old_size` are unchanged."""
+    assert 0 < old_size <= size, "a proof leads from a smaller tree to a larger one"
+    begin, end = 0, size
+    spans: list[Span] = []
+    while end != old_size:
+        middle = begin + split_of(end - begin)
+        spans.append((middle, end) if old_size <= middle else (begin, middle))
+        begin, end = (begin, middle) if old_size <= middle else (middle, end)
+    # The old tree itself needs no telling; a part of it does.
+    return [*([(begin, end)] if begin else []), *spans[::-1]]
 
 
 def includes(root: bytes, size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bool:
@@ -122,15 +143,6 @@ def _are_hashes(*values: bytes) -> bool:
     return all(len(value) == HASH_BYTES for value in values)
 
 
-def _subproof(hashes: Sequence[bytes], old_size: int, *, whole: bool) -> list[bytes]:
-    if old_size == len(hashes):
-        return [] if whole else [root_of(hashes)]
-    split = _split(len(hashes))
-    if old_size <= split:
-        return [*_subproof(hashes[:split], old_size, whole=whole), root_of(hashes[split:])]
-    rest = _subproof(hashes[split:], old_size - split, whole=False)
-    return [*rest, root_of(hashes[:split])]
-
-
-def _split(size: int) -> int:
+def split_of(size: int) -> int:
+    """How many of so many leaves stand in the left part of their tree."""
     return 1 << ((size - 1).bit_length() - 1)

@@ -6,11 +6,28 @@ from typing import NamedTuple
 
 from cid_store.errors import MalformedNodeError
 from ring2_orchestrator.ledger import durable
-from ring2_orchestrator.ledger.checkpoint import MAX_TEXT, Checkpoint
-from ring2_orchestrator.ledger.errors import LedgerDamagedError, MalformedCheckpointError
+from ring2_orchestrator.ledger.checkpoint import Checkpoint
+from ring2_orchestrator.ledger.errors import LedgerDamagedError, MalformedNoteError
 from ring2_orchestrator.ledger.leaf import Leaf, decode_leaf
-from ring2_orchestrator.ledger.merkle import leaf_hash, root_of, root_of_edges
-from ring2_orchestrator.ledger.tiles import TILE_WIDTH, TileFiles, split_bundle, widths
+from ring2_orchestrator.ledger.merkle import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    leaf_hash,
+    node_hash,
+    root_of,
+    root_of_edges,
+    split_of,
+)
+from ring2_orchestrator.ledger.tiles import (
+    TILE_LEVELS,
+    TILE_WIDTH,
+    TileFiles,
+    may_be_left,
+    split_bundle,
+    widths,
+)
+
+_MAX_HEAD = 65_536
 
 
 class Tip(NamedTuple):
@@ -46,16 +63,22 @@ class LogReader:
 
     def head(self) -> Checkpoint:
         """The checkpoint as the file says it, not yet compared with any entry."""
-        data = durable.read(self.checkpoint_path, limit=MAX_TEXT)
+        data = durable.read(self.checkpoint_path, limit=_MAX_HEAD)
         if not data:
             raise LedgerDamagedError(
                 f"ledger {self.path}: the file `checkpoint` is missing or empty; restore it "
                 "from a copy"
             )
         try:
-            return Checkpoint.parse(data.decode("utf-8", "replace"))
-        except MalformedCheckpointError as error:
+            head = Checkpoint.parse(data.decode("utf-8", "replace"))
+        except MalformedNoteError as error:
             raise LedgerDamagedError(f"ledger {self.path}: {error}") from error
+        if head.text.encode("utf-8") != data:
+            raise LedgerDamagedError(
+                f"ledger {self.path}: foreign bytes stand in the file `checkpoint`; restore it "
+                "from a copy"
+            )
+        return head
 
     def tip(self) -> Tip:
         """The head, proven by the entries at the right edge. Raises LedgerDamagedError."""
@@ -99,6 +122,32 @@ class LogReader:
                 entry=seq,
             ) from error
 
+    def span_root(self, tip: Tip, begin: int, end: int) -> bytes:
+        """The root over the entries `begin` up to, and without, `end`, from proven hashes.
+
+        The span is one of those that Merkle proofs use: a subtree, or the right edge of one.
+        """
+        size = end - begin
+        if size == 0:
+            return EMPTY_ROOT
+        if size & (size - 1):
+            middle = begin + split_of(size)
+            return node_hash(self.span_root(tip, begin, middle), self.span_root(tip, middle, end))
+        level, rest = divmod(size.bit_length() - 1, TILE_LEVELS)
+        first = begin >> (level * TILE_LEVELS)
+        return root_of([self._subtree(tip, level, first + at) for at in range(1 << rest)])
+
+    def checkpoint_at(self, tip: Tip, size: int) -> Checkpoint:
+        """The checkpoint that the log had after its first `size` entries."""
+        assert 0 <= size <= tip.size, "the log was never longer than it is"
+        return Checkpoint(tip.checkpoint.origin, size, self.span_root(tip, 0, size))
+
+    def check_extends(self, tip: Tip, earlier: Checkpoint) -> None:
+        """Raise LedgerDamagedError unless the log begins with what an earlier checkpoint fixes."""
+        self.check_grown(tip.checkpoint, earlier)
+        if self.checkpoint_at(tip, earlier.size).root_hash != earlier.root_hash:
+            raise self.forked(earlier)
+
     def check_grown(self, head: Checkpoint, earlier: Checkpoint) -> None:
         """Raise LedgerDamagedError where `head` cannot have grown from an earlier checkpoint."""
         if head.origin != earlier.origin:
@@ -139,19 +188,47 @@ class LogReader:
         entries, rest = self.beyond(tip)
         torn = not further and (not entries or not is_leaf(entries[0]))
         one = not further and len(entries) == 1 and not rest
-        if torn or one:
+        long = self._too_long(tip)
+        if (torn or one) and long is None:
             return
         # Another process may have appended since the tip was read: judge by the newest one.
         newest = self.tip()
         if newest.size > tip.size:
             self.check_beyond(newest)
             return
+        if long is not None and (torn or one):
+            raise LedgerDamagedError(
+                f"ledger {self.path}: foreign bytes stand at the end of the hash file "
+                f"{long.relative_to(self.path)}, but every entry is intact; "
+                "`redoxa ledger rebuild` makes it again",
+                entry=tip.size,
+            )
         raise LedgerDamagedError(
             f"ledger {self.path}: entry {tip.size} and others stand beyond the checkpoint, "
             f"which covers {tip.size}: the file `checkpoint` was rolled back; restore it from "
             "a copy",
             entry=tip.size,
         )
+
+    def check_growing(self, tip: Tip) -> None:
+        """Raise LedgerDamagedError where the newest leaf hashes are wrong, not merely behind."""
+        if tip.edges and not may_be_left(*self.growing(tip)):
+            self._refuse(tip.checkpoint)
+
+    def growing(self, tip: Tip) -> tuple[bytes, bytes]:
+        """The growing tile of leaf hashes as it is, and what belongs there."""
+        true = b"".join(tip.edges[0]) if tip.edges else b""
+        return self.files.tile_bytes(0, tip.size // TILE_WIDTH), true
+
+    def _too_long(self, tip: Tip) -> Path | None:
+        """A growing tile with more hashes beyond the checkpoint than the one of a crash."""
+        index = tip.size
+        for level, edge in enumerate(tip.edges):
+            index //= TILE_WIDTH
+            path = self.files.tile_path(level, index)
+            if durable.size(path) > (len(edge) + 1) * HASH_BYTES:
+                return path
+        return None
 
     def _load(self, head: Checkpoint) -> Tip:
         edges: list[list[bytes]] = []

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from ring2_orchestrator.ledger import durable
 from ring2_orchestrator.ledger.merkle import HASH_BYTES
 
-TILE_WIDTH = 256
+TILE_LEVELS = 8  # levels of the tree in one tile
+TILE_WIDTH = 1 << TILE_LEVELS
 MAX_ENTRY = 0xFFFF
 MAX_BUNDLE = TILE_WIDTH * (2 + MAX_ENTRY)
 
@@ -38,6 +39,14 @@ def frame(entry: bytes) -> bytes:
     """An entry as a bundle holds it: its length in two big-endian bytes, then itself."""
     assert len(entry) <= MAX_ENTRY, "a leaf is bounded before it is framed"
     return len(entry).to_bytes(2, "big") + entry
+
+
+def may_be_left(data: bytes, true: bytes) -> bool:
+    """Whether a crash may leave `data` where the leaf hashes `true` of a growing tile belong.
+
+    Nobody waits for that file, so a power cut may take its end, or leave zeros there.
+    """
+    return true.startswith(data[: len(true)].rstrip(b"\0"))
 
 
 class Bundle(NamedTuple):
@@ -91,9 +100,13 @@ class TileFiles:
         """The bundle file's length, 0 if there is none."""
         return durable.size(self.bundle_path(index))
 
+    def tile_bytes(self, level: int, index: int) -> bytes:
+        """The tile file's bytes, empty if there is none; one more than a full tile has, at most."""
+        return durable.read(self.tile_path(level, index), limit=TILE_WIDTH * HASH_BYTES + 1)
+
     def hashes(self, level: int, index: int) -> list[bytes]:
         """The whole hashes in a tile file, none if there is no file."""
-        data = durable.read(self.tile_path(level, index), limit=TILE_WIDTH * HASH_BYTES)
+        data = self.tile_bytes(level, index)
         whole = len(data) - len(data) % HASH_BYTES
         return [data[at : at + HASH_BYTES] for at in range(0, whole, HASH_BYTES)]
 
