@@ -4,6 +4,7 @@ import doctest
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,45 @@ def test_the_commands_for_your_own_work_do_what_they_say(tmp_path: Path) -> None
     assert "recorded: " in said[0]
     assert "would be reused: " in said[1]
     assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "data.bin").read_bytes()
+
+
+def without_numbers(line: str) -> str:
+    """The line with every number that differs from machine to machine taken out."""
+    return re.sub(r"(?<=[ :])[\d,.]+(?= (?:inputs|paths|by|missing|m?s saved))", "N", line)
+
+
+@pytest.mark.slow
+def test_what_redoxa_says_of_the_demo_is_what_is_shown(tmp_path: Path) -> None:
+    shutil.copytree(
+        README.parent / "demos", tmp_path / "demos", ignore=shutil.ignore_patterns("out")
+    )
+    environment = {
+        **os.environ,
+        "REDOXA_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(README.parent),
+    }
+
+    def redoxa(*words: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "redoxa", *words],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [without_numbers(line) for line in (done.stderr or done.stdout).splitlines()]
+
+    shown = [without_numbers(line.strip()) for line in README.read_text("utf-8").splitlines()]
+    script = "demos/clean_weather.py"
+    assert redoxa("run", "--script", script)[-1] in shown
+    shutil.rmtree(tmp_path / "demos" / "out")
+    assert redoxa("run", "--script", script)[-1].replace(" ms ", " s ") in shown
+    table = tmp_path / "demos" / "data" / "seattle-weather.csv"
+    table.write_text(table.read_text("utf-8").replace("2012/01/02,10.9", "2012/01/02,10.8"))
+    at = shown.index(f"would run: {table.relative_to(tmp_path)} changed")
+    would, change, depends, leaves = redoxa("why", script)
+    assert (would, change.strip(), leaves) == (shown[at], shown[at + 1], shown[at + 3])
+    # Which kinds of inputs there are depends on the Python, too.
+    assert depends.split(", ")[0] == shown[at + 2].split(", ")[0]
