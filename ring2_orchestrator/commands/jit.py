@@ -74,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             formatter_class=Formatter,
             allow_abbrev=False,
         )
-        verb.add_argument("script", nargs="*", metavar="SCRIPT", help="a script, its arguments")
+        verb.add_argument(
+            "script",
+            nargs="*",
+            metavar="SCRIPT",
+            help="a script and its arguments; or, after --, a whole command",
+        )
         add_common(verb)
 
 

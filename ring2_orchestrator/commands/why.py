@@ -121,15 +121,19 @@ def _tell_dependencies(report: "Report", found: "Explanation", *, everything: bo
         f"{number:,} {'' if word.startswith('missing') else 'by '}{word}"
         for word, number in counts.items()
     )
-    report.line(f"depends on {len(rows):,} paths: {parts}")
+    report.line(f"depends on {_count(len(rows), 'path')}: {parts}")
     if everything:
         for word, path in rows:
             report.line(f"  {word}: {path}")
     outputs = made(found.trace)
-    report.line(f"leaves {len(outputs):,} outputs")
+    report.line(f"leaves {_count(len(outputs), 'output')}")
     if everything:
         for word, path in outputs:
             report.line(f"  {word}: {path}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _as_json(

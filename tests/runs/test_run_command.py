@@ -151,6 +151,7 @@ def test_why_names_the_input_that_prevents_reuse(
     would = typed("why", *command)
     assert would.returncode == 0
     assert would.stdout.startswith(b"would be reused: nothing it depends on changed\n")
+    assert would.stdout.endswith(b"leaves 1 output\n")
     person.write("in.txt", "two")
     would = typed("why", *command)
     assert would.returncode == 1
