@@ -170,13 +170,14 @@ class _Run(NamedTuple):
         """Make a trace of the recording and publish it, unless there is any doubt."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415
-        from ring2_orchestrator.runs.overlap import end_run  # noqa: PLC0415
+        from ring2_orchestrator.runs.overlap import end_run, end_run_alone  # noqa: PLC0415
         from ring2_orchestrator.runs.presence import Candidate  # noqa: PLC0415
 
         recording = recorded.recording
+        leaves_some = any(doubt.kind == "detached" for doubt in recording.doubts)
         trace: Trace | None = None
         cid: Cid | None = None
-        entry: Cid | None = None
+        candidate: Candidate | None = None
         doubts: tuple[Doubt, ...] = ()
         waits = False
         around = decision.around
@@ -202,17 +203,15 @@ class _Run(NamedTuple):
                         cpu_ns=int(recording.cpu_s * 1e9),
                         max_rss_bytes=recording.max_rss_bytes,
                     )
-            parting = end_run(
-                self.home,
-                memo,
-                presence,
-                found.touched,
-                None if entry is None else Candidate(decision.subject, entry),
-                leaves_some=any(doubt.kind == "detached" for doubt in recording.doubts),
-            )
-            waits = parting.waits
-            if parting.harm is not None:
-                cid, doubts = None, (*doubts, Doubt("overlap", parting.harm))
+                    candidate = Candidate(decision.subject, entry)
+                alone = not leaves_some and end_run_alone(memo, presence, candidate)
+            if not alone:
+                parting = end_run(
+                    self.home, memo, presence, found.touched, candidate, leaves_some=leaves_some
+                )
+                waits = parting.waits
+                if parting.harm is not None:
+                    cid, doubts = None, (*doubts, Doubt("overlap", parting.harm))
         except (RedoxaError, OSError) as error:
             cid = None
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)

@@ -10,6 +10,19 @@ from ring2_orchestrator.runs.result import append_withdrawal
 from ring2_orchestrator.runs.touched import Touched
 
 
+def end_run_alone(memo: Memo, presence: Presence, candidate: Candidate | None) -> bool:
+    """End a run that met nobody; False where it met some, and goes on.
+
+    Inside a batch the candidate may be published together with its entry: no other run waits for
+    it, so there is one wait for the disk instead of two.
+    """
+    if not presence.part_alone():
+        return False
+    if candidate is not None:
+        memo.publish(candidate.subject, candidate.entry)
+    return True
+
+
 def end_run(
     home: Home,
     memo: Memo,

@@ -105,6 +105,14 @@ class Presence:
             self._go(touched, candidate if waits else None, leaves_some=leaves_some)
             return Parting(harmed, waits, tuple(self._withdrawn), tuple(self._clear()))
 
+    def part_alone(self) -> bool:
+        """End this run if it is the only one that anybody remembers; whether it was."""
+        with self._gate():
+            if self._withdrawn or [file.name for file in _files(self._folder)] != [self._name]:
+                return False
+            (self._folder / self._name).unlink()
+            return True
+
     def forget(self, settled: Iterable[Candidate]) -> None:
         """Remove the notes of traces that have been published."""
         published = set(settled)

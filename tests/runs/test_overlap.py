@@ -334,6 +334,17 @@ def test_a_trace_whose_publication_failed_is_settled_again_by_the_next(tmp_path:
     assert not waiting(tmp_path, candidate.subject)
 
 
+def test_whoever_met_somebody_does_not_end_alone(tmp_path: Path) -> None:
+    with Presence(tmp_path) as first, Presence(tmp_path) as second:
+        assert not first.part_alone()
+        assert first.part(Touched(), Candidate("a" * 40, Cid.of(b"entry"))).waits
+        assert not second.part_alone(), "the first one's trace waits for its word"
+        second.forget(second.part(Touched()).settled)
+    with Presence(tmp_path) as third:
+        assert third.part_alone()
+    assert [path.name for path in (tmp_path / "running").iterdir()] == ["gate"]
+
+
 def test_a_killed_process_leaves_a_file_that_the_next_one_removes(tmp_path: Path) -> None:
     code = "import os; from pathlib import Path; from ring2_orchestrator.runs.presence import *\n"
     code += f"Presence(Path({str(tmp_path)!r})); os.kill(os.getpid(), 9)"
