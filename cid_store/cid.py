@@ -1,6 +1,7 @@
 """A CID names some bytes: their codec and the BLAKE3-256 digest of exactly those bytes."""
 
 import enum
+import os
 from typing import NamedTuple, Self
 
 from blake3 import blake3
@@ -8,6 +9,8 @@ from blake3 import blake3
 from cid_store.errors import MalformedCidError
 
 DIGEST_BYTES = 32
+
+MANY_BYTES = 1 << 20  # from here on, hashing on every core is worth waking the other cores for
 
 _VERSION = b"\x01"
 _MULTIHASH = b"\x1e\x20"  # blake3, 32 bytes of digest
@@ -30,6 +33,32 @@ _BY_PREFIX = {prefix: codec for codec, prefix in _PREFIX.items()}
 _TEXT_LENGTHS = {1 + -(-8 * (len(prefix) + DIGEST_BYTES) // 5) for prefix in _BY_PREFIX}
 
 
+class _Cores:
+    """On how many cores a large blob may be hashed."""
+
+    many = blake3.AUTO
+
+
+def _one_core() -> None:
+    _Cores.many = 1
+
+
+# The threads that hash do not survive a fork, and a child that asked for them would wait for ever.
+os.register_at_fork(after_in_child=_one_core)
+
+
+def digest_of(data: bytes | bytearray | memoryview) -> bytes:
+    """The BLAKE3-256 digest of `data`; large blobs are hashed on every core."""
+    if len(data) < MANY_BYTES:
+        return blake3(data).digest()
+    return blake3(data, max_threads=_Cores.many).digest()
+
+
+def large_hasher() -> blake3:
+    """A hasher for data that comes in large parts, each hashed on every core."""
+    return blake3(max_threads=_Cores.many)
+
+
 class _Parts(NamedTuple):
     codec: Codec
     digest: bytes
@@ -50,7 +79,7 @@ class Cid(_Parts):
     @classmethod
     def of(cls, data: bytes | bytearray | memoryview, codec: Codec = Codec.RAW) -> Self:
         """The name of `data`."""
-        return cls(codec, blake3(data).digest())
+        return cls(codec, digest_of(data))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -97,6 +97,17 @@ def read_at(fd: int, length: int, offset: int) -> bytes:
     return b"".join(parts)
 
 
+def read_into(fd: int, room: memoryview, offset: int) -> int:
+    """Fill the room from `offset`; how much was there."""
+    done = 0
+    while done < len(room):
+        count = os.preadv(fd, [room[done : done + _READ_BYTES]], offset + done)
+        if not count:
+            break
+        done += count
+    return done
+
+
 def rewrite(fd: int, start: int, stop: int) -> None:
     """Write a stretch's own bytes over it, so that the next sync covers it whatever came before.
 

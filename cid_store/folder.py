@@ -11,8 +11,10 @@ from typing import NamedTuple
 from cid_store import disk
 from cid_store.errors import InputError, StoreStoppedError, UnavailableError
 from cid_store.pack import (
+    CHUNKS_VERSION,
     HEADER_BYTES,
     ID_BYTES,
+    Kind,
     PackHead,
     Record,
     UnknownVersionError,
@@ -29,11 +31,12 @@ _ROOM_MIN, _ROOM_MAX = 1 << 20, 16 << 20
 
 
 class Place(NamedTuple):
-    """Where an object lies: the record at `offset` of a pack, and the payload's length."""
+    """Where an object lies: the record at `offset` of a pack, the payload's length, its kind."""
 
     pack: int
     offset: int
     length: int
+    kind: int = Kind.OBJECT
 
     @property
     def payload(self) -> int:
@@ -136,7 +139,7 @@ class PackFolder:
             return parse_pack_header(pack.read(0, HEADER_BYTES))
         except UnknownVersionError as error:
             raise InputError(
-                f"{pack.path} has format version {error}, and this Redoxa reads version 1; "
+                f"{pack.path} has format version {error}, and this Redoxa reads versions 1 and 2; "
                 "open the store with a newer Redoxa"
             ) from error
 
@@ -169,7 +172,7 @@ class PackFolder:
         """
         size = sum(record_bytes(len(record.payload)) for record in records)
         try:
-            tail = self._room(tail, size)
+            tail = self._room(tail, size, records)
             pack = PackFile(self.file(tail.pack), write=True)
             _preallocate(pack, tail.end, tail.end + size)
             disk.write_all(pack.fd, laid_out(records, tail.pack, tail.end), tail.end)
@@ -182,7 +185,7 @@ class PackFolder:
         places: list[Place] = []
         offset = tail.end
         for record in records:
-            places.append(Place(tail.pack, offset, len(record.payload)))
+            places.append(Place(tail.pack, offset, len(record.payload), record.kind))
             offset += record_bytes(len(record.payload))
         return places, Tail(tail.pack, offset)
 
@@ -193,15 +196,22 @@ class PackFolder:
         except OSError as error:
             raise _unconfirmed(pack.path, error) from error
 
-    def _room(self, tail: Tail, size: int) -> Tail:
+    def _room(self, tail: Tail, size: int, records: Sequence[Record]) -> Tail:
         """The tail, or the start of a new pack where the old one is full or unfit."""
         full = tail.end > HEADER_BYTES and tail.end + size > PACK_BYTES
-        if tail.pack and tail.fit and not full:
+        if tail.pack and tail.fit and not full and self._takes(tail.pack, records):
             return tail
         if tail.pack and tail.fit:
             # Give back the room it never used.
             PackFile(self.file(tail.pack), write=True).cut(tail.end)
         return self.create(tail.pack + 1)
+
+    def _takes(self, number: int, records: Sequence[Record]) -> bool:
+        """Whether records of these kinds may stand in that pack, by its format."""
+        if all(record.kind is not Kind.CHUNKS for record in records):
+            return True
+        head = self.head(number)
+        return head is not None and head.version >= CHUNKS_VERSION
 
     def close(self) -> None:
         """Forget the open packs; views keep theirs."""

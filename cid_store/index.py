@@ -13,11 +13,13 @@ from cid_store import disk
 from cid_store.cid import Cid, Codec
 from cid_store.errors import MalformedCidError, UnavailableError
 from cid_store.folder import Place
+from cid_store.pack import Kind
 
-VERSION = 1
+VERSION = 2
 
 _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
 _SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
+_KINDS = (Kind.OBJECT, Kind.CHUNKS)
 _CHUNK = 256  # names asked for in one statement
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
@@ -25,10 +27,17 @@ PRAGMA user_version = {VERSION};
 CREATE TABLE objects (
     digest BLOB NOT NULL, codec INTEGER NOT NULL,
     pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
-    PRIMARY KEY (digest, codec)
+    kind INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (digest, codec)
 ) WITHOUT ROWID;
 CREATE TABLE roots (name BLOB PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE packs (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, end INTEGER NOT NULL);
+"""
+# Version 1 knew objects of one kind.
+_UPGRADE = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE objects ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
+PRAGMA user_version = {VERSION};
+COMMIT;
 """
 # The SQLite codes that mean "this file is not the index it should be", not "try again".
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -64,6 +73,7 @@ class Index:
         self._connection = connection
         self._path = path  # of an index in force; None while it is being made, or in memory
         self._lock = threading.RLock()
+        self.is_old = False  # of version 1: to be upgraded before it is asked for objects
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Index":
@@ -111,13 +121,28 @@ class Index:
     def check(self, *, writable: bool) -> None:
         """Raise IndexDamagedError unless this is an index of this version."""
         marks = (self._ask("PRAGMA application_id"), self._ask("PRAGMA user_version"))
-        if marks != ([(_APPLICATION,)], [(VERSION,)]):
+        self.is_old = marks == ([(_APPLICATION,)], [(1,)])
+        if not self.is_old and marks != ([(_APPLICATION,)], [(VERSION,)]):
             raise IndexDamagedError
         self._ask("SELECT max(number) FROM packs")
         if writable:
             self._ask("PRAGMA journal_mode = WAL")
             # A power cut may lose the newest rows, never the file; the packs have them (NORMAL).
             self._ask("PRAGMA synchronous = NORMAL")
+            if self.is_old:
+                self.upgrade()
+
+    def upgrade(self) -> None:
+        """Make an index of version 1 one of today's."""
+        with self._lock:
+            try:
+                self._connection.executescript(_UPGRADE)
+            except _TROUBLE as error:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+                if self._ask("PRAGMA user_version") != [(VERSION,)]:  # another process was first
+                    raise _translated(error) from error
+        self.is_old = False
 
     def seal(self) -> None:
         """Make a new index ready for its place: write-ahead mode, everything on the disk."""
@@ -134,7 +159,8 @@ class Index:
             some = digests[start : start + _CHUNK]
             marks = ",".join("?" * len(some))
             sql = (
-                f"SELECT digest, codec, pack, offset, length FROM objects WHERE digest IN ({marks})"  # noqa: S608 - only question marks are put in
+                "SELECT digest, codec, pack, offset, length, kind FROM objects "  # noqa: S608 - only question marks are put in
+                f"WHERE digest IN ({marks})"
             )
             for digest, codec, *place in self._ask(sql, some):
                 cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
@@ -142,15 +168,15 @@ class Index:
                     found[cid] = _place(place)
         return found
 
-    def rows(self) -> Iterator[tuple[int, dict[int, tuple[Cid, int]]]]:
-        """For each pack in order: the objects in it by offset, with their lengths."""
+    def rows(self) -> Iterator[tuple[int, dict[int, tuple[Cid, Place]]]]:
+        """For each pack in order: the objects in it by offset."""
         # The order needs a sort, so SQLite holds all rows from the first fetch on, and what is
         # written meanwhile does not show.
-        sql = "SELECT pack, offset, length, digest, codec FROM objects ORDER BY pack, offset"
+        sql = "SELECT pack, offset, length, kind, digest, codec FROM objects ORDER BY pack, offset"
         for number, group in groupby(self._stream(sql), key=lambda row: row[0]):
             yield (
                 cast("int", number),
-                {cast("int", row[1]): (_cid(row[3:]), cast("int", row[2])) for row in group},
+                {cast("int", row[1]): (_cid(row[4:]), _place(row[:4])) for row in group},
             )
 
     def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
@@ -218,7 +244,7 @@ class Index:
                 with self._connection:  # commits, or rolls back when an error passes
                     self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(
-                        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows
+                        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows
                     )
                     for name, cid in roots.items():
                         self._bind(name, cid)
@@ -229,7 +255,7 @@ class Index:
     def repoint(self, cid: Cid, place: Place) -> None:
         """Learn that an object stands elsewhere."""
         self._ask(
-            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
             [cid.digest, int(cid.codec), *place],
         )
 
@@ -257,7 +283,10 @@ class Index:
             except _TROUBLE as error:
                 connection.close()
                 raise _translated(error) from error
-        return Index(connection)
+        index = Index(connection)
+        if self.is_old:
+            index.upgrade()
+        return index
 
     def close(self) -> None:
         """Let the connection go; closing twice is harmless."""
@@ -312,7 +341,10 @@ def _translated(error: Exception) -> Exception:
 def _place(row: Sequence[object]) -> Place:
     if not all(type(value) is int and value >= 0 for value in row):
         raise IndexDamagedError
-    return Place(*cast("Sequence[int]", row))
+    place = Place(*cast("Sequence[int]", row))
+    if place.kind not in _KINDS:
+        raise IndexDamagedError
+    return place
 
 
 def _pack_end(row: Sequence[object]) -> PackEnd:

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cid_store.batches import Batches, Layer, Payload
+from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
 from cid_store.errors import InputError, MissingObjectError
-from cid_store.folder import Place
 from cid_store.index import Index
 from cid_store.keeper import Keeper
-from cid_store.store import Buffer, check_root_name
+from cid_store.reading import Reader
+from cid_store.store import Buffer, check_range, check_root_name
 
 if TYPE_CHECKING:
+    from cid_store.store import ByteSource
     from cid_store.verify import Progress, VerifyReport
 
 LOCK_TIMEOUT_S = 30.0
@@ -55,6 +57,7 @@ class LocalStore:
                 f"the store at {self.path} cannot be opened ({error.strerror}); name a folder you "
                 "may write to"
             ) from error
+        self._reader = Reader(self._keeper)
 
     # Putting
 
@@ -77,6 +80,20 @@ class LocalStore:
         """Keep every blob with one wait for the disk; names come back in the same order."""
         with self.batch():
             return [self.put(blob, codec) for blob in blobs]
+
+    def put_stream(self, source: "ByteSource", codec: Codec = Codec.RAW) -> Cid:
+        """Keep what a source gives until its end; it need not fit into memory.
+
+        What is longer than 1 MiB is kept in chunks of 1 MiB, each checked by itself when it is
+        read, and is durable on return, inside a batch, too.
+        """
+        from cid_store.streams import filled, keep_stream  # noqa: PLC0415 - start-up is performance
+
+        self._keeper.check_writable()
+        first = filled(source, CHUNK_BYTES + 1)
+        if len(first) <= CHUNK_BYTES:
+            return self.put(first, codec)
+        return keep_stream(self._keeper, first, source, codec)
 
     @contextmanager
     def batch(self) -> Generator[None]:
@@ -109,35 +126,45 @@ class LocalStore:
     def get(self, cid: Cid) -> bytes:
         """The bytes of that name, hashed as they are returned."""
         pending = self._pending(cid)
-        if pending is not None:
-            return bytes(pending)
-        place = self._place(cid)
-        data = self._keeper.read(place)
-        if Cid.of(data, cid.codec) == cid:
-            return data
-        place = self._keeper.sound_place(cid, place, data)
-        data = self._keeper.read(place)
-        if Cid.of(data, cid.codec) == cid:
-            return data
-        raise self._keeper.corrupt(cid, place, data)
+        return bytes(pending) if pending is not None else self._reader.get(cid)
 
-    def view(self, cid: Cid) -> memoryview:
-        """The same bytes, mapped and read-only; checked now, and as lasting as the pack's file.
+    def get_many(self, cids: Iterable[Cid]) -> list[bytes]:
+        """The bytes of each name in the same order, read in the order they lie on the disk."""
+        wanted = list(cids)
+        pending = {cid: data for cid in wanted if (data := self._pending(cid)) is not None}
+        found = self._reader.get_many([cid for cid in wanted if cid not in pending])
+        return [found[cid] if cid in found else bytes(pending[cid]) for cid in wanted]
 
-        A view stays valid after `close`.
+    def get_stream(self, cid: Cid) -> Iterator[bytes]:
+        """The same bytes in parts of at most 1 MiB, each checked before it is given.
+
+        Raises CorruptObjectError at the first part that is not what it was.
         """
         pending = self._pending(cid)
         if pending is not None:
-            return memoryview(pending).toreadonly()
-        place = self._place(cid)
-        data = self._keeper.view(place)
-        if Cid.of(data, cid.codec) == cid:
-            return data
-        place = self._keeper.sound_place(cid, place, data)
-        data = self._keeper.view(place)
-        if Cid.of(data, cid.codec) == cid:
-            return data
-        raise self._keeper.corrupt(cid, place, data)
+            starts = range(0, len(pending), CHUNK_BYTES)
+            return (bytes(pending[start : start + CHUNK_BYTES]) for start in starts)
+        self._reader.place(cid)  # missing is said now, not when the first part is asked for
+        return self._reader.stream(cid)
+
+    def read(self, cid: Cid, offset: int, length: int) -> bytes:
+        """`length` bytes of the object from `offset`, checked; fewer where it ends.
+
+        Of an object kept in chunks only those are read that are needed, of any other all of it.
+        """
+        check_range(offset, length)
+        pending = self._pending(cid)
+        if pending is not None:
+            return bytes(pending[offset : offset + length])
+        return self._reader.part(cid, offset, offset + length)
+
+    def view(self, cid: Cid) -> memoryview:
+        """The same bytes, read-only and checked now: mapped, or a copy of what was a stream.
+
+        What is mapped lasts as long as the pack's file. A view stays valid after `close`.
+        """
+        pending = self._pending(cid)
+        return memoryview(pending).toreadonly() if pending is not None else self._reader.view(cid)
 
     def has(self, cid: Cid) -> bool:
         """Whether the store knows the object (it does not read it)."""
@@ -203,14 +230,6 @@ class LocalStore:
         """The bytes of an object that an open batch of this thread holds back."""
         self._keeper.check_open()
         return self._batches.object(cid)
-
-    def _place(self, cid: Cid) -> Place:
-        place = self._keeper.find(cid)
-        if place is None:
-            raise MissingObjectError(
-                f"object {cid} is not in the store at {self.path}; put it or fetch it first"
-            )
-        return place
 
 
 def _unchanging(data: Buffer) -> Payload:

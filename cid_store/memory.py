@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from typing import Self
 
 from cid_store.batches import Batches, Layer, Payload
+from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
 from cid_store.errors import CorruptObjectError, MissingObjectError, UsageError
-from cid_store.store import Buffer, check_root_name
+from cid_store.store import Buffer, ByteSource, check_range, check_root_name
 
 
 class MemoryStore:
@@ -41,6 +42,29 @@ class MemoryStore:
     def get(self, cid: Cid) -> bytes:
         """The bytes of that name, hashed again before they are returned."""
         return bytes(self.view(cid))
+
+    def get_many(self, cids: Iterable[Cid]) -> list[bytes]:
+        """The bytes of each name, in the same order."""
+        return [self.get(cid) for cid in cids]
+
+    def put_stream(self, source: ByteSource, codec: Codec = Codec.RAW) -> Cid:
+        """Keep what a source gives until its end."""
+        self._check_open()
+        data = bytearray()
+        while part := source.read(CHUNK_BYTES):
+            data += part
+        return self.put(data, codec)
+
+    def get_stream(self, cid: Cid) -> Iterator[bytes]:
+        """The bytes in parts of at most 1 MiB, checked before the first is given."""
+        view = self.view(cid)
+        starts = range(0, len(view), CHUNK_BYTES)
+        return (bytes(view[start : start + CHUNK_BYTES]) for start in starts)
+
+    def read(self, cid: Cid, offset: int, length: int) -> bytes:
+        """`length` of the bytes from `offset`, checked; fewer where the object ends."""
+        check_range(offset, length)
+        return bytes(self.view(cid)[offset : offset + length])
 
     def view(self, cid: Cid) -> memoryview:
         """The same bytes, checked, read-only, without a copy."""

@@ -19,7 +19,10 @@ ID_BYTES = 16
 RECORD_MAGIC = b"RDXo"
 
 _PACK_MAGIC = b"RDXPACK"
-_VERSION = 1
+VERSION = 2  # of the packs that are begun now
+READABLE_VERSIONS = (1, 2)
+CHUNKS_VERSION = 2  # the first whose packs may hold lists of chunks
+
 _PACK = struct.Struct("<7sBI16s32s")
 _RECORD = struct.Struct("<4sBBHQ32sIII")
 _CHECK = struct.Struct("<I")
@@ -30,6 +33,12 @@ class Kind(enum.IntEnum):
 
     OBJECT = 1
     ROOTS = 2  # a node: names, each with the CID it is bound to or None
+    CHUNKS = 3  # the list of the chunks that one object was cut into
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the record is how an object is kept."""
+        return self is not Kind.ROOTS
 
 
 class PackHead(NamedTuple):
@@ -37,6 +46,7 @@ class PackHead(NamedTuple):
 
     number: int
     identity: bytes
+    version: int = VERSION
 
 
 class Head(NamedTuple):
@@ -79,7 +89,7 @@ def record_bytes(length: int) -> int:
 
 def pack_header(head: PackHead) -> bytes:
     """The first 64 bytes of a pack."""
-    body = _PACK.pack(_PACK_MAGIC, _VERSION, head.number, head.identity, b"")
+    body = _PACK.pack(_PACK_MAGIC, head.version, head.number, head.identity, b"")
     return body + _CHECK.pack(zlib.crc32(body))
 
 
@@ -92,9 +102,9 @@ def parse_pack_header(data: bytes) -> PackHead | None:
     )
     if magic != _PACK_MAGIC:
         return None
-    if version != _VERSION:
+    if version not in READABLE_VERSIONS:
         raise UnknownVersionError(version)
-    return PackHead(number, identity)
+    return PackHead(number, identity, version)
 
 
 def record_header(record: Record, pack: int, offset: int, group: int) -> bytes:

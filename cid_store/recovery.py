@@ -10,10 +10,9 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from blake3 import blake3
-
 from cid_store import disk
-from cid_store.cid import Cid
+from cid_store.chunks import parse_chunks
+from cid_store.cid import Cid, large_hasher
 from cid_store.errors import DamageError
 from cid_store.folder import PackFile, PackFolder, Place, Tail
 from cid_store.index import Index, IndexDamagedError, PackEnd
@@ -82,7 +81,7 @@ def learn_unfinished(folder: PackFolder, index: Index) -> None:
         raise IndexDamagedError
     number, start = last.number, last.end
     while (pack := folder.pack(number)) is not None:
-        _learn(index, folder, number, survey(pack, number, start).readable())
+        _learn(index, folder, number, survey(pack, number, start).readable(), end=start)
         number, start = number + 1, HEADER_BYTES
 
 
@@ -100,9 +99,11 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
             # After a failed sync the system's copy may differ from the disk's: read the disk's.
             os.posix_fadvise(pack.fd, 0, 0, os.POSIX_FADV_DONTNEED)
         found = survey(pack, number, HEADER_BYTES)
-        if number != numbers[-1] or not writable:
+        if number != numbers[-1]:
             found = found.settled()
             _learn(index, folder, number, found.sound)
+        elif not writable:
+            _learn(index, folder, number, found.readable())
         else:
             folder.begin(number)
             _finish(folder, index, number, found, keep=True)
@@ -119,7 +120,7 @@ class Survey(NamedTuple):
     stranded: list[Head]  # whole records after a hole in the newest append
 
     def readable(self) -> list[Head]:
-        """Every record that can be believed: of an unfinished append its objects, no roots."""
+        """Every record that can be believed: of an unfinished append only whole objects."""
         return self.sound + [head for head in self.stranded if head.kind is Kind.OBJECT]
 
     def settled(self) -> "Survey":
@@ -163,8 +164,17 @@ def find(folder: PackFolder, cid: Cid) -> Place | None:
             continue
         for item in scan(pack, number, HEADER_BYTES):
             if isinstance(item, Head) and item.cid == cid and is_intact(pack, item):
-                return Place(number, item.offset, item.length)
+                return Place(number, item.offset, item.length, item.kind)
     return None
+
+
+def is_sound_place(folder: PackFolder, cid: Cid, place: Place) -> bool:
+    """Whether the object stands there intact."""
+    pack = folder.pack(place.pack)
+    head = Head(Kind(place.kind), cid, place.length, place.pack, place.offset, place.offset)
+    return (
+        pack is not None and place.payload + place.length <= pack.size() and is_intact(pack, head)
+    )
 
 
 def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> Iterator[Head | Gap]:
@@ -188,8 +198,10 @@ def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> It
 
 
 def is_intact(pack: PackFile, head: Head) -> bool:
-    """Whether the payload hashes to the name in its header."""
-    hasher = blake3()
+    """Whether the payload is the one its header names."""
+    if head.kind is Kind.CHUNKS:
+        return parse_chunks(head.cid, pack.read(head.payload, head.length)) is not None
+    hasher = large_hasher()
     for at in range(head.payload, head.payload + head.length, _CHUNK):
         hasher.update(pack.read(at, min(_CHUNK, head.payload + head.length - at)))
     return hasher.digest() == head.cid.digest
@@ -274,8 +286,8 @@ def _learn_damaged(index: Index, heads: list[Head]) -> None:
     """Index damaged objects too, so that a reader hears of damage, not of absence."""
     ends = {end.number: end for end in index.packs()}
     for head in heads:
-        if head.kind is Kind.OBJECT and not index.places([head.cid]):
-            place = Place(head.pack, head.offset, head.length)
+        if head.kind.is_object and not index.places([head.cid]):
+            place = Place(head.pack, head.offset, head.length, head.kind)
             index.apply([(head.cid, place)], {}, ends[head.pack])
 
 
@@ -292,9 +304,9 @@ def _learn(
         if head.kind is Kind.ROOTS:
             roots.update(parse_roots(pack.read(head.payload, head.length)) or {})
     objects = (
-        (head.cid, Place(number, head.offset, head.length))
+        (head.cid, Place(number, head.offset, head.length, head.kind))
         for head in heads
-        if head.kind is Kind.OBJECT
+        if head.kind.is_object
     )
     reached = max([end, *(head.end for head in heads[-1:])])
     index.apply(objects, roots, PackEnd(number, identity, reached))

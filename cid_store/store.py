@@ -5,9 +5,17 @@ from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
 from cid_store.cid import Cid, Codec
-from cid_store.errors import MalformedNodeError
+from cid_store.errors import MalformedNodeError, UsageError
 
 Buffer = bytes | bytearray | memoryview
+
+
+class ByteSource(Protocol):
+    """What a blob is read from: a file, a pipe, a socket's file."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most `size` bytes; none at the end."""
+        ...
 
 
 class Store(Protocol):
@@ -29,6 +37,22 @@ class Store(Protocol):
 
     def get(self, cid: Cid) -> bytes:
         """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
+        ...
+
+    def get_many(self, cids: Iterable[Cid]) -> list[bytes]:
+        """The bytes of each name, in the same order; raises as `get` does."""
+        ...
+
+    def put_stream(self, source: ByteSource, codec: Codec = Codec.RAW) -> Cid:
+        """Keep what a source gives until its end; it need not fit into memory."""
+        ...
+
+    def get_stream(self, cid: Cid) -> Iterator[bytes]:
+        """The bytes in parts, each checked before it is given; raises as `get` does."""
+        ...
+
+    def read(self, cid: Cid, offset: int, length: int) -> bytes:
+        """`length` of the bytes from `offset`, checked; fewer where the object ends."""
         ...
 
     def view(self, cid: Cid) -> memoryview:
@@ -79,3 +103,11 @@ def check_root_name(name: str) -> None:
         raise MalformedNodeError(
             f"the root name {name!r} is not Unicode text (it holds a lone surrogate)"
         ) from error
+
+
+def check_range(offset: int, length: int) -> None:
+    """Raise UsageError unless some bytes can be meant."""
+    if offset < 0 or length < 0:
+        raise UsageError(
+            f"{length} bytes from offset {offset} cannot be meant; both are counted from 0"
+        )

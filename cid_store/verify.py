@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cid_store.cid import Cid
-from cid_store.folder import PackFile, PackFolder
+from cid_store.chunks import ChunkList, parse_chunks
+from cid_store.cid import Cid, large_hasher
+from cid_store.folder import PackFile, PackFolder, Place
 from cid_store.index import Index, PackEnd
 from cid_store.pack import HEADER_BYTES, Head, Kind, parse_roots
 from cid_store.recovery import Gap, is_intact, scan
@@ -44,6 +45,7 @@ def verify_packs(packs: PackFolder, index: Index, progress: Progress | None) -> 
             row = next(rows, None)
         else:
             examination.pack(end, {})
+    examination.compare_chunks()
     examination.compare_roots(roots)
     return VerifyReport(
         objects=examination.objects,
@@ -71,8 +73,9 @@ class _Examination:
         self._progress = progress
         self._roots: dict[str, Cid] = {}
         self._bound_and_unseen = bound
+        self._lists: list[tuple[Cid, ChunkList]] = []
 
-    def pack(self, end: PackEnd, expected: dict[int, tuple[Cid, int]]) -> None:
+    def pack(self, end: PackEnd, expected: dict[int, tuple[Cid, Place]]) -> None:
         """Examine one pack, which the index says holds `expected` by offset."""
         path = self._packs.file(end.number)
         pack = self._packs.pack(end.number)
@@ -97,16 +100,18 @@ class _Examination:
                 self._learn_roots(pack, item)
             else:
                 self._object(pack, item, expected.pop(item.offset, None))
-        for offset, (cid, length) in sorted(expected.items()):
+        for offset, (cid, place) in sorted(expected.items()):
             if offset < end.end:
-                self._headless(pack, Head(Kind.OBJECT, cid, length, end.number, offset, offset))
+                kind = Kind(place.kind)
+                self._headless(pack, Head(kind, cid, place.length, end.number, offset, offset))
 
-    def _object(self, pack: PackFile, head: Head, expected: tuple[Cid, int] | None) -> None:
+    def _object(self, pack: PackFile, head: Head, expected: tuple[Cid, Place] | None) -> None:
         if expected is None and self._index.places([head.cid]):
             return  # put again since, because this copy was damaged or two writers met
         if is_intact(pack, head):
             self._count(head)
-            self.index_is_wrong |= expected != (head.cid, head.length)
+            place = Place(head.pack, head.offset, head.length, head.kind)
+            self.index_is_wrong |= expected != (head.cid, place)
         elif expected is not None:
             self._corrupt(pack, head)
 
@@ -127,9 +132,40 @@ class _Examination:
     def _count(self, head: Head) -> None:
         self.objects += 1
         self.object_bytes += head.length
-        self._bound_and_unseen.discard(head.cid)
+        if head.kind is Kind.CHUNKS:
+            self._list(head)
+        else:
+            self._bound_and_unseen.discard(head.cid)
         if self._progress is not None:
             self._progress(head.length)
+
+    def _list(self, head: Head) -> None:
+        pack = self._packs.pack(head.pack)
+        payload = pack.read(head.payload, head.length) if pack is not None else b""
+        chunks = parse_chunks(head.cid, payload)
+        assert chunks is not None, "the list was found to be intact"
+        self._lists.append((head.cid, chunks))
+
+    def compare_chunks(self) -> None:
+        """Put together what is kept in chunks, when all chunks are known."""
+        for cid, chunks in self._lists:
+            fault = self._fault(cid, chunks)
+            if fault is None:
+                self._bound_and_unseen.discard(cid)
+            else:
+                self.damage.append(f"object {cid} is corrupt: {fault}; put the same bytes again")
+
+    def _fault(self, cid: Cid, chunks: ChunkList) -> str | None:
+        """What is wrong with an object that is kept in these chunks."""
+        places = self._index.places([name for name, _ in chunks.chunks()])
+        hasher = large_hasher()
+        for name, _ in chunks.chunks():
+            place = places.get(name)
+            pack = self._packs.pack(place.pack) if place is not None else None
+            if place is None or pack is None:
+                return f"its chunk {name} is missing"
+            hasher.update(pack.read(place.payload, place.length))
+        return None if hasher.digest() == cid.digest else "its chunks do not make it up"
 
     def _learn_roots(self, pack: PackFile, head: Head) -> None:
         bindings = parse_roots(pack.read(head.payload, head.length))

@@ -91,12 +91,14 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 def test_a_later_format_is_not_touched(path: Path) -> None:
     header = bytearray(pack_of(path).read_bytes()[:64])
-    header[7] = 2
+    header[7] = 3
     header[60:] = struct.pack("<I", zlib.crc32(header[:60]))
     with pack_of(path).open("r+b") as file:
         file.write(header)
     before = pack_of(path).read_bytes()
-    with pytest.raises(InputError, match="format version 2, and this Redoxa reads version 1"):
+    with pytest.raises(
+        InputError, match="format version 3, and this Redoxa reads versions 1 and 2"
+    ):
         LocalStore(path)
     assert pack_of(path).read_bytes() == before
 
@@ -492,7 +494,7 @@ def test_a_writer_that_waits_too_long_says_so(path: Path) -> None:
     with (
         LocalStore(path) as holder,
         LocalStore(path, lock_timeout_s=0.01) as waiter,
-        holder._keeper._exclusive(),
+        holder._keeper.exclusive(),
     ):
         with pytest.raises(StoreLockedError, match=r"another process \(waited 0\.01 s\); try"):
             waiter.put(b"later")

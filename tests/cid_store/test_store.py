@@ -1,18 +1,21 @@
 """One examination for every store: what the protocol promises, nothing else."""
 
 import contextlib
+import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from cid_store.cid import Cid, Codec
+from cid_store.encoding import encode
 from cid_store.errors import (
     MalformedNodeError,
     MissingObjectError,
@@ -29,7 +32,13 @@ MAKERS: dict[str, Callable[[Path], Store]] = {
 }
 SIZES = [0, 1, 63, 64, 65, 4095, 4096, 4097, 70_000, 3 << 20]
 
+MIB = 1 << 20
 ABSENT = Cid.of(b"never put")
+
+
+def random_bytes(size: int) -> bytes:
+    """The same bytes at every run, no two stretches of them alike."""
+    return np.random.Generator(np.random.PCG64(size)).bytes(size)
 
 
 def broken_batch(store: Store, bindings: dict[str, bytes]) -> None:
@@ -99,6 +108,95 @@ def test_many_come_back_in_their_order(store: Store) -> None:
     assert names == [Cid.of(blob) for blob in blobs]
     assert [store.get(name) for name in names] == blobs
     assert store.put_many([]) == []
+
+
+def test_many_are_got_in_the_order_they_are_asked_for(store: Store) -> None:
+    blobs = [b"%d" % at * (at % 90) for at in range(700)]
+    blobs += [bytes([at]) * (5 << 20) for at in (1, 2)]
+    names = store.put_many(blobs)
+    some = [*range(701, 400, -1), 5, 5, *range(0, 400, 3)]
+    assert store.get_many(names[at] for at in some) == [blobs[at] for at in some]
+    assert store.get_many([]) == []
+    with store.batch():
+        late = store.put(b"late")
+        assert store.get_many([names[9], late]) == [blobs[9], b"late"]
+    with pytest.raises(MissingObjectError, match=str(ABSENT)):
+        store.get_many([names[0], ABSENT])
+
+
+class Trickle(io.RawIOBase):
+    """A source that gives what it has, never what was asked for: a pipe."""
+
+    def __init__(self, data: bytes, most: int) -> None:
+        self._left = memoryview(data)
+        self._most = most
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._left[: min(size, self._most)]
+        self._left = self._left[len(part) :]
+        return bytes(part)
+
+
+class Broken(Trickle):
+    """A source that fails where it should end."""
+
+    def read(self, size: int = -1) -> bytes:
+        part = super().read(size)
+        if not part:
+            raise ConnectionError
+        return part
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 20 * MIB + 77])
+def test_a_stream_is_the_object_its_bytes_are(store: Store, size: int) -> None:
+    data = random_bytes(size)
+    cid = store.put_stream(Trickle(data, 700_001))
+    assert cid == Cid.of(data)
+    assert store.has(cid)
+    assert store.get(cid) == data
+    view = store.view(cid)
+    assert (view, view.readonly, view.format) == (data, True, "B")
+    parts = list(store.get_stream(cid))
+    assert b"".join(parts) == data
+    assert all(0 < len(part) <= MIB for part in parts)
+    assert store.get_many([cid]) == [data]
+    assert store.put(data) == store.put_stream(io.BytesIO(data)) == cid
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_part_is_read_where_it_is(store: Store, streamed: bool) -> None:
+    data = random_bytes(3 * MIB + 5)
+    cid = store.put_stream(io.BytesIO(data)) if streamed else store.put(data)
+    ends = (0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 4, 3 * MIB + 5, 9 * MIB)
+    for start in ends:
+        for length in (0, 1, 2, MIB, 2 * MIB + 3, 8 * MIB):
+            assert store.read(cid, start, length) == data[start : start + length]
+    for start, length in ((-1, 1), (0, -1)):
+        with pytest.raises(UsageError, match="are counted from 0"):
+            store.read(cid, start, length)
+    for read in (lambda: store.read(ABSENT, 0, 1), lambda: store.get_stream(ABSENT)):
+        with pytest.raises(MissingObjectError, match=str(ABSENT)):
+            read()
+
+
+def test_a_stream_has_the_codec_it_is_given_and_may_be_bound(store: Store) -> None:
+    data = encode([b"x" * 100] * 30_000)
+    with store.batch():
+        cid = store.put_stream(io.BytesIO(data), Codec.NODE)
+        store.set_root("a", cid)
+        assert b"".join(store.get_stream(cid)) == data
+        small = store.put_stream(io.BytesIO(b"small"))
+        assert b"".join(store.get_stream(small)) == store.read(small, 0, 9) == b"small"
+    assert cid == Cid.of(data, Codec.NODE)
+    assert get_node(store, cid) == [b"x" * 100] * 30_000
+    assert store.root("a") == cid
+
+
+def test_a_stream_that_breaks_keeps_no_object(store: Store) -> None:
+    data = random_bytes(18 * MIB)
+    with pytest.raises(ConnectionError):
+        store.put_stream(Broken(data, MIB))
+    assert not store.has(Cid.of(data))
 
 
 def test_what_was_never_put_is_missing(store: Store) -> None:
@@ -268,6 +366,11 @@ class Model(RuleBasedStateMachine):
         cid = self.store.put(data, codec)
         self.objects[cid] = data
 
+    @rule(head=st.binary(max_size=2), size=st.sampled_from([0, MIB, 2 * MIB + 1]))
+    def stream(self, head: bytes, size: int) -> None:
+        data = head + bytes(size)
+        self.objects[self.store.put_stream(io.BytesIO(data))] = data
+
     @rule(blobs=st.lists(st.binary(max_size=20)), name=st.text(max_size=2), fail=st.booleans())
     def batch(self, blobs: list[bytes], name: str, fail: bool) -> None:
         if fail:
@@ -293,6 +396,7 @@ class Model(RuleBasedStateMachine):
         assert dict(self.store.roots()) == self.bound
         for cid, data in self.objects.items():
             assert self.store.get(cid) == data
+        assert self.store.get_many(self.objects) == list(self.objects.values())
 
     def teardown(self) -> None:
         self.store.close()

@@ -1,0 +1,227 @@
+"""Reading objects: whatever is returned was hashed in the very memory it is returned in."""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from blake3 import blake3
+
+from cid_store import disk
+from cid_store.chunks import CHUNK_BYTES, ChunkList, parse_chunks
+from cid_store.cid import MANY_BYTES, Cid, digest_of, large_hasher
+from cid_store.errors import CorruptObjectError, MissingObjectError
+from cid_store.folder import Place, Tail
+from cid_store.keeper import Keeper
+from cid_store.pack import HEADER_BYTES, Kind
+from cid_store.shared import unreadable
+
+_STEP_BYTES = 1 << 20  # what was just read is hashed while it is still in the cache
+_GAP_BYTES = 8192  # reading so much in vain is cheaper than asking the system once more
+_RUN_BYTES = 4 << 20
+_PARALLEL_BYTES = 8 << 20  # below this, starting threads takes longer than they save
+
+_Bytes = TypeVar("_Bytes", bytes, memoryview)
+
+
+class Reader:
+    """Verified reads of a store's objects; safe to call from any thread."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def place(self, cid: Cid) -> Place:
+        """Where the object lies. Raises MissingObjectError."""
+        place = self._keeper.find(cid)
+        if place is None:
+            raise MissingObjectError(
+                f"object {cid} is not in the store at {self._keeper.path}; put it or fetch it first"
+            )
+        return place
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes of that name."""
+        return self._sound(cid, self._read)
+
+    def view(self, cid: Cid) -> memoryview:
+        """The same bytes: mapped, or copied together where the object is kept in chunks."""
+        return self._sound(cid, self._view)
+
+    def get_many(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        """The bytes of each name, read in the order in which they lie on the disk."""
+        places = self._keeper.ask(lambda index: index.places(cids))
+        runs = _runs(places)
+        if len(runs) > 1 and sum(place.length for place in places.values()) >= _PARALLEL_BYTES:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = list(pool.map(self._run, runs))
+        else:
+            parts = [self._run(run) for run in runs]
+        found = {cid: data for part in parts for cid, data in part.items()}
+        # What was not there, or not whole, is looked for as a single read looks for it.
+        return {cid: found[cid] if cid in found else self.get(cid) for cid in cids}
+
+    def stream(self, cid: Cid) -> Iterator[bytes]:
+        """The object part by part, each checked before it is given."""
+        chunks = self.chunks(cid)
+        if chunks is None:
+            # Mapped and hashed before the first part is given, so it need not fit into memory.
+            view = self.view(cid)
+            for start in range(0, len(view), CHUNK_BYTES):
+                yield bytes(view[start : start + CHUNK_BYTES])
+            return
+        whole = large_hasher()
+        for chunk, _ in chunks.chunks():
+            data = self.get(chunk)
+            whole.update(data)
+            yield data
+        if whole.digest() != cid.digest:
+            raise _misled(cid)
+
+    def part(self, cid: Cid, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`; fewer where the object ends."""
+        chunks = self.chunks(cid)
+        if chunks is None:
+            return bytes(self.view(cid)[start:stop])
+        return b"".join(
+            self.get(piece.chunk)[piece.start : piece.stop] for piece in chunks.pieces(start, stop)
+        )
+
+    def chunks(self, cid: Cid) -> ChunkList | None:
+        """The chunks an object is kept in; None where it is kept whole."""
+        place = self.place(cid)
+        for _ in range(2):
+            if place.kind != Kind.CHUNKS:
+                return None
+            payload = self._keeper.read(place)
+            chunks = parse_chunks(cid, payload)
+            if chunks is not None:
+                return chunks
+            place = self._keeper.sound_place(cid, place, payload)
+        raise self._keeper.corrupt(cid, place, b"")
+
+    def _sound(self, cid: Cid, read: Callable[[Cid, Place], tuple[_Bytes, bool]]) -> _Bytes:
+        place = self.place(cid)
+        data, sound = read(cid, place)
+        if sound:
+            return data
+        place = self._keeper.sound_place(cid, place, data)
+        data, sound = read(cid, place)
+        if sound:
+            return data
+        raise self._keeper.corrupt(cid, place, data)
+
+    def _read(self, cid: Cid, place: Place) -> tuple[bytes, bool]:
+        """What stands there, and whether it is the object."""
+        if place.kind == Kind.CHUNKS:
+            return self._joined(cid, place)
+        if place.length < MANY_BYTES:
+            data = self._keeper.read(place)
+            return data, digest_of(data) == cid.digest
+        pack = self._keeper.packs.pack(place.pack)
+        if pack is None or place.payload + place.length > pack.size():
+            return self._keeper.read(place), False
+        hasher = large_hasher()
+        steps = range(0, place.length, _STEP_BYTES)
+        sources = ((place, at, min(_STEP_BYTES, place.length - at)) for at in steps)
+        data = self._filled(place.length, sources, hasher)
+        return data, hasher.digest() == cid.digest
+
+    def _view(self, cid: Cid, place: Place) -> tuple[memoryview, bool]:
+        if place.kind == Kind.CHUNKS:
+            data, sound = self._joined(cid, place)
+            return memoryview(data), sound
+        view = self._keeper.view(place)
+        return view, digest_of(view) == cid.digest
+
+    def _joined(self, cid: Cid, place: Place) -> tuple[bytes, bool]:
+        """The object put together from its chunks; not sound where its list is damaged."""
+        payload = self._keeper.read(place)
+        chunks = parse_chunks(cid, payload)
+        if chunks is None:
+            return payload, False
+        places = self._keeper.ask(lambda index: index.places([name for name, _ in chunks.chunks()]))
+        hasher = large_hasher()
+        if all(name in places and places[name].length == size for name, size in chunks.chunks()):
+            sources = ((places[name], 0, size) for name, size in chunks.chunks())
+            data = self._filled(chunks.size, sources, hasher)
+            if hasher.digest() == cid.digest:
+                return data, True
+        # Some chunk is damaged or moves: one by one, each is looked for wherever it may stand.
+        data = b"".join(self.get(chunk) for chunk, _ in chunks.chunks())
+        if digest_of(data) == cid.digest:
+            return data, True
+        raise _misled(cid)
+
+    def _filled(
+        self, size: int, sources: Iterable[tuple[Place, int, int]], hasher: blake3
+    ) -> bytes:
+        """Bytes read from there, one source after another, and hashed while they are at hand.
+
+        A source is a place, where in its payload to begin, and how much. What cannot be read stays
+        zero.
+        """
+        # A BytesIO over a value that nobody else holds gives it back without a copy.
+        value = io.BytesIO(bytes(size))
+        with value.getbuffer() as room:
+            at = 0
+            for place, start, length in sources:
+                part = room[at : at + length]
+                pack = self._keeper.packs.pack(place.pack)
+                if pack is not None:
+                    try:
+                        disk.read_into(pack.fd, part, place.payload + start)
+                    except OSError as error:
+                        raise unreadable(pack.path, error) from error
+                hasher.update(part)
+                part.release()
+                at += length
+        return value.getvalue()
+
+    def _run(self, run: Sequence[tuple[Cid, Place]]) -> dict[Cid, bytes]:
+        """The objects of one run that are sound, read at once."""
+        if len(run) == 1:
+            cid, place = run[0]
+            data, sound = self._read(cid, place)
+            return {cid: data} if sound else {}
+        start = run[0][1].payload
+        last = run[-1][1]
+        data = self._keeper.read(
+            Place(last.pack, start - HEADER_BYTES, last.payload + last.length - start)
+        )
+        found: dict[Cid, bytes] = {}
+        for cid, place in run:
+            at = place.payload - start
+            part = data[at : at + place.length]
+            if blake3(part).digest() == cid.digest:
+                found[cid] = part
+        return found
+
+
+def _runs(places: Mapping[Cid, Place]) -> list[list[tuple[Cid, Place]]]:
+    """The objects in the order of their places, those together that lie together."""
+    runs: list[list[tuple[Cid, Place]]] = []
+    end = Tail(0, 0)
+    length = 0
+    for cid, place in sorted(places.items(), key=lambda item: item[1]):
+        length += place.length
+        if (
+            place.kind == Kind.OBJECT
+            and place.pack == end.pack
+            and 0 <= place.offset - end.end <= _GAP_BYTES
+            and length <= _RUN_BYTES
+        ):
+            runs[-1].append((cid, place))
+        else:
+            runs.append([(cid, place)])
+            length = place.length
+        end = Tail(place.pack if place.kind == Kind.OBJECT else 0, place.payload + place.length)
+    return runs
+
+
+def _misled(cid: Cid) -> CorruptObjectError:
+    return CorruptObjectError(
+        f"object {cid} is corrupt: the list of its chunks does not make it up; put the same bytes "
+        "again to repair it"
+    )
