@@ -166,6 +166,11 @@ class LocalStore:
         pending = self._pending(cid)
         return memoryview(pending).toreadonly() if pending is not None else self._reader.view(cid)
 
+    def size(self, cid: Cid) -> int:
+        """How many bytes the object has, as the store knows it (it does not read them)."""
+        pending = self._pending(cid)
+        return len(pending) if pending is not None else self._reader.size(cid)
+
     def has(self, cid: Cid) -> bool:
         """Whether the store knows the object (it does not read it)."""
         return self._pending(cid) is not None or self._keeper.find(cid) is not None

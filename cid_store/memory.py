@@ -77,6 +77,10 @@ class MemoryStore:
             )
         return memoryview(payload)
 
+    def size(self, cid: Cid) -> int:
+        """How many bytes the object has."""
+        return len(self.view(cid))
+
     def has(self, cid: Cid) -> bool:
         """Whether `get` would find the object."""
         return self._find(cid) is not None

@@ -88,6 +88,11 @@ class Reader:
             self.get(piece.chunk)[piece.start : piece.stop] for piece in chunks.pieces(start, stop)
         )
 
+    def size(self, cid: Cid) -> int:
+        """How many bytes the object has."""
+        chunks = self.chunks(cid)
+        return chunks.size if chunks is not None else self.place(cid).length
+
     def chunks(self, cid: Cid) -> ChunkList | None:
         """The chunks an object is kept in; None where it is kept whole."""
         place = self.place(cid)

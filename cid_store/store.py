@@ -59,6 +59,10 @@ class Store(Protocol):
         """The same bytes, checked, read-only, without a copy where the store can."""
         ...
 
+    def size(self, cid: Cid) -> int:
+        """How many bytes the object has (it does not read them). Raises MissingObjectError."""
+        ...
+
     def has(self, cid: Cid) -> bool:
         """Whether `get` would find the object (it does not read it)."""
         ...

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Protocol, TextIO
 
 from cid_store.errors import RedoxaError, UnavailableError
@@ -172,11 +172,41 @@ class Report:
             self._put("  ".join(padded).rstrip() + "\n")
 
     @contextmanager
-    def progress(self, label: str, total: float | None = None) -> Generator[Advance]:
-        """A bar on stderr while the block runs; nothing when stderr is not a terminal."""
+    def progress(
+        self, label: str, total: float | None = None, *, after_s: float = 0.0
+    ) -> Generator[Advance]:
+        """A bar on stderr while the block runs, if it runs for longer than `after_s`.
+
+        Nothing when stderr is not a terminal.
+        """
         if self.quiet or self.json or not self._err.isatty():
             yield _stand_still
             return
+        if not after_s:
+            with self._bar(label, total) as advance:
+                yield advance
+            return
+        import time  # noqa: PLC0415 - only a person at a terminal waits
+
+        shows_at = time.monotonic() + after_s
+        with ExitStack() as shown:
+            show: Advance | None = None
+            waiting = 0.0
+
+            def later(amount: float = 1, note: str | None = None) -> None:
+                nonlocal show, waiting
+                waiting += amount
+                if show is None and time.monotonic() >= shows_at:
+                    show = shown.enter_context(self._bar(label, total))
+                if show is not None:
+                    show(waiting, note)
+                    waiting = 0.0
+
+            yield later
+
+    @contextmanager
+    def _bar(self, label: str, total: float | None) -> Generator[Advance]:
+        """The bar itself."""
         from rich.console import Console  # noqa: PLC0415 - 30 ms that plain output must not pay
         from rich.progress import (  # noqa: PLC0415
             BarColumn,

@@ -159,6 +159,7 @@ def test_a_stream_is_the_object_its_bytes_are(store: Store, size: int) -> None:
     parts = list(store.get_stream(cid))
     assert b"".join(parts) == data
     assert all(0 < len(part) <= MIB for part in parts)
+    assert store.size(cid) == size
     assert store.get_many([cid]) == [data]
     assert store.put(data) == store.put_stream(io.BytesIO(data)) == cid
 
@@ -201,7 +202,7 @@ def test_a_stream_that_breaks_keeps_no_object(store: Store) -> None:
 
 def test_what_was_never_put_is_missing(store: Store) -> None:
     assert not store.has(ABSENT)
-    for read in (store.get, store.view):
+    for read in (store.get, store.view, store.size):
         with pytest.raises(MissingObjectError, match=str(ABSENT)):
             read(ABSENT)
 

@@ -10,6 +10,8 @@ import pytest
 from cid_store.cid import Cid
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import main
+from ring2_orchestrator.report import Report
+from tests.cid_store.test_store import random_bytes
 
 
 class Shell:
@@ -60,6 +62,41 @@ def test_get_writes_a_file_and_overwrites_only_when_told(shell: Shell) -> None:
     assert shell("get", name, "-o", str(out), "--force")[0] == 0
     assert out.read_bytes() == b"kept"
     assert sorted(path.name for path in shell.folder.iterdir()) == ["data", "home", "out"]
+
+
+def test_a_large_file_goes_through_in_parts_and_damage_gives_no_file(shell: Shell) -> None:
+    data = random_bytes((3 << 20) + 7)
+    file, out = shell.folder / "data", shell.folder / "out"
+    file.write_bytes(data)
+    name = str(Cid.of(data))
+    assert shell("put", str(file)) == (0, f"{name}\n".encode(), "")
+    assert shell("get", name) == (0, data, "")
+    assert shell("get", name, "-o", str(out))[0] == 0
+    assert out.read_bytes() == data
+    pack = shell.home / "store" / "packs" / "00000001.pack"
+    pack.write_bytes(pack.read_bytes().replace(data[2 << 20 : (2 << 20) + 9], bytes(9)))
+    code, _, message = shell("get", name, "-o", str(out), "--force")
+    assert code == 4
+    assert str(Cid.of(data[2 << 20 : 3 << 20])) in message
+    assert out.read_bytes() == data
+    code, some, _ = shell("get", name)
+    assert (code, some) == (4, data[: 2 << 20])  # nothing that was not checked is given
+
+
+class Terminal(io.StringIO):
+    """A text file that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("after_s", "shown"), [(3600.0, False), (1e-9, True), (0.0, True)])
+def test_a_bar_is_shown_to_who_waits(after_s: float, shown: bool) -> None:
+    terminal = Terminal()
+    with Report(err=terminal).progress("put", total=10, after_s=after_s) as advance:
+        advance(4)
+        advance(6)
+    assert ("put" in terminal.getvalue()) == shown
 
 
 @pytest.mark.parametrize(
