@@ -74,6 +74,8 @@ def _spelling(action: argparse.Action) -> str:
     value = action.metavar or action.dest.upper()
     if isinstance(value, tuple):
         value = " ".join(value)
+    if not action.option_strings and action.nargs == argparse.OPTIONAL:
+        return f"[{value}]"
     if not action.option_strings:
         return value if action.nargs in (None, 1) else f"{value} …"
     names = ", ".join(action.option_strings)

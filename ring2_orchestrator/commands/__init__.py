@@ -31,7 +31,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",
     "jit": "predict and steer: hint, plan, loop, status",
-    "ledger": "show, verify and checkpoint the shadow ledger",
+    "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "put, get, verify and measure the store",
 }
 

@@ -96,6 +96,87 @@ def test_bytes_that_are_text_are_shown_as_text(
     assert "    - make\n    - \\x1b[1mnaïve\\n\n    - 0 bytes\n" in out
 
 
+@pytest.fixture
+def aged(tmp_path: Path) -> Path:
+    """Five entries a day apart, the third by a clock that was far behind."""
+    clock = ManualClock(wall_ns=START_NS)
+    with Home(tmp_path / "aged", clock=clock) as opened:
+        for number, days in enumerate([0, 1, -900, 3, 4]):
+            clock.wall_ns = START_NS + days * 86_400 * 10**9
+            verdict = {"verdict": "ran" if number < 3 else "failed"}
+            opened.ledger.append([verdict], kind="run", subject=f"s{number % 2}")
+    return tmp_path / "aged"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--since", "2023-11-15"], [4, 3, 1]),
+        (["--since", "2023-11-15 22:13:20"], [4, 3, 1]),
+        (["--since", "2023-11-15T22:13:21"], [4, 3]),
+        (["--since", "2023-11-15T23:13:20+01:00"], [4, 3, 1]),
+        (["--until", "2023-11-15T22:13:20Z"], [2, 0]),
+        (["--since", "2023-11-14", "--until", "2023-11-18", "--subject", "s1"], [3, 1]),
+        (["--since", "2023-11-14", "-n", "1"], [4]),
+        (["--until", "1999-01-01"], []),
+    ],
+)
+def test_log_between_two_times(
+    capsys: pytest.CaptureFixture[str], aged: Path, words: list[str], found: list[int]
+) -> None:
+    assert [entry["seq"] for entry in answer(capsys, aged, "log", *words)["entries"]] == found
+
+
+@pytest.mark.parametrize(
+    ("at", "size", "states"),
+    [
+        ("0", 1, [(0, "ran")]),
+        ("2", 3, [(2, "ran"), (1, "ran")]),
+        ("4", 5, [(4, "failed"), (3, "failed")]),
+        ("1999-01-01", 0, []),
+        ("2023-11-14 22:13:20", 1, [(0, "ran")]),
+        ("2023-11-16", 3, [(2, "ran"), (1, "ran")]),
+        ("2030-01-01", 5, [(4, "failed"), (3, "failed")]),
+    ],
+)
+def test_show_the_past_as_it_was(
+    capsys: pytest.CaptureFixture[str],
+    aged: Path,
+    at: str,
+    size: int,
+    states: list[tuple[int, str]],
+) -> None:
+    found = answer(capsys, aged, "show", "--at", at)
+    assert [(state["seq"], state["verdict"]) for state in found["states"]] == states
+    assert found["checkpoint"]["size"] == size
+    with Home(aged) as opened:
+        assert found["checkpoint"]["text"] == opened.ledger.head_at(size).text
+        opened.ledger.verify(found["checkpoint"]["text"])
+    code, out, _ = redoxa(capsys, aged, "show", "--at", at)
+    assert code == 0
+    assert f"with {size} entr" in out
+    assert found["checkpoint"]["root_hash"] in out
+
+
+def test_the_checkpoint_of_the_past_is_the_one_that_was_printed_then(
+    capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    then = redoxa(capsys, home, "checkpoint")[1]
+    with Home(home) as opened:
+        opened.ledger.append([], kind="run", subject="later")
+    assert answer(capsys, home, "show", "--at", "5")["checkpoint"]["text"] == then
+
+
+def test_verify_says_what_a_crash_left(capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    tile = home / "ledger" / "tile" / "0" / "000"
+    tile.write_bytes(tile.read_bytes()[:-40])
+    code, out, err = redoxa(capsys, home, "verify")
+    assert (code, out.startswith("6 entries verified")) == (0, True)
+    assert "\nunfinished: the hashes of the newest entries" in out
+    assert err == ""
+    assert len(answer(capsys, home, "verify")["unfinished"]) == 1
+
+
 def test_show_beyond_the_end_says_what_there_is(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:

@@ -1,0 +1,50 @@
+"""Show, verify, sign and prove the shadow ledger.
+
+The ledger is an append-only log: each run adds one batch, and one hash fixes all of them. Keep a
+checkpoint somewhere else, and no one can shorten or rewrite the ledger without being noticed. A
+proof shows an entry, or the log's growth, to someone who has no copy of it.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
+
+from ring2_orchestrator.commands import Context, Parser, add_verbs
+from ring2_orchestrator.commands.ledger import browse, health, proofs
+
+EXAMPLES: Sequence[str] = (
+    "redoxa ledger log -n 5 --since 2026-01-31",
+    "redoxa ledger show 12",
+    "redoxa ledger show --at '2026-01-31 12:00'",
+    "redoxa ledger checkpoint > /mnt/elsewhere/ledger.checkpoint",
+    "redoxa ledger verify --checkpoint /mnt/elsewhere/ledger.checkpoint",
+    "redoxa ledger key new",
+    "redoxa ledger prove 12 --sign -o entry.tlog-proof",
+    "redoxa ledger prove --from /mnt/elsewhere/ledger.checkpoint -o growth.proof",
+    "redoxa ledger check entry.tlog-proof --key redoxa/ledger/…+…+…",
+)
+
+
+class Group(Protocol):
+    """The shape of a module with some of the verbs."""
+
+    SUMMARIES: Mapping[str, str]
+    VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]]
+    add_arguments: Callable[[Mapping[str, Parser]], None]
+
+
+_GROUPS = cast("Sequence[Group]", (browse, health, proofs))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The words after `redoxa ledger`."""
+    summaries = {verb: said for group in _GROUPS for verb, said in group.SUMMARIES.items()}
+    verbs = add_verbs(parser, **summaries)
+    for group in _GROUPS:
+        group.add_arguments(verbs)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Do what the verb says; the exit code."""
+    does = next(group.VERBS[args.verb] for group in _GROUPS if args.verb in group.VERBS)
+    return does(args, context)
