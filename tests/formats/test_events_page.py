@@ -24,6 +24,7 @@ class Stranger:
         self.events: list[dict[str, object]] = []
         self.doubts: list[tuple[bytes | None, bytes | None]] = []
         self.started: dict[int, list[bytes]] = {}
+        self.repeated: dict[int, int] = {}
         self.exit: tuple[int, int] | None = None
         self.complete = False
         self.read()
@@ -49,6 +50,9 @@ class Stranger:
                     self.started[pid] = (self.words[arguments] or b"").split(b"\0")[:-1]
                 case b"Z":
                     self.numbers("I3Q")
+                case b"R":
+                    kind, number = self.numbers("IQ")
+                    self.repeated[kind] = number
                 case b"D":
                     kind, detail = self.numbers("2I")
                     self.doubts.append((self.words[kind], self.words[detail]))
