@@ -10,12 +10,14 @@ from typing import Protocol, cast
 
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser, add_verbs
-from ring2_orchestrator.commands.store import cars, health, objects
+from ring2_orchestrator.commands.store import cars, health, objects, trees
 
 EXAMPLES: Sequence[str] = (
     "redoxa store put data.csv",
     "redoxa store put - < data.csv",
     "redoxa store get bafkr4i… -o data.csv",
+    "redoxa store add photos --root photos",
+    "redoxa store checkout photos copy",
     "redoxa store export bafkr4i… -o objects.car",
     "redoxa store import objects.car",
     "redoxa store stat",
@@ -31,7 +33,7 @@ class Group(Protocol):
     add_arguments: Callable[[Mapping[str, Parser]], None]
 
 
-_GROUPS = cast("Sequence[Group]", (objects, cars, health))
+_GROUPS = cast("Sequence[Group]", (objects, trees, cars, health))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,124 @@
+"""The verbs of `redoxa store` for directory trees."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cid_store.cid import Cid
+from cid_store.errors import InputError, MalformedCidError
+from cid_store.local import LocalStore
+from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.report import one_line, size_text
+
+SUMMARIES: Mapping[str, str] = {
+    "add": "keep a folder, or what a tar or zip archive holds, as a tree and print its CID",
+    "checkout": "write a tree into a folder, and nothing outside of it",
+}
+
+
+def add_arguments(verbs: Mapping[str, Parser]) -> None:
+    """The words after these verbs."""
+    add = verbs["add"]
+    add.add_argument("path", metavar="DIR|ARCHIVE", type=Path, help="the folder or the archive")
+    add.add_argument("--root", metavar="NAME", help="also bind this root of the store to the tree")
+    add.add_argument(
+        "--max-bytes",
+        metavar="N",
+        type=_size,
+        help="what an archive may unpack to (default: 64 MiB, or 100 times its size if more)",
+    )
+    checkout = verbs["checkout"]
+    checkout.add_argument("what", metavar="CID|ROOT", help="the tree, as add printed it")
+    checkout.add_argument("folder", metavar="DIR", type=Path, help="a new name or an empty folder")
+    checkout.add_argument(
+        "-f", "--force", action="store_true", help="replace the files in DIR that the tree has, too"
+    )
+    checkout.add_argument(
+        "--max-bytes",
+        metavar="N",
+        type=_size,
+        help="write no tree with larger files in all (default: what the disk has free)",
+    )
+
+
+def _add(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+    from ring2_orchestrator.tree import (  # noqa: PLC0415 - start-up is performance
+        Limits,
+        add_archive,
+        add_folder,
+        default_limit,
+        survey,
+    )
+
+    path: Path = args.path
+    with context.report.progress("add") as advance, store.batch():
+        if path.is_dir():
+            cid = add_folder(store, path, advance)
+        else:
+            size = _size_of(path)
+            limit = args.max_bytes if args.max_bytes is not None else default_limit(size)
+            cid = add_archive(store, path, Limits(limit), advance)
+        if args.root is not None:
+            store.set_root(args.root, cid)
+    totals = survey(store, cid)
+    context.report.data(
+        {"cid": str(cid), "entries": totals.entries, "size_bytes": totals.size_bytes}
+    )
+    context.report.say(f"{path}: {totals.entries:,} entries, {size_text(totals.size_bytes)}")
+    context.report.line(str(cid))
+    return 0
+
+
+def _checkout(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+    from ring2_orchestrator.tree import Limits, checkout  # noqa: PLC0415 - start-up is performance
+
+    cid = _named(store, args.what)
+    limits = Limits(args.max_bytes) if args.max_bytes is not None else None
+    with context.report.progress("checkout") as advance:
+        totals = checkout(
+            store, cid, args.folder, force=args.force, limits=limits, progress=advance
+        )
+    context.report.data(
+        {
+            "cid": str(cid),
+            "folder": str(args.folder),
+            "entries": totals.entries,
+            "size_bytes": totals.size_bytes,
+        }
+    )
+    context.report.say(f"{args.folder}: {totals.entries:,} entries, {size_text(totals.size_bytes)}")
+    return 0
+
+
+def _named(store: LocalStore, word: str) -> Cid:
+    try:
+        return Cid.parse(word)
+    except MalformedCidError:
+        bound = store.root(word)
+    if bound is None:
+        raise InputError(f"{word!r} is neither a CID nor a root of the store")
+    return bound
+
+
+def _size_of(path: Path) -> int:
+    try:
+        if not path.is_file():
+            path.stat()
+            raise InputError(f"{path} is neither a folder nor a file; name a folder or an archive")
+        return path.stat().st_size
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); name a folder or an archive that can"
+        ) from error
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a number of bytes")
+    return int(text)
+
+
+VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+    "add": _add,
+    "checkout": _checkout,
+}
