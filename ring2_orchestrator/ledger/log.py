@@ -187,8 +187,10 @@ class Ledger:
         made = 0
         with self._writing():
             audit = audit_entries(self._log.files, self._log.head())
-            for level, row in audit.tile_levels():
-                for first in range(0, len(row), TILE_WIDTH):
+            levels = list(audit.tile_levels())
+            # One more, and one hash more in each: what stands where nothing belongs goes, too.
+            for level, row in [*levels, (len(levels), [])]:
+                for first in range(0, len(row) + 1, TILE_WIDTH):
                     hashes, index = row[first : first + TILE_WIDTH], first // TILE_WIDTH
                     if self._log.files.tile_bytes(level, index) != b"".join(hashes):
                         self._log.files.write_hashes(level, index, 0, hashes)

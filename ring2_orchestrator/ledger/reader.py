@@ -184,22 +184,28 @@ class LogReader:
 
     def check_beyond(self, tip: Tip) -> None:
         """Raise LedgerDamagedError where more stands beyond the checkpoint than a crash leaves."""
+        # Hashes first: a writer puts an entry before its hash, so no hash is seen without it.
+        hashes = self._hashes_beyond(tip)
         further = self.files.bundle_size(tip.size // TILE_WIDTH + 1) > 0
         entries, rest = self.beyond(tip)
-        torn = not further and (not entries or not is_leaf(entries[0]))
         one = not further and len(entries) == 1 and not rest
-        long = self._too_long(tip)
-        if (torn or one) and long is None:
+        torn = not further and (not entries or not is_leaf(entries[0]))
+        if one:
+            foreign = _foreign(tip, hashes, leaf_hash(entries[0]))
+        else:
+            foreign = _foreign(tip, hashes, None if entries or rest else b"")
+        if (torn or one) and foreign is None:
             return
         # Another process may have appended since the tip was read: judge by the newest one.
         newest = self.tip()
         if newest.size > tip.size:
             self.check_beyond(newest)
             return
-        if long is not None and (torn or one):
+        if foreign is not None and (torn or one):
+            tile = self.files.tile_path(foreign, tip.size // TILE_WIDTH ** (foreign + 1))
             raise LedgerDamagedError(
                 f"ledger {self.path}: foreign bytes stand at the end of the hash file "
-                f"{long.relative_to(self.path)}, but every entry is intact; "
+                f"{tile.relative_to(self.path)}, but every entry is intact; "
                 "`redoxa ledger rebuild` makes it again",
                 entry=tip.size,
             )
@@ -210,6 +216,17 @@ class LogReader:
             entry=tip.size,
         )
 
+    def _hashes_beyond(self, tip: Tip) -> list[bytes]:
+        """What stands at the end of each level's growing tile that the checkpoint leaves out."""
+        found: list[bytes] = []
+        index = tip.size
+        for level in range(len(tip.edges) + 1):
+            index //= TILE_WIDTH
+            known = HASH_BYTES * len(tip.edges[level]) if level < len(tip.edges) else 0
+            longer = durable.size(self.files.tile_path(level, index)) > known
+            found.append(self.files.tile_bytes(level, index)[known:] if longer else b"")
+        return found
+
     def check_growing(self, tip: Tip) -> None:
         """Raise LedgerDamagedError where the newest leaf hashes are wrong, not merely behind."""
         if tip.edges and not may_be_left(*self.growing(tip)):
@@ -219,16 +236,6 @@ class LogReader:
         """The growing tile of leaf hashes as it is, and what belongs there."""
         true = b"".join(tip.edges[0]) if tip.edges else b""
         return self.files.tile_bytes(0, tip.size // TILE_WIDTH), true
-
-    def _too_long(self, tip: Tip) -> Path | None:
-        """A growing tile with more hashes beyond the checkpoint than the one of a crash."""
-        index = tip.size
-        for level, edge in enumerate(tip.edges):
-            index //= TILE_WIDTH
-            path = self.files.tile_path(level, index)
-            if durable.size(path) > (len(edge) + 1) * HASH_BYTES:
-                return path
-        return None
 
     def _load(self, head: Checkpoint) -> Tip:
         edges: list[list[bytes]] = []
@@ -271,6 +278,23 @@ class LogReader:
             f"ledger {self.path} changed while it was read; try again, then run "
             "`redoxa ledger verify`"
         )
+
+
+def _foreign(tip: Tip, beyond: list[bytes], carry: bytes | None) -> int | None:
+    """The first level where other hashes stand beyond the checkpoint than those of one entry.
+
+    `carry` is that entry's hash; empty where no entry stands there, None where a torn one does.
+    """
+    for level, data in enumerate(beyond):
+        if carry is None:
+            if len(data) > HASH_BYTES:
+                return level
+            continue
+        if len(data) > len(carry) or not may_be_left(data, carry):
+            return level
+        edge = tip.edges[level] if level < len(tip.edges) else []
+        carry = root_of([*edge, carry]) if carry and len(edge) == TILE_WIDTH - 1 else b""
+    return None
 
 
 def is_leaf(entry: bytes) -> bool:

@@ -310,6 +310,48 @@ def test_damaged_hashes_are_told_from_damaged_entries_and_rebuilt(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tile", ["0/002", "1/000", "2/000"])
+@pytest.mark.parametrize("more", [b"\x01", bytes(range(32)), bytes(40)])
+def test_hashes_that_nothing_belongs_to_are_found_and_taken_away(
+    long_log: tuple[Path, MemoryStore], tmp_path: Path, tile: str, more: bytes
+) -> None:
+    folder, store = long_log
+    shutil.copytree(folder, tmp_path / "ledger")
+    path = tmp_path / "ledger" / "tile" / tile
+    good = path.read_bytes() if path.exists() else b""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(good + more)
+    ledger = Ledger(tmp_path / "ledger", store=store, clock=ManualClock())
+    refused(ledger)
+    before = files_of(ledger.path)
+    with pytest.raises(LedgerDamagedError, match=f"tile/{tile}"):
+        ledger.append([], kind="k", subject="s")
+    assert files_of(ledger.path) == before
+    assert ledger.rebuild() == 1
+    assert path.read_bytes() == good
+    assert ledger.verify().size == 530
+    ledger.append([], kind="k", subject="s")
+
+
+@pytest.mark.parametrize("deed", ["flip", "swap"])
+def test_wrong_hashes_of_the_newest_entries_are_found_before_an_append(
+    full: Ledger, reopen: Reopen, deed: str
+) -> None:
+    tile = full.path / "tile" / "0" / "000"
+    good = tile.read_bytes()
+    if deed == "flip":
+        tile.write_bytes(good[:70] + bytes([good[70] ^ 4]) + good[71:])
+    else:
+        tile.write_bytes(good[:32] + good[64:96] + good[32:64] + good[96:])
+    error = refused(reopen())
+    assert "tile/0/000 is damaged at entry" in str(error)
+    with pytest.raises(LedgerDamagedError, match="is damaged at entry"):
+        reopen().append([], kind="k", subject="s")
+    assert reopen().rebuild() == 1
+    assert tile.read_bytes() == good
+
+
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
