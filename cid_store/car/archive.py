@@ -11,7 +11,7 @@ from cid_store.car.names import BlockName
 from cid_store.car.reader import CarReader, Section
 from cid_store.car.varint import VarintError
 from cid_store.cid import Cid, Codec
-from cid_store.encoding import Node, NodeLike, decode
+from cid_store.encoding import MAX_NODE_BYTES, Node, NodeLike, decode
 from cid_store.errors import MalformedNodeError
 from cid_store.nodes import get_node, put_node
 from cid_store.store import Store
@@ -73,7 +73,7 @@ def import_car(
         for section in reader.sections():
             taking.block(section)
             if progress is not None:
-                progress(len(section.data))
+                progress(section.size)
         return taking.finish()
 
 
@@ -111,15 +111,15 @@ class _Taking:
             raise self._reader.refuse(section.offset, f"it holds more than {MAX_BLOCKS:,} blocks")
         self._check(section)
         cid = section.name.ours
-        if cid is not None and (cid.codec is Codec.RAW or _is_canonical(section.data)):
-            self._entries.append(self._store.put(section.data, cid.codec))
+        if cid is not None and (cid.codec is Codec.RAW or _is_node(section)):
+            self._entries.append(self._kept(section, cid.codec))
         else:
             # Bytes that a node's name was given elsewhere, and that no node has, are foreign, too:
             # under that name they would be a node that nobody can read.
-            self._entries.append([section.name.data, self._store.put(section.data)])
+            self._entries.append([section.name.data, self._kept(section, Codec.RAW)])
             self._foreign += 1
         self._blocks += 1
-        self._block_bytes += len(section.data)
+        self._block_bytes += section.size
         self._absent.pop(section.name, None)
         if len(self._entries) == PART_BLOCKS:
             self._end_part()
@@ -157,7 +157,7 @@ class _Taking:
         )
 
     def _check(self, section: Section) -> None:
-        verdict = section.name.multihash.names(section.data)
+        verdict = section.name.multihash.names(section.parts())
         if verdict is False:
             raise self._reader.refuse(
                 section.offset, f"the bytes of block {section.name} do not hash to its name"
@@ -167,15 +167,42 @@ class _Taking:
                 raise self._reader.uncheckable(section)
             self._unverified += 1
 
+    def _kept(self, section: Section, codec: Codec) -> Cid:
+        if section.held is not None:
+            return self._store.put(section.held, codec)
+        cid = self._store.put_stream(_Source(section.parts()), codec)
+        # It was read from the file again, and only what was checked may be listed.
+        if cid == section.name.ours:
+            return cid
+        if section.name.multihash.names(self._store.get_stream(cid)) is False:
+            raise self._reader.refuse(section.offset, "a block changed while it was read")
+        return cid
+
     def _end_part(self) -> None:
         node: NodeLike = {"type": "car-part", "v": 1, "blocks": self._entries}
         self._parts.append(put_node(self._store, node))
         self._entries = []
 
 
-def _is_canonical(data: bytes) -> bool:
+class _Source:
+    """Parts, to be read like a file."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._rest:
+            self._rest = next(self._parts, b"")
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
+
+
+def _is_node(section: Section) -> bool:
+    if section.size > MAX_NODE_BYTES:
+        return False
     try:
-        decode(data)
+        decode(b"".join(section.parts()))
     except MalformedNodeError:
         return False
     return True

@@ -5,12 +5,10 @@ from typing import BinaryIO, NamedTuple
 
 from cid_store.car.archive import Archive
 from cid_store.car.names import BlockName
-from cid_store.car.reader import MAX_BLOCK_BYTES
+from cid_store.car.reader import PART_BYTES
 from cid_store.car.writer import CarWriter
 from cid_store.cid import Cid, Codec
-from cid_store.encoding import decode
-from cid_store.errors import InputError
-from cid_store.nodes import links
+from cid_store.nodes import get_node, links
 from cid_store.store import Store
 
 Progress = Callable[[float], object]
@@ -38,8 +36,9 @@ def export_objects(
     roots give equal files. Raises MissingObjectError or CorruptObjectError.
     """
     named = list(dict.fromkeys(roots))
-    blocks = ((_name(cid), data) for cid, data in _reachable(store, named))
-    return _write(file, [_name(cid) for cid in named], blocks, version, progress)
+    blocks = ((_name(cid), cid) for cid in _reachable(store, named))
+    writer = CarWriter(file, [_name(cid) for cid in named], version=version)
+    return _written(store, writer, blocks, progress)
 
 
 def export_archive(
@@ -51,11 +50,11 @@ def export_archive(
     progress: Progress | None = None,
 ) -> Exported:
     """Write the blocks of an imported CAR again: same header, same blocks, same order."""
-    blocks = ((name, store.view(cid)) for name, cid in archive.blocks(store))
-    return _write(file, archive.roots, blocks, version, progress)
+    writer = CarWriter(file, archive.roots, version=version)
+    return _written(store, writer, archive.blocks(store), progress)
 
 
-def _reachable(store: Store, roots: Sequence[Cid]) -> Iterator[tuple[Cid, memoryview]]:
+def _reachable(store: Store, roots: Sequence[Cid]) -> Iterator[Cid]:
     seen: set[Cid] = set()
     waiting = list(reversed(roots))
     while waiting:
@@ -63,32 +62,25 @@ def _reachable(store: Store, roots: Sequence[Cid]) -> Iterator[tuple[Cid, memory
         if cid in seen:
             continue
         seen.add(cid)
-        data = store.view(cid)
-        yield cid, data
+        yield cid
         if cid.codec is Codec.NODE:
-            below = [link for link in links(decode(bytes(data))) if link not in seen]
+            below = [link for link in links(get_node(store, cid)) if link not in seen]
             waiting.extend(reversed(below))
 
 
-def _write(
-    file: BinaryIO,
-    roots: Sequence[BlockName],
-    blocks: Iterator[tuple[BlockName, memoryview]],
-    version: int,
+def _written(
+    store: Store,
+    writer: CarWriter,
+    blocks: Iterator[tuple[BlockName, Cid]],
     progress: Progress | None,
 ) -> Exported:
-    writer = CarWriter(file, roots, version=version)
     count = total = 0
-    for name, data in blocks:
-        if len(data) > MAX_BLOCK_BYTES:
-            raise InputError(
-                f"object {name} has {len(data):,} bytes; a block of a CAR has at most "
-                f"{MAX_BLOCK_BYTES:,}, so leave it out"
-            )
-        writer.block(name, data)
-        count, total = count + 1, total + len(data)
+    for name, cid in blocks:
+        size = store.size(cid)
+        writer.block(name, size, [store.get(cid)] if size <= PART_BYTES else store.get_stream(cid))
+        count, total = count + 1, total + size
         if progress is not None:
-            progress(len(data))
+            progress(size)
     return Exported(count, total, writer.finish())
 
 

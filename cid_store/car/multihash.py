@@ -1,8 +1,9 @@
 """Multihashes: which function a digest is of, and whether bytes have that digest."""
 
 import hashlib
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from blake3 import blake3
 
@@ -14,27 +15,52 @@ MAX_DIGEST_BYTES = 1024
 # Below this a digest protects nobody: other bytes with the same one can be found.
 MIN_DIGEST_BYTES = 20
 
-_Hash = Callable[[bytes | memoryview], bytes]
+
+class Hasher(Protocol):
+    """A hash function that takes its input in parts."""
+
+    def update(self, data: bytes, /) -> object:
+        """Take the next part."""
+        ...
+
+    def digest(self) -> bytes:
+        """The digest of all parts."""
+        ...
 
 
-def _library(name: str) -> _Hash:
-    return lambda data: hashlib.new(name, data, usedforsecurity=False).digest()
+class _Shake:
+    """An extendable-output function, of which multihashes take a fixed length."""
+
+    def __init__(self, name: str, length: int) -> None:
+        self._hasher = getattr(hashlib, name)()
+        self._length = length
+
+    def update(self, data: bytes, /) -> None:
+        self._hasher.update(data)
+
+    def digest(self) -> bytes:
+        return self._hasher.digest(self._length)
 
 
-def _shake(name: str, length: int) -> _Hash:
-    return lambda data: getattr(hashlib, name)(data).digest(length)
+class _DoubleSha:
+    """The sha2-256 digest of the sha2-256 digest."""
+
+    def __init__(self) -> None:
+        self._hasher = hashlib.sha256()
+
+    def update(self, data: bytes, /) -> None:
+        self._hasher.update(data)
+
+    def digest(self) -> bytes:
+        return hashlib.sha256(self._hasher.digest()).digest()
 
 
-def _blake2(name: str, length: int) -> _Hash:
-    return lambda data: getattr(hashlib, name)(data, digest_size=length).digest()
-
-
-def _dbl_sha2_256(data: bytes | memoryview) -> bytes:
-    return hashlib.sha256(hashlib.sha256(data).digest()).digest()
+def _library(name: str) -> Callable[[], Hasher]:
+    return lambda: hashlib.new(name, usedforsecurity=False)
 
 
 # By number in the multicodec table. A digest may be a beginning of what these give.
-_FUNCTIONS: dict[int, _Hash] = {
+_FUNCTIONS: dict[int, Callable[[], Hasher]] = {
     0x11: _library("sha1"),
     0x12: _library("sha256"),
     0x13: _library("sha512"),
@@ -42,17 +68,17 @@ _FUNCTIONS: dict[int, _Hash] = {
     0x15: _library("sha3_384"),
     0x16: _library("sha3_256"),
     0x17: _library("sha3_224"),
-    0x18: _shake("shake_128", 32),
-    0x19: _shake("shake_256", 64),
-    0x1E: lambda data: blake3(data).digest(),
+    0x18: partial(_Shake, "shake_128", 32),
+    0x19: partial(_Shake, "shake_256", 64),
+    0x1E: blake3,
     0x20: _library("sha384"),
-    0x56: _dbl_sha2_256,
+    0x56: _DoubleSha,
     0x1013: _library("sha224"),
     0x1014: _library("sha512_224"),
     0x1015: _library("sha512_256"),
     # blake2b-8 to blake2b-512 and blake2s-8 to blake2s-256: each length is a function of its own.
-    **{0xB200 + length: _blake2("blake2b", length) for length in range(1, 65)},
-    **{0xB240 + length: _blake2("blake2s", length) for length in range(1, 33)},
+    **{0xB200 + size: partial(hashlib.blake2b, digest_size=size) for size in range(1, 65)},
+    **{0xB240 + size: partial(hashlib.blake2s, digest_size=size) for size in range(1, 33)},
 }
 
 
@@ -80,17 +106,20 @@ class Multihash(NamedTuple):
         """The binary form: code, length, digest."""
         return varint.encode(self.code) + varint.encode(len(self.digest)) + self.digest
 
-    def names(self, data: bytes | memoryview) -> bool | None:
-        """Whether `data` has this digest; None where nobody here can tell.
+    def names(self, parts: Iterable[bytes]) -> bool | None:
+        """Whether the bytes, given in parts, have this digest; None where nobody here can tell.
 
         That is so for functions that are not known, and for digests too short to prove anything.
         """
         if self.code == IDENTITY:
-            return self.digest == data
+            return _are(self.digest, parts)
         function = _FUNCTIONS.get(self.code)
         if function is None:
             return None
-        if function(data)[: len(self.digest)] != self.digest:
+        hasher = function()
+        for part in parts:
+            hasher.update(part)
+        if hasher.digest()[: len(self.digest)] != self.digest:
             return False
         return True if len(self.digest) >= MIN_DIGEST_BYTES else None
 
@@ -98,4 +127,14 @@ class Multihash(NamedTuple):
 def longest_digest(code: int) -> int | None:
     """How long a digest of that function can be; None where the function is not known."""
     function = _FUNCTIONS.get(code)
-    return None if function is None else len(function(b""))
+    return None if function is None else len(function().digest())
+
+
+def _are(expected: bytes, parts: Iterable[bytes]) -> bool:
+    """Whether the parts together are exactly what is expected, which is short."""
+    at = 0
+    for part in parts:
+        if expected[at : at + len(part)] != part:
+            return False
+        at += len(part)
+    return at == len(expected)

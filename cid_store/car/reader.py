@@ -2,8 +2,9 @@
 
 import io
 import os
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from cid_store.car import varint
 from cid_store.car.header import (
@@ -14,19 +15,32 @@ from cid_store.car.header import (
     HeaderV2,
     read_header_v1,
 )
-from cid_store.car.names import MAX_NAME_BYTES, BlockName
+from cid_store.car.names import BlockName
 from cid_store.car.varint import VarintError
 from cid_store.errors import MalformedCarError
 
-MAX_BLOCK_BYTES = 1 << 30
+PART_BYTES = 1 << 20  # no more of the file is in memory
 
 
-class Section(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Section:
     """One block as it stands in the file."""
 
     offset: int  # where in the file the section begins
     name: BlockName
-    data: bytes
+    size: int
+    start: int  # where the block's bytes begin
+    held: bytes | None  # they themselves, unless they are many
+    read_at: Callable[[int, int], bytes]
+
+    def parts(self) -> Iterator[bytes]:
+        """The block's bytes, as often as wanted; where they are many, from the file each time."""
+        if self.held is not None:
+            yield self.held
+            return
+        end = self.start + self.size
+        for at in range(self.start, end, PART_BYTES):
+            yield self.read_at(at, min(PART_BYTES, end - at))
 
 
 class CarReader:
@@ -43,7 +57,6 @@ class CarReader:
         if self._stop >= len(PRAGMA) and file.read(len(PRAGMA)) == PRAGMA:
             self._enter_payload()
             self.version = 2
-        self._file.seek(self._at)
         self.roots = self._header()
 
     @property
@@ -92,55 +105,53 @@ class CarReader:
         offset = self._at
         length = self._length("its header", MAX_HEADER_BYTES)
         try:
-            version, roots = read_header_v1(self._take(length))
+            version, roots = read_header_v1(self._read_at(self._at, length))
         except HeaderError as error:
             raise self.refuse(offset, f"its header is malformed: {error}") from error
+        self._at += length
         if version != 1:
             raise self.refuse(offset, f"its header says version {version}; 1 or 2 can be read")
         return roots
 
     def _section(self) -> Section:
         offset = self._at
-        length = self._length("a section", MAX_NAME_BYTES + MAX_BLOCK_BYTES)
-        # The name alone first: nothing of a section is kept twice.
-        head = self._take(min(length, MAX_NAME_BYTES))
+        length = self._length("a section")
+        ahead = self._read_at(self._at, min(length, PART_BYTES))
         try:
-            name, end = BlockName.read(head)
+            name, end = BlockName.read(ahead)
         except VarintError as error:
             raise self.refuse(offset, f"a block has no CID: {error}") from error
-        rest = length - len(head)
-        if len(head) - end + rest > MAX_BLOCK_BYTES:
-            raise self.refuse(offset, f"a block is larger than {MAX_BLOCK_BYTES:,} bytes")
-        data = head[end:] + self._take(rest) if rest else head[end:]
-        return Section(offset, name, data)
+        held = ahead[end:] if length <= PART_BYTES else None
+        start = self._at + end
+        self._at += length
+        return Section(offset, name, length - end, start, held, self._read_at)
 
-    def _length(self, what: str, limit: int) -> int:
+    def _length(self, what: str, limit: int | None = None) -> int:
         """The length in front of a header or a section; as many bytes are really there."""
         offset = self._at
         # What follows the length is looked at again, so reading a little too much costs nothing.
-        ahead = self._file.read(min(varint.MAX_BYTES, self._stop - self._at))
-        self._file.seek(offset)
+        ahead = self._read_at(offset, min(varint.MAX_BYTES, self._stop - offset))
         try:
             length, size = varint.decode(ahead)
         except VarintError as error:
             raise self.refuse(offset, f"the length of {what} is none: {error}") from error
         if not length:
             raise self.refuse(offset, f"{what} of no bytes stands where a block should")
-        if length > limit:
+        if limit is not None and length > limit:
             raise self.refuse(offset, f"{what} of {length:,} bytes is over the limit of {limit:,}")
         if length > self._stop - offset - size:
             raise self.refuse(
                 offset,
                 f"{what} of {length:,} bytes is cut short after {self._stop - offset - size:,}",
             )
-        self._take(size)
+        self._at += size
         return length
 
-    def _take(self, length: int) -> bytes:
+    def _read_at(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
         data = self._file.read(length)
         if len(data) != length:
-            raise self.refuse(self._at, "the file became shorter while it was read")
-        self._at += length
+            raise self.refuse(offset, "the file became shorter while it was read")
         return data
 
 

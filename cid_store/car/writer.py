@@ -1,6 +1,6 @@
 """Writing a CAR file: a header, then one section a block; for version 2 an index after them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from cid_store.car import varint
@@ -27,12 +27,15 @@ class CarWriter:
         self.payload_bytes = 0
         self._write(header_v1(roots))
 
-    def block(self, name: BlockName, data: bytes | memoryview) -> None:
-        """Add a block, which the caller has checked against its name."""
+    def block(self, name: BlockName, size: int, parts: Iterable[bytes]) -> None:
+        """Add a block, which the caller has checked against its name, as it comes in parts."""
         if self._index is not None:
             self._index.add(name.multihash, self.payload_bytes)
-        self._write(varint.encode(len(name.data) + len(data)) + name.data)
-        self._write(data)
+        self._write(varint.encode(len(name.data) + size) + name.data)
+        end = self.payload_bytes + size
+        for part in parts:
+            self._write(part)
+        assert self.payload_bytes == end, "a store's objects have the size that it says"
 
     def finish(self) -> int:
         """Write what stands after the blocks; how long the file is."""
@@ -49,6 +52,6 @@ class CarWriter:
         self._file.seek(size)
         return size
 
-    def _write(self, part: bytes | memoryview) -> None:
+    def _write(self, part: bytes) -> None:
         self._file.write(part)
         self.payload_bytes += len(part)
