@@ -356,7 +356,7 @@ def test_a_large_block_that_changes_while_it_is_read_is_not_listed() -> None:
         def read(self, size: int | None = -1) -> bytes:
             at = self.tell()
             found = super().read(size)
-            if at not in self.seen:
+            if at not in self.seen or len(found) < PART_BYTES:
                 self.seen.add(at)
                 return found
             return bytes(len(found))
