@@ -18,7 +18,12 @@ from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.ledger import durable
 from ring2_orchestrator.ledger.checkpoint import Checkpoint
-from ring2_orchestrator.ledger.errors import LedgerDamagedError, LedgerWriteError, NoSuchEntryError
+from ring2_orchestrator.ledger.errors import (
+    LedgerBusyError,
+    LedgerDamagedError,
+    LedgerWriteError,
+    NoSuchEntryError,
+)
 from ring2_orchestrator.ledger.leaf import (
     Batch,
     Leaf,
@@ -162,20 +167,15 @@ class Ledger:
 
     def unfinished(self) -> list[str]:
         """What a crash left that is no damage, in sentences; the next append puts it in order."""
-        tip = self._log.tip()
-        found: list[str] = []
-        recorded, true = self._log.growing(tip)
-        if not recorded.startswith(true):
-            found.append(
-                f"the hashes of the newest entries in {self._log.files.tile_path(0, 0).parent} "
-                "are behind: the next append writes them again"
-            )
-        entries, rest = self._log.beyond(tip)
-        if entries and is_leaf(entries[0]):
-            found.append(f"entry {tip.size} was written and not acknowledged: it will be adopted")
-        elif entries or rest:
-            found.append(f"entry {tip.size} was written in part: the next append cuts it off")
-        return found
+        found = self._unfinished()
+        if not found:
+            return []
+        try:
+            # What somebody is appending right now is no crash's: look when nobody is.
+            with durable.locked(self.path / "lock", timeout_s=LOCK_TIMEOUT_S):
+                return self._unfinished()
+        except (OSError, LedgerBusyError):
+            return found
 
     def rebuild(self) -> int:
         """Make wrong or missing hash tiles again from the entries; how many were made.
@@ -261,6 +261,22 @@ class Ledger:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _unfinished(self) -> list[str]:
+        tip = self._log.tip()
+        found: list[str] = []
+        recorded, true = self._log.growing(tip)
+        if not recorded.startswith(true):
+            found.append(
+                f"the hashes of the newest entries in {self._log.files.tile_path(0, 0).parent} "
+                "are behind: the next append writes them again"
+            )
+        entries, rest = self._log.beyond(tip)
+        if entries and is_leaf(entries[0]):
+            found.append(f"entry {tip.size} was written and not acknowledged: it will be adopted")
+        elif entries or rest:
+            found.append(f"entry {tip.size} was written in part: the next append cuts it off")
+        return found
 
     def _roots(self, tip: Tip, spans: Sequence[Span]) -> tuple[bytes, ...]:
         return tuple(self._log.span_root(tip, begin, end) for begin, end in spans)

@@ -50,7 +50,8 @@ def _verify(args: argparse.Namespace, context: Context) -> int:
         if kept is not None:
             _check_signatures(kept, args, home)
         ledger = home.ledger
-        with context.report.progress("verifying the ledger", total=2 * len(ledger)) as advance:
+        total = 2 * len(ledger)
+        with context.report.progress("verifying the ledger", total, after_s=1.0) as advance:
             head = ledger.verify(kept.whole if kept is not None else None, advance=advance)
         unfinished = ledger.unfinished()
     said = head_json(head)
