@@ -4,7 +4,7 @@ Blocks that a store cannot name itself (other codecs, other hash functions) are 
 and the list gives them their own names again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, cast
 
 from cid_store.car.names import BlockName
@@ -19,6 +19,7 @@ from cid_store.store import Store
 ROOT_PREFIX = "car/"
 PART_BLOCKS = 4096  # in one part of the list: a node of about 170 kB
 MAX_BLOCKS = 1 << 30
+MAX_BOUND = 1000  # more roots than anybody names one by one are bound together
 
 Progress = Callable[[float], object]
 
@@ -140,9 +141,7 @@ class _Taking:
                 "parts": self._parts,
             },
         )
-        bound = tuple(
-            f"{ROOT_PREFIX}{root}/{archive}" for root in dict.fromkeys(roots) or ("rootless",)
-        )
+        bound = tuple(f"{ROOT_PREFIX}{word}/{archive}" for word in _words(roots))
         for name in bound:
             self._store.set_root(name, archive)
         return Imported(
@@ -182,6 +181,13 @@ class _Taking:
         node: NodeLike = {"type": "car-part", "v": 1, "blocks": self._entries}
         self._parts.append(put_node(self._store, node))
         self._entries = []
+
+
+def _words(roots: Sequence[BlockName]) -> list[str]:
+    """What stands in the names of the store's roots for a CAR with these roots."""
+    if len(roots) > MAX_BOUND:
+        return ["many"]
+    return [str(root) for root in dict.fromkeys(roots)] or ["none"]
 
 
 class _Source:

@@ -8,7 +8,7 @@ from cid_store.car import varint
 from cid_store.car.names import BlockName
 from cid_store.car.varint import VarintError
 
-MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_BYTES = 4 << 20  # about 95,000 roots of ours
 
 PRAGMA = bytes.fromhex("0aa16776657273696f6e02")  # a CARv1 header that says {"version": 2}
 V2_BYTES = 40

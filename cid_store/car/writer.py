@@ -4,9 +4,17 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from cid_store.car import varint
-from cid_store.car.header import FULLY_INDEXED, PRAGMA, V2_BYTES, HeaderV2, header_v1
+from cid_store.car.header import (
+    FULLY_INDEXED,
+    MAX_HEADER_BYTES,
+    PRAGMA,
+    V2_BYTES,
+    HeaderV2,
+    header_v1,
+)
 from cid_store.car.index import IndexBuilder
 from cid_store.car.names import BlockName
+from cid_store.errors import UsageError
 
 _PAYLOAD_OFFSET = len(PRAGMA) + V2_BYTES
 
@@ -18,14 +26,20 @@ class CarWriter:
     """
 
     def __init__(self, file: BinaryIO, roots: Sequence[BlockName], *, version: int) -> None:
-        """Write the header."""
+        """Write the header. Raises UsageError for more roots than a reader takes."""
         assert version in (1, 2), "there are two versions"
+        header = header_v1(roots)
+        if len(header) > MAX_HEADER_BYTES:
+            raise UsageError(
+                f"{len(roots):,} roots take {len(header):,} bytes of a CAR's header, over the limit "
+                f"of {MAX_HEADER_BYTES:,}; name a node that links to them instead"
+            )
         self._file = file
         self._index = IndexBuilder() if version == 2 else None
         if self._index is not None:
             file.write(PRAGMA + bytes(V2_BYTES))
         self.payload_bytes = 0
-        self._write(header_v1(roots))
+        self._write(header)
 
     def block(self, name: BlockName, size: int, parts: Iterable[bytes]) -> None:
         """Add a block, which the caller has checked against its name, as it comes in parts."""

@@ -24,9 +24,16 @@ from cid_store.car.header import HeaderV2, header_v1
 from cid_store.car.multihash import Multihash
 from cid_store.car.names import BlockName
 from cid_store.car.reader import PART_BYTES, CarReader
+from cid_store.car.writer import CarWriter
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import NodeLike
-from cid_store.errors import InputError, MalformedCarError, MalformedNodeError, MissingObjectError
+from cid_store.errors import (
+    InputError,
+    MalformedCarError,
+    MalformedNodeError,
+    MissingObjectError,
+    UsageError,
+)
 from cid_store.memory import MemoryStore
 from cid_store.nodes import get_node, put_node
 
@@ -189,11 +196,22 @@ def test_more_blocks_than_one_part_holds() -> None:
     data = car(*(name.data + b"%d" % at for at, name in enumerate(names)))
     store = MemoryStore()
     found = import_car(store, io.BytesIO(data), "it")
-    assert found.bound == (f"car/rootless/{found.archive}",)
+    assert found.bound == (f"car/none/{found.archive}",)
     assert len(open_archive(store, found.archive).parts) == 3
     out = io.BytesIO()
     export_archive(store, open_archive(store, found.archive), out)
     assert out.getvalue() == data
+
+
+def test_many_roots_are_bound_together_and_too_many_are_refused() -> None:
+    store = MemoryStore()
+    data = exported(store, *(store.put(b"%d" % at) for at in range(1001)))
+    found = import_car(MemoryStore(), io.BytesIO(data), "it")
+    assert len(found.roots) == 1001
+    assert found.bound == (f"car/many/{found.archive}",)
+    roots = [foreign(b"%d" % at) for at in range(105_000)]
+    with pytest.raises(UsageError, match="name a node that links to them instead"):
+        CarWriter(io.BytesIO(), roots, version=1)
 
 
 @pytest.mark.parametrize(("code", "length"), [(0x22, 32), (SHA2_256, 19)])
@@ -271,7 +289,7 @@ V2 = bytes.fromhex("0aa16776657273696f6e02")
         (b"\0", "its header of no bytes"),
         (b"\x91\x00" + SHORT[1:], "cut short|shortest form"),
         (b"\xff" * 12, "more than 9 bytes"),
-        (b"\x81\x80\x40" + bytes(2_000_000), "over the limit of 1,048,576"),
+        (b"\x81\x80\x80\x02" + bytes(4_200_000), "over the limit of 4,194,304"),
         (b"\x03\x80\x00\x00", "not the DAG-CBOR"),
         (b"\x11\xa2\x67version\1\x65roots\x80", "not in order"),
         (b"\x0a\xa1\x67version\1", "names no roots"),
