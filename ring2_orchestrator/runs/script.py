@@ -10,7 +10,6 @@ from ring2_orchestrator.runs.errors import NoSuchCommandError, NotExecutableErro
 
 # What runs a script that is neither executable nor names its interpreter in a `#!` line.
 _INTERPRETERS: Mapping[str, tuple[str, ...]] = {
-    ".py": (sys.executable,),
     ".sh": ("sh",),
     ".bash": ("bash",),
     ".js": ("node",),
@@ -35,7 +34,7 @@ def script_command(script: str, arguments: Sequence[str] = ()) -> list[str]:
         raise NotExecutableError(f"{script} is not a regular file; name the file of a script")
     if path.suffix == ".py":
         _require_readable(script)
-        return [sys.executable, script, *arguments]
+        return [this_python(), script, *arguments]
     if os.access(script, os.X_OK):
         # A bare name would be searched on PATH; the person meant the file.
         return [script if "/" in script else f"./{script}", *arguments]
@@ -46,6 +45,25 @@ def script_command(script: str, arguments: Sequence[str] = ()) -> list[str]:
         f"nothing says how to run {script}: make it executable (chmod +x), "
         "begin it with a #! line, or use redoxa run -- PROGRAM " + script
     )
+
+
+def this_python() -> str:
+    """The Python we run under, spelled the same whatever name it was started by.
+
+    A run is found again by its words, and a virtual environment has two or three names for one
+    interpreter. Its folder stays: that is where an interpreter finds its environment.
+    """
+    here = Path(sys.executable)
+    folder = Path(os.path.realpath(here.parent))
+    names = ("python", "python3", f"python3.{sys.version_info.minor}")
+    return next((str(folder / name) for name in names if _same(folder / name, here)), str(here))
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def find_program(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Path:

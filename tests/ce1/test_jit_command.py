@@ -15,7 +15,7 @@ from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.commands import main
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.memo import weak_key
-from ring2_orchestrator.runs.script import script_command
+from ring2_orchestrator.runs.script import script_command, this_python
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMON = {
@@ -154,7 +154,7 @@ def test_before_any_run(
     assert found["estimates"]["wall_s"]["value"] is None
     assert found["estimates"]["wall_s"]["method"] == "none"
     assert found["action"]["name"] == "K2"
-    assert found["target"]["command"] == [sys.executable, "work.py"]
+    assert found["target"]["command"] == [this_python(), "work.py"]
 
 
 def test_status_of_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path, place: Path) -> None:
@@ -232,7 +232,7 @@ def test_words_after_two_dashes_belong_to_the_target(
 ) -> None:
     home = tmp_path / "home"
     found = json.loads(jit(capsys, home, "hint", "--json", "work.py", "a", "--", "--json", "-q")[1])
-    assert found["target"]["command"] == [sys.executable, "work.py", "a", "--json", "-q"]
+    assert found["target"]["command"] == [this_python(), "work.py", "a", "--json", "-q"]
     found = json.loads(jit(capsys, home, "hint", "--json", "--", "ls", "--", "-l")[1])
     assert found["target"]["command"] == ["ls", "--", "-l"]
 

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from ring2_orchestrator.runs.errors import NoSuchCommandError, NotExecutableError
-from ring2_orchestrator.runs.script import find_program, program_candidates, script_command
+from ring2_orchestrator.runs.script import (
+    find_program,
+    program_candidates,
+    script_command,
+    this_python,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +38,8 @@ def as_nobody() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "before"),
     [
-        ("a.py", "", (sys.executable,)),
-        ("a.py", "#!/bin/sh\n", (sys.executable,)),
+        ("a.py", "", (this_python(),)),
+        ("a.py", "#!/bin/sh\n", (this_python(),)),
         ("a.sh", "echo 1\n", ("sh",)),
         ("a.bash", "", ("bash",)),
         ("a.js", "", ("node",)),
@@ -64,7 +69,42 @@ def test_an_executable_file_runs_itself_and_is_not_searched_for() -> None:
 
 def test_a_python_script_runs_under_this_python_even_when_executable() -> None:
     made("tool.py", "#!/usr/bin/env python2\n", 0o755)
-    assert script_command("tool.py") == [sys.executable, "tool.py"]
+    assert script_command("tool.py") == [this_python(), "tool.py"]
+
+
+def environment(place: Path) -> Path:
+    """The folder of programs of a virtual environment, with the three names of its Python."""
+    binaries = place / "environment" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python3").symlink_to(os.path.realpath(sys.executable))
+    for name in ("python", f"python3.{sys.version_info.minor}"):
+        (binaries / name).symlink_to("python3")
+    return binaries
+
+
+def test_this_python_has_one_spelling_whatever_name_started_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binaries = environment(place)
+    (place / "way").symlink_to("environment")
+    spellings: set[str] = set()
+    for folder in (binaries, place / "way" / "bin", place / "way" / ".." / "environment" / "bin"):
+        for name in ("python", "python3", f"python3.{sys.version_info.minor}"):
+            monkeypatch.setattr(sys, "executable", str(folder / name))
+            spellings.add(this_python())
+    assert spellings == {str(binaries / "python")}
+
+
+def test_another_python_of_the_same_folder_is_not_taken_for_this_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binaries = environment(place)
+    (binaries / "python").unlink()
+    made("environment/bin/python", "another", 0o755)
+    monkeypatch.setattr(sys, "executable", str(binaries / "python3"))
+    assert this_python() == str(binaries / "python3")
+    monkeypatch.setattr(sys, "executable", str(binaries / "odd"))
+    assert this_python() == str(binaries / "odd")
 
 
 def test_a_link_is_run_under_its_own_name() -> None:
