@@ -161,7 +161,8 @@ class StdinRecord:
     """What the program could read from its standard input.
 
     PIPE: `data` is what was handed on and `eof` whether the end was among it. FILE: `path` and the
-    offsets say which part could be read (`end` is the offset afterwards); `before` its identity.
+    offsets say which part could be read (`end` is the offset afterwards); `before` and `after` its
+    identity.
     """
 
     kind: StdinKind
@@ -171,6 +172,7 @@ class StdinRecord:
     offset: int = 0
     end: int = 0
     before: Identity | None = None
+    after: Identity | None = None
 
 
 class Window(NamedTuple):

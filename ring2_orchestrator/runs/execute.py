@@ -18,7 +18,7 @@ from ring2_orchestrator.runs.paths import canonical, join, shown
 from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.script import find_program, program_candidates
-from ring2_orchestrator.runs.stdin import StandardInput, recorded_fact, rest_of_file
+from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
 from ring2_orchestrator.runs.trace import Trace
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class _Run(NamedTuple):
         restored = 0
         if decision.stale or decision.old:
             restored = self._restore(memo, decision, trace)
+        self.stdin.move(trace.stdin_moved)
         _print_again(trace, printed)
         wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
         saved_s = kept.wall_ns / 1e9 - wall_s
@@ -252,6 +253,7 @@ class _Run(NamedTuple):
             exit_code=recording.exit.status,
             printed=found.printed,
             cuts=tuple(found.cuts),
+            stdin_moved=moved(recording.stdin),
         )
 
     def _judge(

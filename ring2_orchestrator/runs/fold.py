@@ -4,12 +4,14 @@ A path that the run has changed is its own from then on: what it reads there lat
 """
 
 import enum
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring2_orchestrator.recorder.event import Event, Flag, Identity, Kind
-from ring2_orchestrator.runs.paths import name_of, shown
+from ring2_orchestrator.runs import bytecode, pseudo
+from ring2_orchestrator.runs.paths import folder_of, name_of, shown
 
 
 class Depth(enum.IntEnum):
@@ -47,7 +49,7 @@ class Edit:
     xattr: bool = False
     times: bool = False
     link_of: bytes | None = None
-    expect: tuple[int, int] | None = None  # device and inode that a rename should have put here
+    expect: tuple[int, int] | None = None  # device and inode that a rename alone should put here
     seen_since: bool = False  # a later event found something there
 
 
@@ -60,6 +62,8 @@ class Folded:
     preimages: dict[bytes, Path] = field(default_factory=dict[bytes, Path])
     moves: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     linked: set[bytes] = field(default_factory=set[bytes])
+    # Renames that had not taken place when their target was next seen: they failed, or came late.
+    unseen: dict[bytes, Edit] = field(default_factory=dict[bytes, Edit])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
@@ -77,6 +81,8 @@ class _Folding:
         self._looks = self.folded.looks
         self._edits = self.folded.edits
         self._times_matter = times_matter
+        # Files that the run changed under some name: under another they may differ from before.
+        self._own_files: set[tuple[int, int]] = set()
         self._handlers = {
             Kind.READ: self._read,
             Kind.EXEC: self._read,
@@ -102,24 +108,33 @@ class _Folding:
         handler = self._handlers.get(event.kind)
         if handler is None or not event.path.startswith(b"/"):
             return  # connections: the recorder has already said what there is to doubt
-        self._check_edit(event)
+        self._check_edit(event.path, event.before)
+        if event.path2 is not None:
+            self._check_edit(event.path2, event.before2)
         if event.preimage is not None:
             self.folded.preimages.setdefault(event.path, event.preimage)
         if event.preimage2 is not None and event.path2 is not None:
             self.folded.preimages.setdefault(event.path2, event.preimage2)
         handler(event)
 
-    def _check_edit(self, event: Event) -> None:
+    def _check_edit(self, path: bytes, now: Identity | None) -> None:
         """Learn from what now stands at an edited path whether the edit took place."""
-        edit = self._edits.get(event.path)
-        if edit is None or event.before is None:
+        if now is None:
+            return
+        late = self.folded.unseen.get(path)
+        if late is not None and late.expect == now[1:3]:
+            # Another process looked between the call and its effect.
+            self._edits.setdefault(path, self.folded.unseen.pop(path))
+        edit = self._edits.get(path)
+        if edit is None:
             return
         edit.seen_since = True
-        if edit.expect is not None and edit.expect != (event.before.dev, event.before.ino):
+        if edit.expect is not None and edit.expect != now[1:3]:
             # The rename failed: what stands here is what stood here before.
-            del self._edits[event.path]
+            self.folded.unseen[path] = self._edits.pop(path)
         else:
             edit.expect = None
+            self._own_files.add(now[1:3])
 
     # What the run sees.
 
@@ -134,9 +149,34 @@ class _Folding:
             look = self._looks[at] = Look(before, depth, event.program)
         else:
             look.depth = max(look.depth, depth)
+            if look.before != before:
+                self._check_sight(at, look.before, before)
         if name_of(event.program) in self._times_matter:
             look.timed = True
         return look
+
+    def _check_sight(self, path: bytes, first: Identity | None, now: Identity | None) -> None:
+        """A path that the run left alone must look the same each time, whoever came and went."""
+        if not _differs(first, now) or pseudo.classify(path) is not pseudo.Class.FILE:
+            return
+        if bytecode.source_of(path) is not None:
+            return  # every Python makes it alike, and its code is compared in the end
+        if first is None or now is None:
+            if self._opened_or_closed_above(path):
+                return
+        elif first[1:3] == now[1:3] and first[1:3] in self._own_files:
+            return
+        problem = ("changed", f"{shown(path)} changed while the run was going on")
+        if problem not in self.folded.problems:
+            self.folded.problems.append(problem)
+
+    def _opened_or_closed_above(self, path: bytes) -> bool:
+        """Whether the run changed a folder on the way: then what lies below may come and go."""
+        while (path := folder_of(path)) != b"/":
+            edit = self._edits.get(path)
+            if edit is not None and edit.before is not None:
+                return True
+        return False
 
     def _read(self, event: Event) -> None:
         self._look(event, Depth.CONTENT)
@@ -157,6 +197,8 @@ class _Folding:
             edit = self._edits.get(event.path)
             before = event.before if edit is None else edit.before
             look = self._looks[event.path] = Look(before, Depth.LOOKED, event.program)
+        elif event.path not in self._edits:
+            self._check_sight(event.path, look.before, event.before)
         if not look.is_listed:
             look.is_listed = True
             look.listed = event.before
@@ -167,6 +209,8 @@ class _Folding:
         edit = self._edits.get(path)
         if edit is None:
             edit = self._edits[path] = Edit(before, event.time_ns, blind=True)
+            if before is not None:
+                self._own_files.add(before[1:3])
         return edit
 
     def _write(self, event: Event) -> None:
@@ -248,6 +292,7 @@ class _Folding:
         if event.before2 is None and event.before is not None:
             self._edit(event.path2, None, event).link_of = event.path
             self.folded.linked.add(event.path)
+            self._own_files.add(event.before[1:3])
 
     def _rename(self, event: Event) -> None:
         if event.path2 is None:
@@ -261,8 +306,10 @@ class _Folding:
             self._look(event, Depth.CONTENT, path=event.path2)
         self.folded.moves[event.path] = event.path2
         source = self._edit(event.path, event.before, event)
+        was_edited = event.path2 in self._edits
         target = self._edit(event.path2, event.before2, event)
-        target.expect = (event.before.dev, event.before.ino)
+        # Should the rename fail, an earlier change of the target remains one.
+        target.expect = None if was_edited else event.before[1:3]
         target.wrote = True
         target.link_of = source.link_of
         target.owner, target.xattr = source.owner, source.xattr
@@ -283,3 +330,13 @@ class _Folding:
                 moved.link_of, moved.times = edit.link_of, edit.times
                 moved.owner, moved.xattr = edit.owner, edit.xattr
         self._edits[event.path2].made_dir = True
+
+
+def _differs(first: Identity | None, now: Identity | None) -> bool:
+    """Whether two sights of one path are of different things, or of a file that was changed."""
+    if first is None or now is None:
+        return first is not now
+    if stat.S_IFMT(first.mode) != stat.S_IFMT(now.mode):
+        return True
+    # A folder's times tell only that its entries come and go; they are looked at one by one.
+    return (first.is_file or first.is_link) and first[1:5] != now[1:5]

@@ -177,9 +177,12 @@ class Inputs:
 
     def _initial_link(self, path: bytes, look: Look, before: Identity) -> State | None:
         target = look.target
-        if target is None and identity_of(path) == before:
+        now = identity_of(path)
+        if target is None and now == before:
             target = os.readlink(path)  # noqa: PTH115 - a bytes path
-        if target is None:
+        # The recorder tells a link once, and what it led to later is seen only here.
+        own = path in self._folded.edits or pseudo.is_pseudo(path)
+        if target is None or not (own or (now and _same_content(now, before, strict=False))):
             self._doubt("changed", f"the link {shown(path)} changed while the run was going on")
             return None
         self.targets[self._roots.short(path)] = target

@@ -17,8 +17,10 @@ from ring2_orchestrator.recorder.event import (
     Identity,
     Kind,
     Recording,
+    StdinRecord,
 )
 from ring2_orchestrator.runs import bytecode, pseudo
+from ring2_orchestrator.runs.chance import chance_doubts
 from ring2_orchestrator.runs.fold import Depth, Edit, Folded, Look, fold
 from ring2_orchestrator.runs.inputs import Inputs, identity_of
 from ring2_orchestrator.runs.outputs import Outputs
@@ -77,8 +79,12 @@ def observe(
     found = Observation(doubts=[*recording.doubts, *(Doubt(*each) for each in folded.problems)])
 
     def doubt(kind: str, detail: str) -> None:
-        found.doubts.append(Doubt(kind, detail))
+        if (new := Doubt(kind, detail)) not in found.doubts:
+            found.doubts.append(new)
 
+    for detail in chance_doubts(recording.events, recording.processes, folded.looks):
+        doubt("random", detail)
+    _judge_stdin(recording.stdin, doubt)
     if around.machine.get(CONTROLLING_TERMINAL) != NO_TERMINAL or any(recording.terminals):
         _judge_terminal_use(recording.events, doubt)
     pids = frozenset(process.pid for process in recording.processes)
@@ -114,6 +120,16 @@ def _judge_terminal_use(events: Sequence[Event], doubt: Callable[[str, str], Non
             return
 
 
+def _judge_stdin(record: StdinRecord, doubt: Callable[[str, str], None]) -> None:
+    """Of a file that is standard input, what lay ahead when the run began was to be read."""
+    if record.before is None or record.after is None or not record.before.is_file:
+        return
+    if record.before[1:5] != record.after[1:5]:  # device, inode, size, time
+        doubt("changed", "the file that is standard input changed while the run was going on")
+    if record.end < record.offset:
+        doubt("rewound", "standard input was wound back to before where the run began")
+
+
 def _judge_places(
     folded: Folded, pids: frozenset[int], home: bytes, doubt: Callable[[str, str], None]
 ) -> None:
@@ -137,6 +153,10 @@ def _judge_places(
 
 def _note_failed_edits(folded: Folded) -> None:
     """A change that did not take place told the run something about what stands there."""
+    for path, edit in folded.unseen.items():
+        now = identity_of(path)
+        if now is not None and now[1:3] == edit.expect:
+            folded.edits.setdefault(path, edit)  # it had only not taken place yet
     for path, edit in folded.edits.items():
         now = identity_of(path)
         if now is None and edit.before is None and not edit.seen_since:

@@ -1,9 +1,10 @@
 """Paths that are not files on a disk: which count as inputs, and which cannot.
 
-/dev/null and its kin always behave alike. What no run could repeat (clocks, random numbers, load,
-free memory, a process's own /proc) is not an input, as time itself is not; the trace format's page
-says so. What describes the machine is an input by content, read afresh each time because these
-files have no honest times. Other processes and devices cannot be promised, so they forbid reuse.
+/dev/null and its kin always behave alike. What no run could repeat (clocks, load, free memory, a
+process's own /proc) is not an input, as time itself is not; the trace format's page says so. Random
+numbers are not either: runs/chance.py says which runs draw them. What describes the machine is an
+input by content, read afresh each time because these files have no honest times. Other processes
+and devices cannot be promised, so they forbid reuse.
 """
 
 import enum
@@ -29,10 +30,10 @@ _STEADY = frozenset({
     b"/proc", b"/sys",
 })  # fmt: skip
 _FLEETING = frozenset({
-    b"/dev/urandom", b"/dev/random", b"/proc/meminfo", b"/proc/stat", b"/proc/loadavg",
-    b"/proc/uptime", b"/proc/vmstat", b"/proc/diskstats", b"/proc/interrupts", b"/proc/softirqs",
-    b"/proc/zoneinfo", b"/proc/buddyinfo", b"/proc/slabinfo", b"/proc/schedstat",
-    b"/proc/pagetypeinfo", b"/proc/self", b"/proc/thread-self",
+    b"/dev/urandom", b"/dev/random", b"/dev/hwrng", b"/proc/meminfo", b"/proc/stat",
+    b"/proc/loadavg", b"/proc/uptime", b"/proc/vmstat", b"/proc/diskstats", b"/proc/interrupts",
+    b"/proc/softirqs", b"/proc/zoneinfo", b"/proc/buddyinfo", b"/proc/slabinfo",
+    b"/proc/schedstat", b"/proc/pagetypeinfo", b"/proc/self", b"/proc/thread-self",
 })  # fmt: skip
 # Patterns are compiled when first used: a reused run mostly needs none of them.
 _FLEETING_NAMES = (

@@ -43,6 +43,11 @@ class StandardInput:
             return file_fact(rest_of_file(self.descriptor))
         return self._pipe_like(recorded)
 
+    def move(self, by: int) -> None:
+        """Leave a file where the program would: whoever reads it next goes on from there."""
+        if by:
+            os.lseek(self.descriptor, by, os.SEEK_CUR)
+
     def _pipe_like(self, recorded: Stdin) -> Stdin:
         if recorded.kind == "pipe" and not recorded.size and not recorded.eof:
             # The run read nothing and did not wait for an end: only bytes would be a difference.
@@ -102,6 +107,11 @@ def file_fact(data: bytes) -> Stdin:
 def pipe_fact(data: bytes, *, eof: bool) -> Stdin:
     """A pipe that gave these bytes, and perhaps its end."""
     return EMPTY if eof and not data else Stdin("pipe", digest_of(data), len(data), eof)
+
+
+def moved(record: "StdinRecord") -> int:
+    """How many bytes further a file stood after the run: it may be another's input, too."""
+    return record.end - record.offset if record.kind is StdinKind.FILE else 0
 
 
 def recorded_fact(record: "StdinRecord", file_rest: bytes | None) -> Stdin:

@@ -10,7 +10,7 @@ from cid_store.errors import MalformedNodeError
 from ring2_orchestrator.runs.state import State, What
 from ring2_orchestrator.runs.surroundings import Surroundings
 
-VERSION = 1
+VERSION = 2
 _ROW = struct.Struct("<BBH32s")  # what, flags, mode, digest
 _PRODUCT = 1
 
@@ -77,6 +77,7 @@ class Trace(NamedTuple):
     exit_code: int
     printed: Cid | None  # standard output and error in the order they came
     cuts: tuple[Cut, ...]
+    stdin_moved: int = 0  # how many bytes further a file that was standard input then stood
 
     def node(self) -> dict[str, NodeLike]:
         """The trace as the store keeps it."""
@@ -98,6 +99,7 @@ class Trace(NamedTuple):
             "outputs": [_output_node(output) for output in sorted(self.outputs)],
             "printed": self.printed,
             "root": self.root,
+            "stdin_moved": self.stdin_moved,
             "surroundings": self.surroundings.node(),
             "type": "trace",
             "v": VERSION,
@@ -130,6 +132,7 @@ class Trace(NamedTuple):
             exit_code=cast("int", node["exit"]),
             printed=cast("Cid | None", node["printed"]),
             cuts=tuple(Cut(*cut) for cut in cast("list[list[int]]", node["cuts"])),
+            stdin_moved=cast("int", node["stdin_moved"]),
         )
 
 

@@ -79,9 +79,9 @@ def test_a_stranger_finds_the_trace_and_what_it_cost(tmp_path: Path) -> None:
     assert (kept["type"], kept["v"]) == ("kept-trace", 1)
     assert set(trace) == {
         "type", "v", "command", "root", "surroundings", "inputs", "outputs", "exit", "printed",
-        "cuts",
+        "cuts", "stdin_moved",
     }  # fmt: skip
-    assert (trace["type"], trace["v"]) == ("trace", 1)
+    assert (trace["type"], trace["v"]) == ("trace", 2)
     assert trace["command"] == words
     assert (trace["root"], trace["exit"]) == (os.fsencode(project), 2)
 
