@@ -31,8 +31,8 @@ class CarWriter:
         header = header_v1(roots)
         if len(header) > MAX_HEADER_BYTES:
             raise UsageError(
-                f"{len(roots):,} roots take {len(header):,} bytes of a CAR's header, over the limit "
-                f"of {MAX_HEADER_BYTES:,}; name a node that links to them instead"
+                f"{len(roots):,} roots take {len(header):,} bytes of a CAR's header, over the "
+                f"limit of {MAX_HEADER_BYTES:,}; name a node that links to them instead"
             )
         self._file = file
         self._index = IndexBuilder() if version == 2 else None

@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "why": "say what a run depends on and what prevents its reuse",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
-    "store": "put, get, verify and measure the store",
+    "store": "keep objects, directories and CAR files; verify and measure the store",
 }
 
 EXIT_CODES = """\

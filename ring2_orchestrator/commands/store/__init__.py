@@ -1,4 +1,4 @@
-"""Put, get, verify and measure the store.
+"""Keep objects, directories and CAR files; verify and measure the store.
 
 An object is named by its CID: the same bytes have the same name everywhere. What was put is on the
 disk when its CID is printed.
