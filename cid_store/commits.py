@@ -13,15 +13,17 @@ class Request:
 
     def __init__(
         self,
-        missing: Mapping[Cid, Payload],
+        objects: Mapping[Cid, Payload],
         lists: Mapping[Cid, bytes],
         roots: Mapping[str, Cid | None],
-        seen: object,
     ) -> None:
-        self.missing = missing
+        self.objects = objects
         self.lists = lists  # of the chunks of objects that are not kept whole
         self.roots = roots
-        self.seen = seen  # the packs' end when the objects were found to be missing
+        # What of it was not there, and the packs' end when that was so.
+        self.missing: Mapping[Cid, Payload] = objects
+        self.unlisted: Mapping[Cid, bytes] = lists
+        self.seen: object = None
         self.done = False
         self.error: Exception | None = None
 

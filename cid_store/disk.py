@@ -52,6 +52,16 @@ def sync_data(fd: int) -> None:
         fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC", 51))
 
 
+def sync_file(fd: int) -> None:
+    """Return when the file's bytes and its times are on the disk."""
+    os.fsync(fd)
+
+
+def remove(path: Path) -> None:
+    """Take a file's name away, if it is there; durable with the folder's next sync."""
+    path.unlink(missing_ok=True)
+
+
 def sync_folder(path: Path) -> None:
     """Return when the names in a folder are on the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -130,6 +130,28 @@ class PackFolder:
             self._open.move_to_end(number)
             return pack
 
+    def written_ns(self, number: int) -> int | None:
+        """When the pack was last written to or relied on; None where it is gone."""
+        try:
+            return self.file(number).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def touch(self, number: int) -> None:
+        """Note, durably, that what stands in the pack was put again now. Raises OSError."""
+        fd = disk.open_file(self.file(number), os.O_RDWR)
+        try:
+            os.utime(fd)
+            disk.sync_file(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, number: int) -> None:
+        """Let a pack go; who has it open, or maps it, keeps its bytes. Raises OSError."""
+        with self._lock:
+            self._open.pop(number, None)
+        disk.remove(self.file(number))
+
     def head(self, number: int) -> PackHead | None:
         """Who a pack says it is; None where it cannot say. Raises InputError for later formats."""
         pack = self.pack(number)
@@ -201,6 +223,10 @@ class PackFolder:
         full = tail.end > HEADER_BYTES and tail.end + size > PACK_BYTES
         if tail.pack and tail.fit and not full and self._takes(tail.pack, records):
             return tail
+        return self.leave(tail)
+
+    def leave(self, tail: Tail) -> Tail:
+        """Begin the next pack, durably. Raises OSError or StoreStoppedError."""
         if tail.pack and tail.fit:
             # Give back the room it never used.
             PackFile(self.file(tail.pack), write=True).cut(tail.end)

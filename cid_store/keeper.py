@@ -1,6 +1,8 @@
 """Packs and index of one store, kept in step: who may write, what is durable, what is found."""
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cid_store import recovery
@@ -8,11 +10,19 @@ from cid_store.batches import Payload
 from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid
 from cid_store.commits import GroupCommit, Request
-from cid_store.errors import CorruptObjectError, StoreStoppedError, UnavailableError
+from cid_store.errors import (
+    CorruptObjectError,
+    MissingObjectError,
+    StoreStoppedError,
+    UnavailableError,
+)
 from cid_store.folder import Place, Tail
 from cid_store.index import IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
 from cid_store.shared import SharedFiles, unreadable
+
+# A pack that was written to in the last minute need not be touched to be safe from collection.
+FRESH_NS = 60 * 1_000_000_000
 
 _COMPARE_BYTES = 1 << 20
 
@@ -52,8 +62,16 @@ class Keeper(SharedFiles):
     def sound_place(self, cid: Cid, place: Place, found: Payload) -> Place:
         """Another place where the object stands intact, when `found` is not what it should be.
 
-        Raises CorruptObjectError where there is none.
+        Raises CorruptObjectError where there is none, MissingObjectError where it was dropped.
         """
+        now = self.find(cid)
+        if now is None:
+            raise MissingObjectError(
+                f"object {cid} was dropped from the store at {self.path}, because no root led to "
+                "it; put it again"
+            )
+        if now != place:
+            return now  # it was moved, or put again
         other = recovery.find(self.packs, cid)
         if other is None or other == place:
             raise self.corrupt(cid, place, found)
@@ -98,11 +116,15 @@ class Keeper(SharedFiles):
         the same append, so no crash can keep a root without its objects.
         """
         self.check_writable()
+        request = Request(objects, lists or {}, roots)
         seen = self._last_tail
-        missing = self._missing(objects)
-        unlisted = self._unlisted(lists or {})
-        if missing or unlisted or any(self._bound(name) != cid for name, cid in roots.items()):
-            self._commits.join(Request(missing, unlisted, roots, seen))
+        request.missing, sure = self._missing(request.objects, locked=False)
+        request.unlisted, sure_of_lists = self._unlisted(request.lists, locked=False)
+        if sure and sure_of_lists:
+            request.seen = seen
+        changed = any(self._bound(name) != cid for name, cid in roots.items())
+        if changed or request.missing or request.unlisted:
+            self._commits.join(request)
 
     def _commit(self, group: Sequence[Request]) -> None:
         """Write for a whole group what is still missing when its turn comes."""
@@ -112,11 +134,14 @@ class Keeper(SharedFiles):
             lists: dict[Cid, bytes] = {}
             roots: dict[str, Cid | None] = {}
             for request in group:
-                # Others wrote since it was looked at; what they wrote need not be repeated.
-                fresh = tail == request.seen
-                missing.update(request.missing if fresh else self._missing(request.missing))
-                lists.update(request.lists if fresh else self._unlisted(request.lists))
-                roots.update(request.roots)
+                if tail == request.seen:
+                    missing.update(request.missing)
+                    lists.update(request.unlisted)
+                else:  # others wrote since, or dropped what was there
+                    missing.update(self._missing(request.objects, locked=True)[0])
+                    lists.update(self._unlisted(request.lists, locked=True)[0])
+                if not self._dangles(request, missing, lists):
+                    roots.update(request.roots)
             # Decided under the lock: between two writers of one name, the later one stands.
             changed = {name: cid for name, cid in roots.items() if self._bound(name) != cid}
             # Lists after objects: a list that counts names chunks that are there.
@@ -125,24 +150,59 @@ class Keeper(SharedFiles):
             if changed:
                 records.append(roots_record(changed))
             if records:
-                self._append(tail, records, changed)
+                self.append(tail, records, changed)
 
-    def _append(self, tail: Tail, records: list[Record], roots: Mapping[str, Cid | None]) -> None:
+    def _dangles(
+        self, request: Request, missing: Mapping[Cid, Payload], lists: Mapping[Cid, bytes]
+    ) -> bool:
+        """Whether a root would name what was dropped meanwhile; then the request ends here."""
+        named = {cid: name for name, cid in request.roots.items() if cid is not None}
+        asked = [cid for cid in named if cid not in missing and cid not in lists]
+        places = self.ask(lambda index: index.places(asked)) if asked else {}
+        gone = next((cid for cid in asked if cid not in places), None)
+        if gone is not None:
+            request.end(self.dangling(named[gone], gone))
+        return gone is not None
+
+    def dangling(self, name: str, cid: Cid) -> MissingObjectError:
+        """The error for a root that would name nothing."""
+        return MissingObjectError(
+            f"root {name!r} cannot name {cid}: it is not in the store at {self.path}; put it first"
+        )
+
+    def begin_pack(self) -> Tail:
+        """Leave the last pack for a new one. Only the holder of the writer's lock may."""
+        tail = self.followed()
+        self._last_tail = None
+        try:
+            tail = self.packs.leave(tail)
+        except StoreStoppedError as error:
+            self._stopped = str(error)
+            raise
+        except OSError as error:
+            raise unreadable(self.packs.path, error) from error
+        self._index.apply([], {}, self._pack_end(tail))
+        return tail
+
+    def _pack_end(self, tail: Tail) -> PackEnd:
+        head = self.packs.head(tail.pack)
+        return PackEnd(tail.pack, head.identity if head is not None else b"", tail.end)
+
+    def append(self, tail: Tail, records: list[Record], roots: Mapping[str, Cid | None]) -> None:
+        """Write records, then index them. Only the holder of the writer's lock may."""
         self._last_tail = None
         try:
             places, end = self.packs.append(tail, records)
         except StoreStoppedError as error:
             self._stopped = str(error)
             raise
-        head = self.packs.head(end.pack)
-        pack_end = PackEnd(end.pack, head.identity if head is not None else b"", end.end)
         objects = [
             (record.cid, place)
             for record, place in zip(records, places, strict=True)
             if record.kind.is_object
         ]
         try:
-            self._index.apply(objects, roots, pack_end)
+            self._index.apply(objects, roots, self._pack_end(end))
         except IndexDamagedError:
             self._replace_index()  # from the packs, which have it all
         except UnavailableError as error:
@@ -150,33 +210,62 @@ class Keeper(SharedFiles):
             raise
         self._last_tail = end
 
-    def _missing(self, objects: Mapping[Cid, Payload]) -> dict[Cid, Payload]:
-        """The objects the store lacks, and those whose stored bytes are not theirs any more."""
+    def _missing(
+        self, objects: Mapping[Cid, Payload], *, locked: bool
+    ) -> tuple[dict[Cid, Payload], bool]:
+        """The objects that must be written, and whether that holds until others write.
+
+        These are those the store lacks, those whose stored bytes are not theirs any more and,
+        unless the lock is held, those that lie where garbage may be collected.
+        """
         places = self.ask(lambda index: index.places(list(objects)))
-        return {
+        missing = {
             cid: payload
             for cid, payload in objects.items()
-            if cid not in places or not self._stands(cid, places[cid], payload)
+            if cid not in places or not self._stands(cid, places[cid], payload, locked=locked)
         }
+        return missing, not any(cid in places for cid in missing)
 
-    def _unlisted(self, lists: Mapping[Cid, bytes]) -> dict[Cid, bytes]:
-        """The lists of objects that the store does not have already, cut or whole."""
+    def _unlisted(
+        self, lists: Mapping[Cid, bytes], *, locked: bool
+    ) -> tuple[dict[Cid, bytes], bool]:
+        """The same of objects that are kept in chunks, unless they are kept whole."""
         places = self.ask(lambda index: index.places(list(lists)))
-        return {
+        missing = {
             cid: payload
             for cid, payload in lists.items()
             if cid not in places
             or not (
-                self._bytes_stand(places[cid], payload)
+                self._bytes_stand(places[cid], payload, locked=locked)
                 if places[cid].kind == Kind.CHUNKS
-                else recovery.is_sound_place(self.packs, cid, places[cid])
+                else self._stays(places[cid], locked=locked)
+                and recovery.is_sound_place(self.packs, cid, places[cid])
             )
         }
+        return missing, not any(cid in places for cid in missing)
 
-    def _stands(self, cid: Cid, place: Place, payload: Payload) -> bool:
-        """Whether exactly these bytes can be read there."""
+    def _stays(self, place: Place, *, locked: bool) -> bool:
+        """Whether what stands there is as safe from being collected as if it were put now.
+
+        Only the holder of the lock may make it so: a collector decides and drops under it.
+        """
+        written_ns = self.packs.written_ns(place.pack)
+        if written_ns is None:
+            return False
+        if time.time_ns() - written_ns < FRESH_NS:
+            return True
+        if locked:
+            with suppress(OSError):  # then it is written once more, where it will stay
+                self.packs.touch(place.pack)
+                return True
+        return False
+
+    def _stands(self, cid: Cid, place: Place, payload: Payload, *, locked: bool) -> bool:
+        """Whether exactly these bytes can be read there, and will stay."""
         if place.kind != Kind.CHUNKS:
-            return self._bytes_stand(place, payload)
+            return self._bytes_stand(place, payload, locked=locked)
+        if not self._stays(place, locked=locked):
+            return False
         chunks = parse_chunks(cid, self.read(place))
         if chunks is None or chunks.size != len(payload):
             return False
@@ -184,15 +273,15 @@ class Keeper(SharedFiles):
         at = 0
         for name, length in chunks.chunks():
             part = payload[at : at + length]
-            if name not in places or not self._bytes_stand(places[name], part):
+            if name not in places or not self._bytes_stand(places[name], part, locked=locked):
                 return False
             at += length
         return True
 
-    def _bytes_stand(self, place: Place, payload: Payload) -> bool:
-        """Whether the payload there is these bytes."""
+    def _bytes_stand(self, place: Place, payload: Payload, *, locked: bool) -> bool:
+        """Whether the payload there is these bytes, and will stay."""
         pack = self.packs.pack(place.pack)
-        if pack is None or place.length != len(payload):
+        if pack is None or place.length != len(payload) or not self._stays(place, locked=locked):
             return False
         for start in range(0, place.length, _COMPARE_BYTES):
             part = payload[start : start + _COMPARE_BYTES]

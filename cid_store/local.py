@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from cid_store.batches import Batches, Layer, Payload
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
-from cid_store.errors import InputError, MissingObjectError
+from cid_store.errors import InputError, UsageError
 from cid_store.index import Index
 from cid_store.keeper import Keeper
 from cid_store.reading import Reader
-from cid_store.store import Buffer, check_range, check_root_name
+from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
 
 if TYPE_CHECKING:
+    from cid_store.collect import GcReport, Starts
     from cid_store.store import ByteSource
     from cid_store.verify import Progress, VerifyReport
 
@@ -111,10 +112,7 @@ class LocalStore:
         self._keeper.check_writable()
         check_root_name(name)
         if cid is not None and not self.has(cid):
-            raise MissingObjectError(
-                f"root {name!r} cannot name {cid}: it is not in the store at {self.path}; put it "
-                "first"
-            )
+            raise self._keeper.dangling(name, cid)
         layer = self._batches.innermost
         if layer is None:
             self._keeper.keep({}, {name: cid})
@@ -220,6 +218,35 @@ class LocalStore:
         after = keeper.ask(lambda index: verify_packs(keeper.packs, index, None))
         rebuilt = "the index disagreed with the packs and was rebuilt from them"
         return after._replace(notes=(rebuilt, *after.notes))
+
+    def gc(
+        self,
+        *,
+        live: "Starts" = tuple,
+        grace_s: float = GRACE_S,
+        dry_run: bool = False,
+        progress: "Progress | None" = None,
+    ) -> "GcReport":
+        """Drop what neither roots nor `live` lead to; compact what is mostly garbage.
+
+        `live` is asked twice: before the work and, with nobody else writing, at its end. What was
+        put within the grace period stays, with all it links to; with a grace of 0 nothing does that
+        no root leads to, so give that only where nobody else is at work. `dry_run` changes nothing.
+        `progress` is told of each pack that was looked at.
+        """
+        from cid_store.collect import collect  # noqa: PLC0415 - start-up is performance
+
+        if self._batches.innermost is not None:
+            raise UsageError("garbage is not collected inside a batch; end the batch first")
+        self._keeper.check_open()
+        return collect(
+            self._keeper,
+            self._reader,
+            starts=live,
+            grace_s=grace_s,
+            dry_run=dry_run,
+            progress=progress,
+        )
 
     def close(self) -> None:
         """Let files and locks go; what was put is durable already. Closing twice is harmless."""

@@ -1,15 +1,18 @@
 """A store that keeps its bytes in memory: for tests, and for work whose results are not kept."""
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
 from cid_store.batches import Batches, Layer, Payload
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
-from cid_store.errors import CorruptObjectError, MissingObjectError, UsageError
-from cid_store.store import Buffer, ByteSource, check_range, check_root_name
+from cid_store.encoding import decode
+from cid_store.errors import CorruptObjectError, MalformedNodeError, MissingObjectError, UsageError
+from cid_store.nodes import links
+from cid_store.store import GRACE_S, Buffer, ByteSource, check_range, check_root_name
 
 
 class MemoryStore:
@@ -18,6 +21,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._objects: dict[Cid, Payload] = {}
         self._roots: dict[str, Cid] = {}
+        self._put_at: dict[Cid, float] = {}
         self._batches = Batches()
         self._lock = threading.Lock()
         self._closed = False
@@ -121,6 +125,35 @@ class MemoryStore:
         bound = sorted((name, cid) for name, cid in self._bound().items() if cid is not None)
         return iter([pair for pair in bound if pair[0].startswith(prefix)])
 
+    def gc(self, *, live: Callable[[], Iterable[Cid]] = tuple, grace_s: float = GRACE_S) -> int:
+        """Drop what neither roots nor `live` lead to and was not put lately; how many objects."""
+        self._check_open()
+        with self._lock:
+            # What was put lately is needed with all it links to, as in any store.
+            since = time.monotonic() - grace_s
+            recent = [cid for cid, at in self._put_at.items() if grace_s > 0 and at >= since]
+            needed: set[Cid] = set()
+            waiting = [*self._roots.values(), *live(), *recent]
+            while waiting:
+                cid = waiting.pop()
+                if cid not in needed:
+                    needed.add(cid)
+                    waiting += self._linked(cid)
+            garbage = [cid for cid in self._objects if cid not in needed]
+            for cid in garbage:
+                del self._objects[cid], self._put_at[cid]
+        return len(garbage)
+
+    def _linked(self, cid: Cid) -> list[Cid]:
+        """What a node that is here links to."""
+        payload = self._objects.get(cid)
+        if payload is None or cid.codec is not Codec.NODE:
+            return []
+        try:
+            return list(links(decode(bytes(payload))))
+        except MalformedNodeError:
+            return []
+
     def close(self) -> None:
         """Let everything go; closing twice is harmless."""
         self._closed = True
@@ -150,6 +183,7 @@ class MemoryStore:
     def _keep(self, objects: Mapping[Cid, Payload], roots: Mapping[str, Cid | None]) -> None:
         with self._lock:
             self._objects.update(objects)
+            self._put_at.update(dict.fromkeys(objects, time.monotonic()))
             for name, cid in roots.items():
                 if cid is None:
                     self._roots.pop(name, None)

@@ -17,6 +17,7 @@ from cid_store.pack import HEADER_BYTES, Kind
 from cid_store.shared import unreadable
 
 _STEP_BYTES = 1 << 20  # what was just read is hashed while it is still in the cache
+_MOVES = 4  # how often an object may be moved while it is being read
 _GAP_BYTES = 8192  # reading so much in vain is cheaper than asking the system once more
 _RUN_BYTES = 4 << 20
 _PARALLEL_BYTES = 8 << 20  # below this, starting threads takes longer than they save
@@ -96,7 +97,7 @@ class Reader:
     def chunks(self, cid: Cid) -> ChunkList | None:
         """The chunks an object is kept in; None where it is kept whole."""
         place = self.place(cid)
-        for _ in range(2):
+        for _ in range(_MOVES):
             if place.kind != Kind.CHUNKS:
                 return None
             payload = self._keeper.read(place)
@@ -109,10 +110,11 @@ class Reader:
     def _sound(self, cid: Cid, read: Callable[[Cid, Place], tuple[_Bytes, bool]]) -> _Bytes:
         place = self.place(cid)
         data, sound = read(cid, place)
-        if sound:
-            return data
-        place = self._keeper.sound_place(cid, place, data)
-        data, sound = read(cid, place)
+        for _ in range(_MOVES):
+            if sound:
+                return data
+            place = self._keeper.sound_place(cid, place, data)
+            data, sound = read(cid, place)
         if sound:
             return data
         raise self._keeper.corrupt(cid, place, data)

@@ -29,6 +29,7 @@ from cid_store.pack import (
 )
 
 _CHUNK = 4 << 20
+_AHEAD = 64 << 10
 
 
 class Gap(NamedTuple):
@@ -181,11 +182,18 @@ def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> It
     """The records from `start` on and the damage between them; payloads are not looked at."""
     size = pack.size() if stop is None else min(stop, pack.size())
     at = start
+    base, window = start, b""
+    ahead = _AHEAD
     while at < size:
-        head = parse_record_header(pack.read(at, HEADER_BYTES), number, at)
+        if at + HEADER_BYTES > base + len(window):
+            # Many small records are read at once; of large ones nothing but their headers.
+            base, window = at, pack.read(at, ahead if at + ahead <= size else HEADER_BYTES)
+        header = window[at - base : at - base + HEADER_BYTES]
+        head = parse_record_header(header, number, at)
         if head is not None and head.payload + head.length <= size:
             yield head
             at = head.end
+            ahead = _AHEAD if head.length < _AHEAD // 4 else HEADER_BYTES
             continue
         found = _next_record(pack, number, at + ALIGN, size)
         if found is not None:

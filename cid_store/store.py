@@ -7,6 +7,8 @@ from typing import Protocol, Self
 from cid_store.cid import Cid, Codec
 from cid_store.errors import MalformedNodeError, UsageError
 
+GRACE_S = 7 * 24 * 3600.0  # longer than any work that puts first and binds later
+
 Buffer = bytes | bytearray | memoryview
 
 

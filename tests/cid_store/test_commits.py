@@ -140,7 +140,7 @@ def test_an_error_of_a_group_is_each_threads_own(tmp_path: Path) -> None:
         raise StoreStoppedError("the disk is gone")
 
     commits = GroupCommit(refuse)
-    own, other = (Request({}, {}, {}, None) for _ in range(2))
+    own, other = (Request({}, {}, {}) for _ in range(2))
     commits._waiting.append(other)
     with pytest.raises(UnavailableError, match="the disk is gone"):
         commits.join(own)

@@ -1,0 +1,368 @@
+"""Collecting garbage: what nothing leads to is dropped, and what is kept moves together.
+
+The order of the steps is fixed in docs/formats/store.md: at each of them a crash loses nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from cid_store.chunks import parse_chunks
+from cid_store.cid import Cid, digest_of
+from cid_store.folder import Place
+from cid_store.index import PackEnd
+from cid_store.keeper import FRESH_NS, Keeper
+from cid_store.marking import Marker
+from cid_store.pack import HEADER_BYTES, Head, Kind, Record, parse_roots, roots_record
+from cid_store.reading import Reader
+from cid_store.recovery import Gap, scan
+
+DEAD_SHARE = 0.25  # a pack with less to gain is left as it is
+
+_APPEND_BYTES = 16 << 20
+_AT_ONCE = 256
+
+Starts = Callable[[], Iterable[Cid]]
+Progress = Callable[[float], object]
+
+
+class GcReport(NamedTuple):
+    """What a collection did, or with `dry_run` would do."""
+
+    kept: int  # objects that stay, needed or young
+    kept_bytes: int
+    dropped: int
+    dropped_bytes: int
+    young: int  # objects that nothing leads to, and that the grace period keeps
+    young_bytes: int
+    spared: int  # the same in packs that are mostly needed
+    spared_bytes: int
+    packs: tuple[int, ...]  # the packs that go
+    moved_bytes: int  # what was copied out of them
+    freed_bytes: int  # what the disk gets back
+    lost: tuple[Cid, ...]  # needed, and not there or not readable
+    notes: tuple[str, ...]
+
+
+class _Use:
+    """What one pack holds, and how much of it is needed."""
+
+    def __init__(self, end: PackEnd) -> None:
+        self.end = end
+        self.kept = self.kept_bytes = 0
+        self.dead = self.dead_bytes = 0
+        self.live_room = 0  # with headers and padding, and with the roots in force
+        self.young = self.young_bytes = self.young_room = 0  # not needed, and too young to go
+        self.whole = True
+
+    @property
+    def room(self) -> int:
+        """How much of the file holds records."""
+        return self.end.end - HEADER_BYTES
+
+
+class Collector:
+    """One collection. Others go on reading and writing while it works."""
+
+    def __init__(self, keeper: Keeper, reader: Reader, starts: Starts, grace_s: float) -> None:
+        self._keeper = keeper
+        self._starts = starts
+        self._grace_s = grace_s
+        self._dead_share = DEAD_SHARE if grace_s > 0 else 0.0  # who gives no grace wants it all
+        self._marked_to: dict[int, int] = {}  # by young pack: how far its objects are marked
+        self._marker = Marker(keeper, reader)
+        self._bindings: dict[str, tuple[int, int]] = {}  # by name: where it was bound last
+        self._mentions: dict[str, set[int]] = {}  # by name: the packs that bind or unbind it
+        self._notes: list[str] = []
+
+    def run(self, *, dry_run: bool, progress: Progress | None) -> GcReport:
+        """Find what nothing leads to, drop it, and say what became of it."""
+        self._mark_starts()
+        uses = [_Use(end) for end in self._keeper.ask(lambda index: index.packs())]
+        for use in uses:
+            if self._is_young(use.end.number):
+                self._count_young(use)
+        self._mark_young()
+        self._learn_roots(uses)
+        for use in uses:
+            self._measure(use)
+            if progress is not None:
+                progress(1)
+        victims = self._victims(uses)
+        if not dry_run:
+            victims = self._collect(victims)
+            self._seal(uses, victims)
+        return self._report(uses, victims)
+
+    def _report(self, uses: list[_Use], victims: list[_Use]) -> GcReport:
+        left = [use for use in uses if use not in victims]
+        young = sum(use.young for use in left)
+        young_bytes = sum(use.young_bytes for use in left)
+        spared, spared_bytes = sum(use.dead for use in left), sum(use.dead_bytes for use in left)
+        return GcReport(
+            kept=sum(use.kept for use in uses) + spared,
+            kept_bytes=sum(use.kept_bytes for use in uses) + spared_bytes,
+            dropped=sum(use.dead for use in victims),
+            dropped_bytes=sum(use.dead_bytes for use in victims),
+            young=young,
+            young_bytes=young_bytes,
+            spared=spared,
+            spared_bytes=spared_bytes,
+            packs=tuple(use.end.number for use in victims),
+            moved_bytes=sum(use.live_room for use in victims),
+            freed_bytes=sum(use.room - use.live_room for use in victims),
+            lost=tuple(self._marker.lost),
+            notes=tuple(self._notes),
+        )
+
+    # Looking
+
+    def _mark_starts(self) -> None:
+        bound = self._keeper.ask(lambda index: index.roots(""))
+        self._marker.mark(bound.values())
+        self._marker.mark(self._starts())
+
+    def _is_young(self, number: int) -> bool:
+        """Whether the grace period keeps everything in that pack."""
+        if self._grace_s <= 0:
+            return False
+        written_ns = self._keeper.packs.written_ns(number)
+        if written_ns is None:
+            return False
+        # A minute more: who puts an object again in a pack so fresh does not say so, see `_stays`.
+        return time.time_ns() - written_ns < self._grace_s * 1e9 + FRESH_NS
+
+    def _count_young(self, use: _Use) -> None:
+        """How much in a young pack is kept for its youth alone."""
+        for head in self._objects(use.end):
+            if head.cid not in self._marker:
+                use.young += 1
+                use.young_bytes += head.length
+                use.young_room += head.end - head.offset
+
+    def _mark_young(self) -> None:
+        """What lies in young packs is needed, with all it leads to."""
+        for end in self._keeper.ask(lambda index: index.packs()):
+            if self._is_young(end.number):
+                start = self._marked_to.get(end.number, HEADER_BYTES)
+                self._marker.mark(head.cid for head in self._objects(end, start))
+                self._marked_to[end.number] = end.end
+
+    def _records(self, end: PackEnd, start: int = HEADER_BYTES) -> Iterator[Head | Gap]:
+        pack = self._keeper.packs.pack(end.number)
+        if pack is not None:
+            yield from scan(pack, end.number, start, end.end)
+
+    def _objects(self, end: PackEnd, start: int = HEADER_BYTES) -> Iterator[Head]:
+        for item in self._records(end, start):
+            if isinstance(item, Head) and item.kind.is_object:
+                yield item
+
+    def _placed(self, end: PackEnd) -> Iterator[Head]:
+        """The objects of a pack that the index finds there."""
+        heads = self._objects(end)
+        while some := {head.cid: head for head in islice(heads, _AT_ONCE)}:
+            cids = list(some)
+            places = self._keeper.ask(lambda index, cids=cids: index.places(cids))
+            for cid, place in places.items():
+                # A copy the index does not point to is not needed, whatever its name.
+                if place.pack == end.number:
+                    kind = Kind(place.kind)
+                    yield Head(kind, cid, place.length, place.pack, place.offset, place.offset)
+
+    def _learn_roots(self, uses: Iterable[_Use]) -> None:
+        """Which record binds each name, and which packs name it at all."""
+        for use in uses:
+            for item in self._records(use.end):
+                if isinstance(item, Head) and item.kind is Kind.ROOTS:
+                    for name in self._names(item):
+                        self._bindings[name] = (item.pack, item.offset)
+                        self._mentions.setdefault(name, set()).add(item.pack)
+
+    def _names(self, head: Head) -> Iterable[str]:
+        pack = self._keeper.packs.pack(head.pack)
+        payload = pack.read(head.payload, head.length) if pack is not None else b""
+        return parse_roots(payload) or ()
+
+    def _measure(self, use: _Use) -> None:
+        """How much of a pack is needed."""
+        pack = self._keeper.packs.pack(use.end.number)
+        use.whole = pack is not None and pack.size() >= use.end.end
+        for item in self._records(use.end):
+            if isinstance(item, Gap):
+                use.whole = False
+            elif item.kind is Kind.ROOTS and self._in_force(item):
+                use.live_room += item.end - item.offset
+        for head in self._placed(use.end):
+            if head.cid in self._marker:
+                use.kept += 1
+                use.kept_bytes += head.length
+                use.live_room += head.end - head.offset
+            else:
+                use.dead += 1
+                use.dead_bytes += head.length
+
+    def _in_force(self, head: Head) -> bool:
+        """Whether some name is bound, or kept unbound, by this very record."""
+        here = (head.pack, head.offset)
+        return any(self._bindings.get(name) == here for name in self._names(head))
+
+    def _victims(self, uses: Iterable[_Use]) -> list[_Use]:
+        """The packs worth dropping: old enough, sound, and a good part of them not needed."""
+        if self._is_blind():
+            return []
+        victims: list[_Use] = []
+        for use in uses:
+            wasted = use.room - use.live_room
+            if not wasted or wasted < use.room * self._dead_share:
+                continue
+            if not use.whole:
+                path = self._keeper.packs.file(use.end.number)
+                self._notes.append(f"{path} is damaged and therefore left as it is")
+            elif not self._is_young(use.end.number):
+                victims.append(use)
+        return victims
+
+    def _is_blind(self) -> bool:
+        """Whether something needed cannot be read, so that what it links to is not known."""
+        hidden = [lost.cid for lost in self._marker.lost.values() if lost.hides]
+        if hidden:
+            more = f" (and {len(hidden) - 1:,} more)" if len(hidden) > 1 else ""
+            self._notes.append(
+                f"nothing is dropped: object {hidden[0]}{more} cannot be read, so what it links to "
+                "is not known; put it again, or unbind the roots that lead to it"
+            )
+        return bool(hidden)
+
+    # Dropping
+
+    def _collect(self, victims: list[_Use]) -> list[_Use]:
+        """Move what is needed out of the packs and drop them; those that could be."""
+        known = len(self._marker)
+        victims = self._left(victims)
+        victims = [use for use in victims if self._move(use)]
+        if not victims:
+            return victims
+        keeper = self._keeper
+        self._mark_young()  # most of what others wrote meanwhile, while they need not wait
+        with keeper.exclusive():
+            keeper.followed()
+            # Whatever became needed since is found now, when nobody can write.
+            self._mark_starts()
+            self._mark_young()
+            if self._is_blind():
+                return []
+            victims = [use for use in victims if not self._is_young(use.end.number)]
+            if len(self._marker) > known:
+                victims = [use for use in victims if self._move(use)]
+            if victims:
+                self._carry_roots({use.end.number for use in victims})
+                keeper.ask(lambda index: index.drop([use.end for use in victims]))
+                keeper.finish_drop()
+        return victims
+
+    def _left(self, victims: list[_Use]) -> list[_Use]:
+        """Those that nobody has written to since they were looked at, and nobody will.
+
+        Nothing is ever moved into a pack that is to go, and the highest number stays taken.
+        """
+        if not victims:
+            return victims
+        keeper = self._keeper
+        with keeper.exclusive():
+            tail = keeper.followed()
+            known = {end.number: end for end in keeper.ask(lambda index: index.packs())}
+            victims = [use for use in victims if known.get(use.end.number) == use.end]
+            if tail.pack in {use.end.number for use in victims}:
+                keeper.begin_pack()
+        return victims
+
+    def _move(self, use: _Use) -> bool:
+        """Copy what is needed of a pack to the end of the last one; whether all of it could be."""
+        whole = True
+        waiting: list[Head] = []
+        size = 0
+        for head in [head for head in self._placed(use.end) if head.cid in self._marker]:
+            if size and size + head.length > _APPEND_BYTES:
+                whole &= self._copy(waiting)
+                waiting, size = [], 0
+            waiting.append(head)
+            size += head.length
+        return self._copy(waiting) and whole
+
+    def _copy(self, heads: list[Head]) -> bool:
+        """Append these again, as they stand; false where one of them is damaged."""
+        if not heads:
+            return True
+        keeper = self._keeper
+        with keeper.exclusive():
+            tail = keeper.followed()
+            pack = keeper.packs.pack(heads[0].pack)
+            places = keeper.ask(lambda index: index.places([head.cid for head in heads]))
+            records: list[Record] = []
+            for head in heads:
+                if _stands_elsewhere(places.get(head.cid), head):
+                    continue  # put again meanwhile, elsewhere
+                payload = pack.view(head.payload, head.length) if pack is not None else None
+                if payload is None or not _is_payload(head, payload):
+                    self._notes.append(f"object {head.cid} is corrupt; its pack is left as it is")
+                    return False
+                records.append(Record(head.kind, head.cid, payload))
+            # Lists after objects, as in every append.
+            records.sort(key=lambda record: record.kind)
+            if records:
+                keeper.append(tail, records, {})
+        return True
+
+    def _carry_roots(self, gone: set[int]) -> None:
+        """Bind again what only these packs bind, and unbind what an older pack still binds."""
+        keeper = self._keeper
+        bound = keeper.ask(lambda index: index.roots(""))
+        carried = {
+            name: bound.get(name)
+            for name, (pack, _) in self._bindings.items()
+            if pack in gone and (name in bound or self._mentions[name] - gone)
+        }
+        # Also where it is empty: every writer that looked before sees the packs' end change, and
+        # looks again for what it found in a pack that goes.
+        keeper.append(keeper.followed(), [roots_record(carried)], carried)
+
+    def _seal(self, uses: list[_Use], victims: list[_Use]) -> None:
+        """Leave the last pack where much of it is garbage that is only too young to go.
+
+        While it is written to it never grows old.
+        """
+        last = uses[-1] if uses else None
+        if last is None or last in victims or not last.young_room:
+            return
+        if last.young_room < last.room * self._dead_share:
+            return
+        with self._keeper.exclusive():
+            if self._keeper.followed().pack == last.end.number:
+                self._keeper.begin_pack()
+
+
+def _stands_elsewhere(place: Place | None, head: Head) -> bool:
+    return place is None or (place.pack, place.offset) != (head.pack, head.offset)
+
+
+def _is_payload(head: Head, payload: memoryview) -> bool:
+    if head.kind is Kind.CHUNKS:
+        return parse_chunks(head.cid, bytes(payload)) is not None
+    return digest_of(payload) == head.cid.digest
+
+
+def collect(
+    keeper: Keeper,
+    reader: Reader,
+    *,
+    starts: Starts,
+    grace_s: float,
+    dry_run: bool,
+    progress: Progress | None,
+) -> GcReport:
+    """Drop what neither roots nor `starts` lead to, unless it is younger than the grace period."""
+    if not dry_run:
+        keeper.check_writable()
+    return Collector(keeper, reader, starts, grace_s).run(dry_run=dry_run, progress=progress)

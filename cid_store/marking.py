@@ -1,0 +1,92 @@
+"""What is still needed: everything that roots and other starting points lead to, by links."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cid_store.cid import Cid, Codec
+from cid_store.encoding import decode
+from cid_store.errors import DamageError, MalformedNodeError
+from cid_store.keeper import Keeper
+from cid_store.nodes import links
+from cid_store.pack import Kind
+from cid_store.reading import Reader
+
+_AT_ONCE = 256
+
+
+class Lost(NamedTuple):
+    """Something that is needed and not there, or not readable."""
+
+    cid: Cid
+    hides: bool  # whether it may link to more that is needed and cannot be known
+
+
+class Marker:
+    """Grows the set of needed objects; asking again about what is known costs nothing."""
+
+    def __init__(self, keeper: Keeper, reader: Reader) -> None:
+        self.lost: dict[Cid, Lost] = {}
+        self._keeper = keeper
+        self._reader = reader
+        # Digests alone, because there may be ten million of them.
+        self._needed: dict[Codec, set[bytes]] = {codec: set() for codec in Codec}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._needed.values()))
+
+    def __contains__(self, cid: Cid) -> bool:
+        return cid.digest in self._needed[cid.codec]
+
+    def mark(self, cids: Iterable[Cid]) -> None:
+        """These are needed, and whatever they lead to."""
+        waiting = self._new(cids)
+        while waiting:
+            some, waiting = waiting[-_AT_ONCE:], waiting[:-_AT_ONCE]
+            waiting += self._new(self._below(some))
+
+    def _new(self, cids: Iterable[Cid]) -> list[Cid]:
+        """Those not known yet; known from now on."""
+        fresh: list[Cid] = []
+        for cid in cids:
+            needed = self._needed[cid.codec]
+            if cid.digest not in needed:
+                needed.add(cid.digest)
+                fresh.append(cid)
+        return fresh
+
+    def _below(self, cids: list[Cid]) -> list[Cid]:
+        places = self._keeper.ask(lambda index: index.places(cids))
+        below: list[Cid] = []
+        for cid in cids:
+            if cid not in places:
+                self.lost[cid] = Lost(cid, hides=cid.codec is Codec.NODE)
+            elif places[cid].kind == Kind.CHUNKS:
+                below += self._chunks(cid)
+        nodes = [cid for cid in cids if cid.codec is Codec.NODE and cid in places]
+        for data in self._nodes(nodes):
+            try:
+                below += links(decode(data))
+            except MalformedNodeError:
+                continue  # bytes that are no node link to nothing
+        return below
+
+    def _chunks(self, cid: Cid) -> list[Cid]:
+        try:
+            chunks = self._reader.chunks(cid)
+        except DamageError:
+            self.lost[cid] = Lost(cid, hides=True)
+            return []
+        return [name for name, _ in chunks.chunks()] if chunks is not None else []
+
+    def _nodes(self, cids: list[Cid]) -> list[bytes]:
+        try:
+            return list(self._reader.get_many(cids).values())
+        except DamageError:
+            pass
+        found: list[bytes] = []
+        for cid in cids:
+            try:
+                found.append(self._reader.get(cid))
+            except DamageError:
+                self.lost[cid] = Lost(cid, hides=True)
+        return found
