@@ -129,10 +129,8 @@ def _import(store: LocalStore, args: argparse.Namespace, context: Context) -> in
             "unverified": found.unverified,
         }
     )
-    report.say(
-        f"{args.file}: {found.blocks:,} blocks, {size_text(found.block_bytes)}, "
-        f"{found.foreign:,} of them foreign, kept as opaque bytes"
-    )
+    foreign = f", {found.foreign:,} of them foreign, kept as opaque bytes" if found.foreign else ""
+    report.say(f"{args.file}: {found.blocks:,} blocks, {size_text(found.block_bytes)}{foreign}")
     if found.unverified:
         report.warn(f"{found.unverified:,} blocks could not be checked against their names")
     for name in found.absent:
