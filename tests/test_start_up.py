@@ -17,7 +17,7 @@ HEAVY = {
     "asyncio", "ctypes", "email", "importlib.metadata", "json", "logging", "multiprocessing",
     "random", "secrets", "shutil", "socket", "ssl", "subprocess", "tempfile", "unittest",
 }  # fmt: skip
-OUTSIDE = {"cffi", "lark", "numpy", "rich", "wasmtime"}
+OUTSIDE = {"cffi", "cryptography", "lark", "numpy", "rich", "wasmtime"}
 STORE = {"blake3", "cid_store.local", "msgpack", "sqlite3"}
 # What makes a class with generated methods compiles them at every start, a millisecond each.
 GENERATING = {"dataclasses", "inspect"}

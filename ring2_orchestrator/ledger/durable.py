@@ -61,19 +61,15 @@ def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) ->
 
 
 def create(path: Path, data: bytes) -> None:
-    """Make a private file that holds `data` whole, or none. Raises FileExistsError."""
+    """Make a private file that holds `data` whole, or none. Raises FileExistsError.
+
+    One process at a time: the caller holds a lock.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(path)
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, _WRITE | os.O_TRUNC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        _write_all(descriptor, data, 0)
-        os.fdatasync(descriptor)
-        # A link fails where a rename would replace what another process made meanwhile.
-        path.hardlink_to(beside)
-    finally:
-        os.close(descriptor)
-        beside.unlink()
-    sync_folder(path.parent)
+    beside.unlink(missing_ok=True)
+    replace(path, data)
 
 
 def replace(path: Path, data: bytes) -> None:

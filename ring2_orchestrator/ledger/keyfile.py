@@ -29,7 +29,8 @@ class KeyFile:
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
             durable.sync_folder(self.path.parent.parent)
-            durable.create(self.path, f"{key.secret}\n".encode())
+            with durable.locked(self._lock, timeout_s=LOCK_TIMEOUT_S):
+                durable.create(self.path, f"{key.secret}\n".encode())
         except FileExistsError:
             raise KeyFileError(
                 f"there is a key already in {self.path}; whoever verifies knows it: to begin with "

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.commands import main
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.ledger.errors import KeyFileError
+from ring2_orchestrator.ledger.keyfile import KeyFile
 from ring2_orchestrator.ledger.note import Note
 
 START_NS = 1_700_000_000_000_000_000
@@ -75,6 +78,28 @@ def test_a_key_is_drawn_once_and_only_its_public_half_is_shown(typed: Typed, hom
     assert path.read_bytes() == before
     for words in (["key", "show"], ["checkpoint", "--sign"], ["prove", "1", "--sign"]):
         assert secret not in "".join(map(str, typed(*words)))
+
+
+def test_keys_drawn_at_once_are_one_key(typed: Typed, home: Path) -> None:
+    def draw(_: int) -> str | None:
+        try:
+            return KeyFile(home / "keys").new("a").text
+        except KeyFileError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        drawn = [key for key in pool.map(draw, range(16)) if key is not None]
+    assert drawn == [KeyFile(home / "keys").need().verifier.text]
+
+
+def test_what_an_interrupted_drawing_left_is_not_the_key(typed: Typed, home: Path) -> None:
+    (home / "keys").mkdir()
+    left = home / "keys" / "ledger.key.new"
+    left.write_text("half")
+    left.chmod(0o644)
+    done(typed("key", "new"))
+    assert not left.exists()
+    assert typed("checkpoint", "--sign")[0] == 0
 
 
 def test_a_key_that_others_can_read_signs_nothing(typed: Typed, home: Path) -> None:
@@ -227,6 +252,35 @@ def test_an_edited_ledger_proves_nothing(typed: Typed, home: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"s4", b"s5"))
     for words in (["prove", "1"], ["prove", "4"], ["show", "--at", "2"], ["checkpoint"]):
         assert "entry 4 was altered" in refused(typed(*words), 4)
+
+
+HEAD = {"origin", "root_hash", "size"}
+ENTRY = {"batch", "kind", "seq", "subject", "time_ns"}
+
+
+def test_the_answers_have_the_keys_of_the_page(typed: Typed, tmp_path: Path) -> None:
+    def keys(*words: str) -> set[str]:
+        return set(parsed(typed(*words, "--json")))
+
+    key = parsed(typed("key", "new", "--json"))
+    assert set(key) == {"name", "verifier_key"}
+    head = kept(tmp_path / "head", done(typed("checkpoint", "--sign")))
+    entry = kept(tmp_path / "entry", done(typed("prove", "2", "--checkpoint", head)))
+    growth = kept(tmp_path / "growth", done(typed("prove", "--from", head)))
+    assert keys("checkpoint") == {"checkpoint"}
+    assert keys("log") == {"entries", "size"}
+    assert set(parsed(typed("log", "--json"))["entries"][0]) == ENTRY
+    assert keys("show", "1") == {*ENTRY, "entries"}
+    past = parsed(typed("show", "--at", "1", "--json"))
+    assert set(past) == {"checkpoint", "states"}
+    assert set(past["checkpoint"]) == {*HEAD, "text"}
+    assert set(past["states"][0]) == {*ENTRY, "verdict"}
+    assert keys("verify") == {*HEAD, "checkpoint_extended", "signed_by", "unfinished"}
+    assert keys("rebuild") == {"rebuilt"}
+    assert keys("prove", "1") == {"checkpoint", "proof", "proves"}
+    common = {"checkpoint", "holds", "proves", "signed_by"}
+    assert keys("check", entry, "--checkpoint", head) == {*common, "entry"}
+    assert keys("check", growth, "--checkpoint", head) == {*common, "old_size"}
 
 
 @pytest.mark.parametrize(
