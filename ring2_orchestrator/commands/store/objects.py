@@ -25,7 +25,11 @@ SUMMARIES: Mapping[str, str] = {
 
 def add_arguments(verbs: Mapping[str, Parser]) -> None:
     """The words after these verbs."""
-    verbs["put"].add_argument("file", metavar="FILE", help="the file; '-' is standard input")
+    put = verbs["put"]
+    put.add_argument("file", metavar="FILE", help="the file; '-' is standard input")
+    put.add_argument(
+        "--root", metavar="NAME", help="also bind this root of the store to it, so that gc keeps it"
+    )
     get = verbs["get"]
     get.add_argument("cid", metavar="CID", help="the object's name, as put printed it")
     get.add_argument("-o", "--output", metavar="FILE", type=Path, help="write there, not to stdout")
@@ -39,7 +43,9 @@ def _put(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     ):
         source = _Counted(args.file, file, advance)
         cid = store.put_stream(source)
-    context.report.data({"cid": str(cid), "size_bytes": source.size_bytes})
+    if args.root is not None:
+        store.set_root(args.root, cid)
+    context.report.data({"cid": str(cid), "root": args.root, "size_bytes": source.size_bytes})
     context.report.line(str(cid))
     return 0
 
