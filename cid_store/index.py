@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from cid_store import disk
+from cid_store.census import Census, PackFill, Totals
 from cid_store.cid import Cid, Codec
 from cid_store.errors import MalformedCidError, UnavailableError
 from cid_store.folder import Place
-from cid_store.pack import Kind
+from cid_store.pack import HEADER_BYTES, Kind
 
 VERSION = 2
 
@@ -59,14 +60,6 @@ class PackEnd(NamedTuple):
     number: int
     identity: bytes
     end: int
-
-
-class Totals(NamedTuple):
-    """How much the index names."""
-
-    objects: int
-    object_bytes: int
-    roots: int
 
 
 class Index:
@@ -233,6 +226,28 @@ class Index:
         (objects, size), *_ = self._ask("SELECT count(*), coalesce(sum(length), 0) FROM objects")
         ((roots,), *_) = self._ask("SELECT count(*) FROM roots")
         return Totals(cast("int", objects), cast("int", size), cast("int", roots))
+
+    def census(self) -> Census:
+        """What there is, counted."""
+        codecs: dict[Codec, tuple[int, int]] = {}
+        for codec, count, size in self._ask(
+            "SELECT codec, count(*), sum(length) FROM objects GROUP BY codec ORDER BY codec"
+        ):
+            codecs[Codec(cast("int", codec))] = (cast("int", count), cast("int", size))
+        ((in_chunks,),) = self._ask(
+            "SELECT count(*) FROM objects WHERE kind = ?", [int(Kind.CHUNKS)]
+        )
+        # The room of a record: its header, its payload, and zeros up to a multiple of 64.
+        rows = self._ask(
+            "SELECT number, coalesce(count, 0), end, coalesce(room, 0) FROM packs LEFT JOIN ("
+            "SELECT pack, count(*) AS count, sum(64 + (length + 63) / 64 * 64) AS room "
+            "FROM objects GROUP BY pack) ON pack = number ORDER BY number"
+        )
+        fills = [
+            PackFill(number, objects, end - HEADER_BYTES, end - HEADER_BYTES - room)
+            for number, objects, end, room in cast("list[tuple[int, int, int, int]]", rows)
+        ]
+        return Census(codecs, cast("int", in_chunks), tuple(fills))
 
     def apply(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cid_store.batches import Batches, Layer, Payload
+from cid_store.census import Census
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
 from cid_store.errors import InputError, UsageError
@@ -16,6 +17,7 @@ from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
 
 if TYPE_CHECKING:
     from cid_store.collect import GcReport, Starts
+    from cid_store.repair import Derives, RepairReport
     from cid_store.store import ByteSource
     from cid_store.verify import Progress, VerifyReport
 
@@ -202,22 +204,46 @@ class LocalStore:
             disk_bytes=sum(file.st_blocks * 512 for file in files),
         )
 
-    def verify(self, progress: "Progress | None" = None) -> "VerifyReport":
+    def census(self) -> Census:
+        """What the index knows of objects by codec and of each pack; it reads no pack."""
+        return self._keeper.ask(Index.census)
+
+    def verify(self, progress: "Progress | None" = None, *, sample: float = 1.0) -> "VerifyReport":
         """Read everything, and compare packs, index and roots with one another.
 
-        `progress` is told of the bytes read. Where nothing but the index is wrong, it is rebuilt
-        (unless the store is read-only) and the report says so.
+        `progress` is told of the bytes read. Of the objects a `sample` below 1 reads that share,
+        others at every call. Where nothing but the index is wrong, it is rebuilt (unless the store
+        is read-only) and the report says so.
         """
         from cid_store.verify import verify_packs  # noqa: PLC0415 - start-up is performance
 
         keeper = self._keeper
-        report = keeper.ask(lambda index: verify_packs(keeper.packs, index, progress))
+        report = keeper.ask(
+            lambda index: verify_packs(keeper.packs, index, progress, sample=sample)
+        )
         if not report.index_is_wrong or report.damage or keeper.read_only:
             return report
         keeper.rebuild_index()
-        after = keeper.ask(lambda index: verify_packs(keeper.packs, index, None))
+        after = keeper.ask(lambda index: verify_packs(keeper.packs, index, None, sample=sample))
         rebuilt = "the index disagreed with the packs and was rebuilt from them"
         return after._replace(notes=(rebuilt, *after.notes))
+
+    def repair(
+        self,
+        *,
+        live: Iterable[Cid] = (),
+        derives: "Derives" = lambda _name, _cid: None,
+        progress: "Progress | None" = None,
+    ) -> "RepairReport":
+        """Make the index anew from the packs, read everything, and say what is lost.
+
+        No object is made up: what no pack has whole stays lost until the same bytes are put again.
+        `derives` is asked of each root that leads to something lost how it can be made again.
+        `live` are other objects that are needed, whose losses are counted.
+        """
+        from cid_store.repair import repair  # noqa: PLC0415 - start-up is performance
+
+        return repair(self._keeper, self._reader, starts=live, derives=derives, progress=progress)
 
     def gc(
         self,

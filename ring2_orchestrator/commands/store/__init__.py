@@ -23,7 +23,8 @@ EXAMPLES: Sequence[str] = (
     "redoxa store roots memo/",
     "redoxa store gc --grace 30d --dry-run",
     "redoxa store stat",
-    "redoxa store verify",
+    "redoxa store verify --sample 5%",
+    "redoxa store repair",
 )
 
 

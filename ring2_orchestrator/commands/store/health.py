@@ -1,34 +1,76 @@
 """The verbs of `redoxa store` that look at the store as a whole."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 
+from cid_store.cid import Cid
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.commands.store.garbage import ledger_batches
 from ring2_orchestrator.report import size_text
 
 SUMMARIES: Mapping[str, str] = {
     "stat": "say how much the store holds, and its size on the disk",
     "verify": "read everything and compare it with its names",
+    "repair": "make the index anew from the packs, and say what is lost and how to get it again",
+}
+
+# How what a root led to is made again, by the beginning of the root's name.
+_AGAIN = {
+    "memo/": "run the command again",
+    "frame/": "run the kernel again",
 }
 
 
 def add_arguments(verbs: Mapping[str, Parser]) -> None:
-    """The words after these verbs: none."""
-    del verbs
+    """The words after these verbs."""
+    verbs["verify"].add_argument(
+        "--sample",
+        metavar="P",
+        type=_share,
+        default="100%",
+        help="read only this share of the objects, others each time: 5%% or 0.05",
+    )
+
+
+def _share(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)(%?)", text)
+    share = float(match[1]) / (100 if match[2] else 1) if match is not None else 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5% or 0.05")
+    return share
 
 
 def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     del args
-    stat = store.stat()
-    context.report.data({"path": str(store.path), **stat._asdict()})
+    stat, census = store.stat(), store.census()
+    dead = sum(pack.dead for pack in census.packs)
+    codecs = {codec.name.lower(): counts for codec, counts in census.codecs.items()}
+    context.report.data(
+        {
+            "path": str(store.path),
+            **stat._asdict(),
+            "codecs": {
+                name: {"objects": count, "bytes": size} for name, (count, size) in codecs.items()
+            },
+            "in_chunks": census.in_chunks,
+            "dead_bytes": dead,
+            "pack_fill": [pack._asdict() for pack in census.packs],
+        }
+    )
     context.report.table(
         ("what", "how much"),
         (
             ("objects", stat.objects),
+            *((f"  {name}", count) for name, (count, _) in codecs.items()),
+            ("  kept in chunks", census.in_chunks),
             ("their bytes", stat.object_bytes),
+            *((f"  {name}", size) for name, (_, size) in codecs.items()),
             ("roots", stat.roots),
             ("packs", stat.packs),
+            ("bytes in packs", sum(pack.used for pack in census.packs)),
+            ("  that no object needs", dead),
             ("bytes on disk", stat.disk_bytes),
         ),
     )
@@ -36,10 +78,10 @@ def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
 
 
 def _verify(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
-    del args
     report = context.report
-    with report.progress("verify", total=store.stat().object_bytes) as advance:
-        found = store.verify(advance)
+    total = store.stat().object_bytes * args.sample
+    with report.progress("verify", total=total) as advance:
+        found = store.verify(advance, sample=args.sample)
     report.data(
         {
             "ok": found.ok,
@@ -47,6 +89,7 @@ def _verify(store: LocalStore, args: argparse.Namespace, context: Context) -> in
             "object_bytes": found.object_bytes,
             "packs": found.packs,
             "roots": found.roots,
+            "unread": found.unread,
             "damage": list(found.damage),
             "notes": list(found.notes),
         }
@@ -57,10 +100,54 @@ def _verify(store: LocalStore, args: argparse.Namespace, context: Context) -> in
         report.warn(sentence)
     intact = f"{found.objects:,} objects, {size_text(found.object_bytes)}, {found.roots:,} roots"
     report.line(f"{intact}: all sound" if found.ok else f"{intact} sound; damage found")
+    if found.unread:
+        report.line(f"{found.unread:,} objects were not read")
     return 0 if found.ok else 4
+
+
+def _repair(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+    del args
+    report = context.report
+    with report.progress("repair", total=store.stat().object_bytes) as advance:
+        done = store.repair(
+            live=ledger_batches(context.home_path / "ledger", store),
+            derives=_again,
+            progress=advance,
+        )
+    report.data(
+        {
+            "objects": done.found.objects,
+            "damage": list(done.found.damage),
+            "lost": [str(cid) for cid in done.lost],
+            "lost_roots": [
+                {"root": root.name, "cid": str(root.cid), "lost": str(root.lost), "how": root.again}
+                for root in done.roots
+            ],
+            "lost_batches": done.starts,
+        }
+    )
+    for sentence in done.found.damage:
+        report.warn(sentence)
+    for root in done.roots:
+        way = root.again if root.again is not None else "put the same bytes again"
+        report.warn(f"root {root.name!r} has lost {root.lost}; {way}")
+    if done.starts:
+        report.warn(f"{done.starts:,} batches of the ledger have lost something of what they name")
+    report.line(
+        f"the index is made anew: {done.found.objects:,} objects and {done.found.roots:,} roots "
+        f"are there; {len(done.lost):,} objects are lost, {len(done.roots):,} roots need them"
+    )
+    return 4 if done.lost or done.found.damage else 0
+
+
+def _again(name: str, cid: Cid) -> str | None:
+    """How what that root led to can be made again."""
+    del cid
+    return next((way for prefix, way in _AGAIN.items() if name.startswith(prefix)), None)
 
 
 VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
     "stat": _stat,
     "verify": _verify,
+    "repair": _repair,
 }
