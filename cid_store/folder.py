@@ -69,11 +69,14 @@ class PackFile:
         return os.fstat(self.fd).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes from there; fewer where the pack ends."""
+        """Bytes from there; fewer where the pack ends. Raises UnavailableError."""
         # The size first: a lying length must not make this process ask for an exabyte.
         if length > 1 << 20:
             length = max(0, min(length, self.size() - offset))
-        return disk.read_at(self.fd, length, offset)
+        try:
+            return disk.read_at(self.fd, length, offset)
+        except OSError as error:
+            raise unreadable(self.path, error) from error
 
     def cut(self, length: int) -> None:
         """Let the file end there."""
@@ -89,7 +92,10 @@ class PackFile:
         mapped = self._map
         if mapped is None or offset + length > len(mapped):
             # Views of the older, shorter map keep it alive for themselves.
-            mapped = self._map = mmap.mmap(self.fd, size, access=mmap.ACCESS_READ)
+            try:
+                mapped = self._map = mmap.mmap(self.fd, size, access=mmap.ACCESS_READ)
+            except OSError as error:
+                raise unreadable(self.path, error) from error
         return memoryview(mapped)[offset : offset + length]
 
 
@@ -124,6 +130,8 @@ class PackFolder:
                     pack = PackFile(self.file(number))
                 except FileNotFoundError:
                     return None
+                except OSError as error:
+                    raise unreadable(self.file(number), error) from error
                 self._open[number] = pack
                 if len(self._open) > _OPEN_PACKS:
                     self._open.popitem(last=False)
@@ -256,6 +264,13 @@ def _preallocate(pack: PackFile, end: int, stop: int) -> None:
         disk.preallocate(pack.fd, size, stop + room)
     except OSError:  # room to spare is a luxury; room for the records is checked by writing them
         disk.preallocate(pack.fd, size, stop)
+
+
+def unreadable(path: Path, error: OSError) -> UnavailableError:
+    """What to say when the system refuses a file."""
+    return UnavailableError(
+        f"{path} cannot be used ({error.strerror}); check the disk and the folder's permissions"
+    )
 
 
 def _unconfirmed(path: Path, error: OSError) -> StoreStoppedError:

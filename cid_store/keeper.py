@@ -16,10 +16,10 @@ from cid_store.errors import (
     StoreStoppedError,
     UnavailableError,
 )
-from cid_store.folder import Place, Tail
+from cid_store.folder import Place, Tail, unreadable
 from cid_store.index import IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
-from cid_store.shared import SharedFiles, unreadable
+from cid_store.shared import SharedFiles
 
 # A pack that was written to in the last minute need not be touched to be safe from collection.
 FRESH_NS = 60 * 1_000_000_000
@@ -48,10 +48,7 @@ class Keeper(SharedFiles):
         pack = self.packs.pack(place.pack)
         if pack is None:
             return b""
-        try:
-            return pack.read(place.payload, place.length)
-        except OSError as error:
-            raise unreadable(pack.path, error) from error
+        return pack.read(place.payload, place.length)
 
     def view(self, place: Place) -> memoryview:
         """The same bytes, mapped."""
@@ -288,7 +285,7 @@ class Keeper(SharedFiles):
             try:
                 if pack.read(place.payload + start, len(part)) != part:
                     return False
-            except OSError:
+            except UnavailableError:
                 return False
         return True
 

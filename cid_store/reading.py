@@ -11,10 +11,9 @@ from cid_store import disk
 from cid_store.chunks import CHUNK_BYTES, ChunkList, parse_chunks
 from cid_store.cid import MANY_BYTES, Cid, digest_of, large_hasher
 from cid_store.errors import CorruptObjectError, MissingObjectError
-from cid_store.folder import Place, Tail
+from cid_store.folder import Place, Tail, unreadable
 from cid_store.keeper import Keeper
 from cid_store.pack import HEADER_BYTES, Kind
-from cid_store.shared import unreadable
 
 _STEP_BYTES = 1 << 20  # what was just read is hashed while it is still in the cache
 _MOVES = 4  # how often an object may be moved while it is being read

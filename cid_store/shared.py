@@ -16,7 +16,7 @@ from cid_store.errors import (
     UnavailableError,
     UsageError,
 )
-from cid_store.folder import PackFolder, Tail
+from cid_store.folder import PackFolder, Tail, unreadable
 from cid_store.index import Index, IndexDamagedError
 
 _CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
@@ -301,10 +301,3 @@ class SharedFiles:
 def _remove_database(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def unreadable(path: Path, error: OSError) -> UnavailableError:
-    """What to say when the system refuses a file."""
-    return UnavailableError(
-        f"{path} cannot be used ({error.strerror}); check the disk and the folder's permissions"
-    )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cid_store import disk
 from cid_store.chunks import ChunkList, parse_chunks
 from cid_store.cid import Cid, large_hasher
+from cid_store.errors import UnavailableError
 from cid_store.folder import PackFile, PackFolder, Place
 from cid_store.index import Index, PackEnd
 from cid_store.pack import HEADER_BYTES, Head, Kind, parse_roots
@@ -71,6 +72,14 @@ def verify_packs(
     )
 
 
+def _is_sound(pack: PackFile, head: Head) -> bool:
+    """Whether the payload can be read and is the one its header names."""
+    try:
+        return is_intact(pack, head)
+    except UnavailableError:  # the disk gives an error for it: so would every read
+        return False
+
+
 class _Examination:
     """What has been seen so far."""
 
@@ -114,14 +123,25 @@ class _Examination:
                 self.damage.append(
                     f"{size:,} bytes at offset {item.start:,} of {path} are no record"
                 )
-            elif item.kind is Kind.ROOTS:
-                self._learn_roots(pack, item)
             else:
-                self._object(pack, item, expected.pop(item.offset, None))
+                self._padding(pack, item)
+                if item.kind is Kind.ROOTS:
+                    self._learn_roots(pack, item)
+                else:
+                    self._object(pack, item, expected.pop(item.offset, None))
         for offset, (cid, place) in sorted(expected.items()):
             if offset < end.end:
                 kind = Kind(place.kind)
                 self._headless(pack, Head(kind, cid, place.length, end.number, offset, offset))
+
+    def _padding(self, pack: PackFile, head: Head) -> None:
+        """What fills a record up is zeros, or somebody wrote there."""
+        start = head.payload + head.length
+        if any(pack.read(start, head.end - start)):
+            self.damage.append(
+                f"the zeros after the record at offset {head.offset:,} of {pack.path} are damaged; "
+                "the record itself is judged by its hash"
+            )
 
     def _object(self, pack: PackFile, head: Head, expected: tuple[Cid, Place] | None) -> None:
         if expected is None and self._index.places([head.cid]):
@@ -130,7 +150,7 @@ class _Examination:
             self.unread += 1
             self._bound_and_unseen.discard(head.cid)
             return
-        if is_intact(pack, head):
+        if _is_sound(pack, head):
             self._count(head)
             place = Place(head.pack, head.offset, head.length, head.kind)
             self.index_is_wrong |= expected != (head.cid, place)
@@ -139,7 +159,7 @@ class _Examination:
 
     def _headless(self, pack: PackFile, head: Head) -> None:
         """Judge an object that the index knows and no record header announces."""
-        if is_intact(pack, head):
+        if _is_sound(pack, head):
             # Its place is known to the index alone: readable, but not if the index is lost.
             self._count(head)
         else:
