@@ -2,13 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from cid_store.chunks import CHUNK_BYTES, ChunkList, encode_chunks
 from cid_store.cid import Cid, Codec, large_hasher
-from cid_store.keeper import Keeper
 from cid_store.store import ByteSource
 
 _WINDOW_BYTES = 16 << 20  # chunks that go to the disk together; two windows are in memory
+
+
+class Keeper(Protocol):
+    """Whatever makes objects durable: of a local store or of a remote one."""
+
+    def keep(
+        self,
+        objects: Mapping[Cid, bytes],
+        roots: Mapping[str, Cid | None],
+        lists: Mapping[Cid, bytes] | None = None,
+    ) -> None:
+        """Make objects, then lists of chunks, then roots durable."""
+        ...
 
 
 def keep_stream(keeper: Keeper, first: bytes, source: ByteSource, codec: Codec) -> Cid:

@@ -24,11 +24,14 @@ from cid_store.errors import (
 from cid_store.local import LocalStore
 from cid_store.memory import MemoryStore
 from cid_store.nodes import get_node, put_node
+from cid_store.remote import CachedStore, RemoteStore
 from cid_store.store import Buffer, Store
 
 MAKERS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _path: MemoryStore(),
     "local": LocalStore,
+    "remote": lambda path: RemoteStore(path.as_uri()),
+    "cached": lambda path: CachedStore(RemoteStore(path.as_uri()), MemoryStore()),
 }
 SIZES = [0, 1, 63, 64, 65, 4095, 4096, 4097, 70_000, 3 << 20]
 
@@ -388,7 +391,7 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        if isinstance(self.store, LocalStore):
+        if not isinstance(self.store, MemoryStore):
             self.store.close()
             self.store = self.make(Path(self.folder.name) / "store")
 
@@ -412,7 +415,12 @@ class LocalModel(Model):
     make = staticmethod(MAKERS["local"])
 
 
-for model in (MemoryModel, LocalModel):
+class RemoteModel(Model):
+    make = staticmethod(MAKERS["remote"])
+
+
+for model in (MemoryModel, LocalModel, RemoteModel):
     model.TestCase.settings = settings(max_examples=12, stateful_step_count=8, deadline=None)
 TestMemoryModel = MemoryModel.TestCase
 TestLocalModel = pytest.mark.slow(LocalModel.TestCase)
+TestRemoteModel = pytest.mark.slow(RemoteModel.TestCase)

@@ -1,0 +1,285 @@
+"""The one door to object services: one thing done to one key, or a sentence why not.
+
+What a service says of an error is never shown: it may hold signatures and names of accounts.
+"""
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from cid_store.errors import (
+    CorruptObjectError,
+    InputError,
+    RedoxaError,
+    UnavailableError,
+    UsageError,
+)
+from cid_store.remote.refusals import names_no_bucket, no_bucket, refusal
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+TIMEOUT_S = 60.0  # for one request: never more than a MiB, or the list of an object's chunks
+RETRIES = 3
+
+_SCHEMES = ("s3", "gs", "az", "https", "http", "file")
+_READ_ONLY = ("https", "http")
+
+_Value = TypeVar("_Value")
+
+
+class Version(NamedTuple):
+    """Which of the values that a key had one after another."""
+
+    e_tag: str | None
+    version: str | None
+
+
+class Service:
+    """The keys below one address; safe to call from any thread."""
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> None:
+        """Prepare for that address; nothing is asked of the service yet."""
+        self.url, self._scheme = _checked(url)
+        self.writable = self._scheme not in _READ_ONLY
+        self._timeout_s = timeout_s
+        self._folder = Folder(self.url) if self._scheme == "file" else None
+        self._obstore = _module()
+        self._client = None if self._folder else self._made(retries)
+
+    def get(self, key: str, limit: int) -> bytes | None:
+        """The value of a key, or None. Raises CorruptObjectError where it is over the limit."""
+        found = self.get_versioned(key, limit)
+        return found[0] if found is not None else None
+
+    def get_versioned(self, key: str, limit: int) -> tuple[bytes, Version] | None:
+        """The value of a key, and which of its values that is."""
+        client = self._reading()
+        if client is None:
+            return None
+
+        def ask() -> tuple[bytes, Version]:
+            answer = self._obstore.get(client, key)
+            meta = answer.meta
+            if meta["size"] > limit:
+                raise CorruptObjectError(
+                    f"{key} at {self.url} has {meta['size']:,} bytes, more than a store puts "
+                    "there; put the same bytes again to repair it"
+                )
+            return bytes(answer.bytes()), Version(meta["e_tag"], meta["version"])
+
+        return self._asked(ask)
+
+    def size(self, key: str) -> int | None:
+        """How long the value of a key is, or None where it has none."""
+        client = self._reading()
+        if client is None:
+            return None
+        return self._asked(lambda: self._obstore.head(client, key)["size"])
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Every key in that folder of keys, as of now, in no order."""
+        client = self._reading()
+        if client is None:
+            return iter(())
+        if not self.writable:
+            raise UnavailableError(
+                f"{self.url} is a web server, which does not list its roots; name the root you want"
+            )
+        listed = self._asked(
+            lambda: [entry["path"] for part in self._obstore.list(client, prefix) for entry in part]
+        )
+        return iter(listed or ())
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Give a key its value unless it has one; whether it had none."""
+        client = self._writing()
+        try:
+            self._obstore.put(client, key, data, mode="create", use_multipart=False)
+        except self._obstore.exceptions.AlreadyExistsError:
+            self._settle(key)
+            return False
+        except NotImplementedError:  # the service knows no conditions
+            if self.size(key) is not None:
+                return False
+            self.replace(key, data)
+        except self._failures as error:
+            self._refuse(error)
+        self._settle(key)
+        return True
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Give a key its value, whatever it was."""
+        client = self._writing()
+        try:
+            self._obstore.put(client, key, data, use_multipart=False)
+        except self._failures as error:
+            self._refuse(error)
+        self._settle(key)
+
+    def swap(self, key: str, data: bytes, seen: Version | None) -> bool:
+        """Give a key its value if its last one is the one seen (None: it had none); whether it was.
+
+        Where the service knows no conditions the last writer wins.
+        """
+        if seen is None:
+            return self.create(key, data)
+        client = self._writing()
+        condition = {name: value for name, value in seen._asdict().items() if value is not None}
+        try:
+            self._obstore.put(client, key, data, mode=condition, use_multipart=False)
+        except (self._obstore.exceptions.PreconditionError, FileNotFoundError):
+            return False
+        except NotImplementedError:
+            self.replace(key, data)
+        except self._failures as error:
+            self._refuse(error)
+        self._settle(key)
+        return True
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """What the client raises when a service does not do what it was asked."""
+        return (self._obstore.exceptions.BaseError, OSError, ValueError, NotImplementedError)
+
+    def _made(self, retries: int) -> "ObjectStore":
+        from obstore.store import from_url  # noqa: PLC0415 - an extra
+
+        options: ClientConfig = {
+            "timeout": timedelta(seconds=self._timeout_s),
+            "connect_timeout": timedelta(seconds=min(10.0, self._timeout_s)),
+            "allow_http": self._scheme == "http" or _allows_http(),
+        }
+        patience: RetryConfig = {
+            "max_retries": retries,
+            "retry_timeout": timedelta(seconds=self._timeout_s),
+        }
+        try:
+            return from_url(self.url, client_options=options, retry_config=patience)
+        except self._failures as error:
+            self._refuse(error)
+
+    def _reading(self) -> "ObjectStore | None":
+        if self._folder is not None:
+            return self._folder.client(make=False)
+        return self._client
+
+    def _writing(self) -> "ObjectStore":
+        if not self.writable:
+            raise InputError(
+                f"{self.url} is a web server, and stores there are only read; name an s3://, "
+                "gs://, az:// or file:// address to write to"
+            )
+        client = self._client
+        if self._folder is not None:
+            try:
+                client = self._folder.client(make=True)
+            except self._failures as error:
+                self._refuse(error)
+        assert client is not None, "what can be written to has a client"
+        return client
+
+    def _settle(self, key: str) -> None:
+        """Services keep what they confirmed; a folder does when the disk was waited for."""
+        if self._folder is not None:
+            try:
+                self._folder.sync(key)
+            except OSError as error:
+                self._refuse(error)
+
+    def _asked(self, ask: Callable[[], _Value]) -> _Value | None:
+        try:
+            return ask()
+        except RedoxaError:
+            raise
+        except FileNotFoundError as error:
+            if names_no_bucket(error):
+                raise no_bucket(self.url) from None
+            return None
+        except self._failures as error:
+            self._refuse(error)
+
+    def _refuse(self, error: Exception) -> NoReturn:
+        # `from None`: with --debug, too, nobody is shown what may hold a signature.
+        raise refusal(error, self.url, timeout_s=self._timeout_s) from None
+
+
+class Folder:
+    """A folder of this machine in a service's place: it has to be made, and its disk waited for."""
+
+    def __init__(self, url: str) -> None:
+        self.path = Path(unquote(urlsplit(url).path))
+        self._client: ObjectStore | None = None
+        self._synced: set[Path] = set()
+
+    def client(self, *, make: bool) -> "ObjectStore | None":
+        """What speaks to the folder; None where there is none and none shall be made."""
+        if self._client is None and (make or self.path.is_dir()):
+            from obstore.store import LocalStore  # noqa: PLC0415 - an extra
+
+            self._client = LocalStore(prefix=self.path, mkdir=make)
+        return self._client
+
+    def sync(self, key: str) -> None:
+        """Wait until the disk has that file and its name; the client does not do so."""
+        file = self.path / key
+        _sync(file)
+        _sync(file.parent)
+        for above in file.parent.parents:  # folders that were new, once
+            if above in self._synced or not above.is_relative_to(self.path.parent):
+                break
+            with suppress(PermissionError):  # above the store it is another's, and was not new
+                _sync(above)
+        self._synced.update(file.parent.parents)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _checked(url: str) -> tuple[str, str]:
+    """The address and its scheme; what would have to be kept secret does not belong in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in _SCHEMES:
+        raise UsageError(
+            "that is no address of a store; write s3://BUCKET/PATH, gs://BUCKET/PATH, "
+            "az://ACCOUNT/CONTAINER/PATH, https://HOST/PATH or file:///FOLDER"
+        )
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise UsageError(
+            "an address with a name, a password or a query in it may hold a secret; give the plain "
+            "address, and the credentials in the environment (docs/formats/remote.md lists them)"
+        )
+    whole = parts.path.startswith("/") and not parts.netloc
+    if not (whole if parts.scheme == "file" else parts.netloc):
+        raise UsageError(
+            f"{url} names no place; write file:///FOLDER or {parts.scheme}://NAME/PATH"
+        )
+    return url.rstrip("/") if parts.path != "/" else url, parts.scheme
+
+
+def _allows_http() -> bool:
+    """Whether the environment says, as for every such client, that a service needs no TLS."""
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes")
+
+
+def _module() -> Any:  # noqa: ANN401 - the client publishes its types in ways that differ
+    try:
+        return importlib.import_module("obstore")
+    except ModuleNotFoundError:
+        raise UnavailableError(
+            "remote stores need a client that is not installed; `pip install 'redoxa[remote]'` "
+            "brings it"
+        ) from None
