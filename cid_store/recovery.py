@@ -29,6 +29,7 @@ from cid_store.pack import (
 )
 
 _CHUNK = 4 << 20
+_PAGE = 4096
 _AHEAD = 64 << 10
 
 
@@ -39,18 +40,18 @@ class Gap(NamedTuple):
     stop: int
 
 
-def follow(folder: PackFolder, index: Index) -> Tail:
+def follow(folder: PackFolder, index: Index, known: Tail | None = None) -> Tail:
     """Bring the index up to the packs' end and give the place for the next record.
 
-    Only the holder of the writer's lock may call this. Raises IndexDamagedError where the index
-    belongs to other packs.
+    Only the holder of the writer's lock may call this. `known` is the end that this process left
+    itself. Raises IndexDamagedError where the index belongs to other packs.
     """
     last = index.last_pack()
     if last is None:
         if folder.numbers():
             raise IndexDamagedError
         return Tail(0, 0, fit=False)
-    tail = _end_of(folder, index, last)
+    tail = _end_of(folder, index, last, known)
     while folder.exists(tail.pack + 1):
         # A crash came after this pack was begun and before the index heard of it.
         folder.begin(tail.pack + 1)
@@ -215,14 +216,17 @@ def is_intact(pack: PackFile, head: Head) -> bool:
     return hasher.digest() == head.cid.digest
 
 
-def _end_of(folder: PackFolder, index: Index, last: PackEnd) -> Tail:
+def _end_of(folder: PackFolder, index: Index, last: PackEnd, known: Tail | None) -> Tail:
     pack = folder.pack(last.number)
     if pack is None or pack.size() < last.end:
         return Tail(last.number, last.end, fit=False)  # damaged: add nothing, begin a new pack
     if _is_foreign(folder, last):
         raise IndexDamagedError
     tail = Tail(last.number, last.end)
-    return _adopted(folder, index, tail) if _has_bytes(pack, last.end, pack.size()) else tail
+    # While this process lives there was no power cut, so a writer that was killed left the
+    # beginning of what it wrote, if anything.
+    stop = min(pack.size(), last.end + HEADER_BYTES) if tail == known else pack.size()
+    return _adopted(folder, index, tail) if _has_bytes(pack, last.end, stop) else tail
 
 
 def _is_foreign(folder: PackFolder, known: PackEnd) -> bool:
@@ -336,16 +340,26 @@ def _next_record(pack: PackFile, number: int, start: int, stop: int) -> int | No
 
 def _has_bytes(pack: PackFile, start: int, stop: int) -> bool:
     """Whether anything but zeros stands there."""
-    at = start
+    if start >= stop:
+        return False
+    # Room that was reserved and never written costs nothing to step over, unless the system has
+    # read it once: so no more is read than must be, through a descriptor without read-ahead.
+    try:
+        alone = PackFile(pack.path)
+    except FileNotFoundError:  # removed a moment ago; who has it open keeps it
+        alone = pack
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(alone.fd, 0, 0, os.POSIX_FADV_RANDOM)
+    at, step = start, _PAGE - start % _PAGE
     while at < stop:
         try:
-            # Room that was reserved and never written costs nothing to step over.
-            at = max(at, os.lseek(pack.fd, at, os.SEEK_DATA))
+            at = max(at, os.lseek(alone.fd, at, os.SEEK_DATA))
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but such room up to the end
                 return False
-        chunk = pack.read(at, min(_CHUNK, stop - at))
+        chunk = alone.read(at, min(step, stop - at))
         if chunk != bytes(len(chunk)):
             return True
         at += max(len(chunk), 1)
+        step = min(_CHUNK, max(_PAGE, step * 2) // _PAGE * _PAGE)
     return False

@@ -87,7 +87,7 @@ class SharedFiles:
         """The place for the next record, after whatever a crashed writer left is in order."""
         try:
             try:
-                return recovery.follow(self.packs, self._index)
+                return recovery.follow(self.packs, self._index, self._last_tail)
             except IndexDamagedError:
                 self._replace_index()
                 return recovery.follow(self.packs, self._index)

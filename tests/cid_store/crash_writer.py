@@ -3,6 +3,7 @@
 Started as `python crash_writer.py STORE SEED`; writes one line an acknowledgement.
 """
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ def main(path: str, seed: int) -> None:
                 store.set_root(f"newest/{seed}", cid)
                 store.set_root(f"count/{seed}", store.put(b"%d" % round_number))
             acknowledge("root", cid, round_number)
+            if round_number % 5 == 4:
+                acknowledge("put", store.put_stream(io.BytesIO(next(source) * 2 + bytes(3 << 20))))
 
 
 if __name__ == "__main__":

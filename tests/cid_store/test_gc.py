@@ -28,17 +28,19 @@ from cid_store.local import LocalStore
 from cid_store.memory import MemoryStore
 from cid_store.nodes import get_node, links, put_node
 from tests.cid_store.conftest import pack_of, remove_index
-from tests.cid_store.test_store import MAKERS, MIB, random_bytes
+from tests.cid_store.test_store import MIB, random_bytes
 
 WEEK_S = 7 * 24 * 3600
 Collectable = LocalStore | MemoryStore
+MAKERS: dict[str, Callable[[Path], Collectable]] = {
+    "memory": lambda _path: MemoryStore(),
+    "local": LocalStore,
+}
 
 
 @pytest.fixture(params=MAKERS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collectable]:
-    opened = MAKERS[request.param](tmp_path / "store")
-    assert isinstance(opened, LocalStore | MemoryStore)
-    with opened:
+    with MAKERS[request.param](tmp_path / "store") as opened:
         yield opened
 
 
@@ -122,9 +124,7 @@ def test_exactly_what_can_be_reached_is_left(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Any graph of nodes that link to earlier ones, any roots."""
-    store = MAKERS[maker](tmp_path_factory.mktemp("gc") / "store")
-    assert isinstance(store, LocalStore | MemoryStore)
-    with store:
+    with MAKERS[maker](tmp_path_factory.mktemp("gc") / "store") as store:
         cids: list[Cid] = []
         links: list[list[int]] = []
         for at, targets in enumerate(edges):
