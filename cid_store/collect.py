@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from cid_store import recovery
 from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid, digest_of
 from cid_store.folder import Place
@@ -78,6 +79,8 @@ class Collector:
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> GcReport:
         """Find what nothing leads to, drop it, and say what became of it."""
+        if not dry_run:
+            self._adopt_strays()
         self._mark_starts()
         uses = [_Use(end) for end in self._keeper.ask(lambda index: index.packs())]
         for use in uses:
@@ -117,6 +120,19 @@ class Collector:
         )
 
     # Looking
+
+    def _adopt_strays(self) -> None:
+        """Take up again the packs that a collection forgot and a crash left: they go as others do.
+
+        Never is a file removed because the index says so: one flipped bit there would be enough.
+        """
+        keeper = self._keeper
+        with keeper.exclusive():
+            last = keeper.followed().pack
+            known = {end.number for end in keeper.ask(lambda index: index.packs())}
+            for number in keeper.packs.numbers():
+                if number < last and number not in known:
+                    keeper.ask(lambda index, at=number: recovery.adopt(keeper.packs, index, at))
 
     def _mark_starts(self) -> None:
         bound = self._keeper.ask(lambda index: index.roots(""))
@@ -258,8 +274,9 @@ class Collector:
                 victims = [use for use in victims if self._move(use)]
             if victims:
                 self._carry_roots({use.end.number for use in victims})
-                keeper.ask(lambda index: index.drop([use.end for use in victims]))
-                keeper.finish_drop()
+                gone = [use.end.number for use in victims]
+                keeper.ask(lambda index: index.drop(gone))
+                keeper.remove_packs(gone)
         return victims
 
     def _left(self, victims: list[_Use]) -> list[_Use]:

@@ -22,7 +22,6 @@ _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
 _SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
 _KINDS = (Kind.OBJECT, Kind.CHUNKS)
 _CHUNK = 256  # names asked for in one statement
-_DROPPED = "CREATE TABLE dropped (number INTEGER PRIMARY KEY, identity BLOB NOT NULL);"
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -33,13 +32,11 @@ CREATE TABLE objects (
 ) WITHOUT ROWID;
 CREATE TABLE roots (name BLOB PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE packs (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, end INTEGER NOT NULL);
-{_DROPPED}
 """
 # Version 1 knew objects of one kind.
 _UPGRADE = f"""
 BEGIN IMMEDIATE;
 ALTER TABLE objects ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
-{_DROPPED}
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
@@ -270,33 +267,35 @@ class Index:
             except _TROUBLE as error:
                 raise _translated(error) from error
 
-    def drop(self, packs: Iterable[PackEnd]) -> None:
-        """Forget everything in these packs, and remember that they are to go; durable."""
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Forget these packs and everything in them; durable."""
+        rows = [[number] for number in numbers]
         with self._lock:
             # The files go next. An index that lost this would miss what it never should have had.
             self._ask("PRAGMA synchronous = FULL")
             try:
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
-                    self._connection.executemany(
-                        "INSERT OR REPLACE INTO dropped VALUES (?, ?)", [pack[:2] for pack in packs]
-                    )
-                    gone = "(SELECT number FROM dropped)"
-                    self._connection.execute(f"DELETE FROM objects WHERE pack IN {gone}")  # noqa: S608 - no value is put in
-                    self._connection.execute(f"DELETE FROM packs WHERE number IN {gone}")  # noqa: S608
+                    self._connection.executemany("DELETE FROM objects WHERE pack = ?", rows)
+                    self._connection.executemany("DELETE FROM packs WHERE number = ?", rows)
             except _TROUBLE as error:
                 raise _translated(error) from error
             finally:
                 self._ask("PRAGMA synchronous = NORMAL")
 
-    def dropped(self) -> list[tuple[int, bytes]]:
-        """Number and identity of each pack that was forgotten and may still be there."""
-        rows = self._ask("SELECT number, identity FROM dropped ORDER BY number")
-        return [_pack_end((*row, 0))[:2] for row in rows]
-
-    def forget_dropped(self) -> None:
-        """They are gone."""
-        self._ask("DELETE FROM dropped")
+    def adopt(self, objects: Iterable[tuple[Cid, Place]], end: PackEnd) -> None:
+        """Learn a forgotten pack again; what is known to stand elsewhere is left there."""
+        rows = [(cid.digest, int(cid.codec), *place) for cid, place in objects]
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany(
+                        "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows
+                    )
+                    self._connection.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", end)
+            except _TROUBLE as error:
+                raise _translated(error) from error
 
     def repoint(self, cid: Cid, place: Place) -> None:
         """Learn that an object stands elsewhere."""

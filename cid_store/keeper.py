@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cid_store import recovery
+from cid_store import disk, recovery
 from cid_store.batches import Payload
 from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid
@@ -180,6 +180,15 @@ class Keeper(SharedFiles):
             raise unreadable(self.packs.path, error) from error
         self._index.apply([], {}, self._pack_end(tail))
         return tail
+
+    def remove_packs(self, numbers: Sequence[int]) -> None:
+        """Remove packs that the index has forgotten. Only the holder of the lock may."""
+        try:
+            for number in numbers:
+                self.packs.remove(number)
+            disk.sync_folder(self.packs.path)
+        except OSError as error:
+            raise unreadable(self.packs.path, error) from error
 
     def _pack_end(self, tail: Tail) -> PackEnd:
         head = self.packs.head(tail.pack)

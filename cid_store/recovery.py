@@ -113,6 +113,21 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
     _learn_damaged(index, damaged)
 
 
+def adopt(folder: PackFolder, index: Index, number: int) -> None:
+    """Learn the objects of a pack that the index does not know; its roots were carried on."""
+    pack, head = folder.pack(number), _checked_head(folder, number)
+    if pack is None or head is None:
+        return  # damaged: it is left to a person
+    heads = survey(pack, number, HEADER_BYTES).settled().sound
+    objects = [
+        (head.cid, Place(number, head.offset, head.length, head.kind))
+        for head in heads
+        if head.kind.is_object
+    ]
+    end = max([HEADER_BYTES, *(head.end for head in heads[-1:])])
+    index.adopt(objects, PackEnd(number, head.identity, end))
+
+
 class Survey(NamedTuple):
     """What stands in a pack from some place on."""
 

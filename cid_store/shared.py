@@ -105,7 +105,6 @@ class SharedFiles:
         try:
             index = self._existing_index()
             behind = index.is_old or recovery.is_behind(self.packs, index)
-            behind = behind or (not self.read_only and bool(index.dropped()))
         except (FileNotFoundError, IndexDamagedError):
             index, behind = None, True
         except UnavailableError:
@@ -125,26 +124,7 @@ class SharedFiles:
             except (FileNotFoundError, IndexDamagedError):
                 self._replace_index()
             self.followed()
-            self.finish_drop()
         return self._index
-
-    def finish_drop(self) -> None:
-        """Remove the packs that the index has forgotten, also those that a crash left."""
-        try:
-            dropped = self._index.dropped()
-        except IndexDamagedError:
-            self._replace_index()  # it knows of nothing that was forgotten
-            return
-        try:
-            for number, identity in dropped:
-                head = self.packs.head(number)
-                if head is None or head.identity == identity:
-                    self.packs.remove(number)
-            disk.sync_folder(self.packs.path)
-        except OSError as error:
-            raise unreadable(self.packs.path, error) from error
-        if dropped:
-            self._index.forget_dropped()
 
     def _existing_index(self) -> Index:
         # Its identity first: if it is replaced in between, we reopen once too often.

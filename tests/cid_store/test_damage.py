@@ -166,6 +166,7 @@ def damage_index(folder: Path, filled: Filled, *, rounds: int, seed: int) -> Non
                 # An index that lies in a believable way is found out when it is compared.
                 assert report.index_is_wrong or not report.ok, f"round {at}"
                 assert store.path == path
+        assert used(path, filled) == used(filled.path, filled)  # no word of the index harms a pack
         with LocalStore(path) as store:
             store.repair()
             assert read_all(store, filled) == wanted, f"round {at}"
