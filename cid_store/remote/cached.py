@@ -6,7 +6,7 @@ from typing import Self, TypeVar
 
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
-from cid_store.errors import DamageError, UnavailableError
+from cid_store.errors import DamageError, UnavailableError, UsageError
 from cid_store.remote.remote import RemoteStore
 from cid_store.store import Buffer, ByteSource, Store
 
@@ -20,7 +20,8 @@ class CachedStore:
 
     What the cache holds is read without asking the service, and its damage is made good from
     there. Nothing enters the cache that does not hash to its name. Roots are the remote's. What
-    the cache cannot keep (its disk is full) is got all the same. Closing it closes both.
+    the cache cannot keep (its disk is full, or it is only read) is got all the same. Closing it
+    closes both.
     """
 
     def __init__(self, remote: RemoteStore, local: Store) -> None:
@@ -120,13 +121,17 @@ class CachedStore:
         if self._local.has(cid):
             with suppress(DamageError):
                 return read(self._local)
-        self._fill(lambda: self._local.put_stream(Parts(self._remote.get_stream(cid)), cid.codec))
+        fetched = Parts(self._remote.get_stream(cid))
+        self._fill(lambda: self._local.put_stream(fetched, cid.codec), fetched)
         return read(self._local if self._local.has(cid) else self._remote)
 
-    def _fill(self, fill: Callable[[], object]) -> None:
-        """Keep something in the cache, if it can."""
-        with suppress(UnavailableError):
+    def _fill(self, fill: Callable[[], object], fetched: "Parts | None" = None) -> None:
+        """Keep something in the cache, if the cache can: it may be full, or only for reading."""
+        try:
             fill()
+        except (UnavailableError, UsageError):
+            if fetched is not None and fetched.broke:
+                raise
 
 
 class Parts:
@@ -135,11 +140,16 @@ class Parts:
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
         self._left = memoryview(b"")
+        self.broke = False  # whether the stream raised something
 
     def read(self, size: int = CHUNK_BYTES, /) -> bytes:
         """At most `size` bytes; none at the end."""
         while not self._left:
-            part = next(self._parts, None)
+            try:
+                part = next(self._parts, None)
+            except BaseException:
+                self.broke = True
+                raise
             if part is None:
                 return b""
             self._left = memoryview(part)

@@ -4,7 +4,7 @@ from typing import cast
 
 from cid_store.chunks import CHUNK_BYTES, ChunkList, parse_chunks
 from cid_store.cid import DIGEST_BYTES, Cid, digest_of
-from cid_store.encoding import decode, encode
+from cid_store.encoding import NodeLike, decode, encode
 from cid_store.errors import CorruptObjectError, InputError, MalformedNodeError
 
 MARKER_KEY = "redoxa-store"
@@ -50,7 +50,8 @@ def may_begin_with(key: str, prefix: str) -> bool:
 
 def root_record(name: str, cid: Cid | None) -> bytes:
     """The bytes that bind a name; without a CID they say that it is unbound."""
-    return encode({"cid": cid, "name": name})
+    binding: dict[str, NodeLike] = {"cid": cid, "name": name}
+    return encode({**binding, "seal": digest_of(encode(binding))})
 
 
 def parse_root(key: str, data: bytes, url: str) -> tuple[str, Cid | None]:
@@ -59,10 +60,15 @@ def parse_root(key: str, data: bytes, url: str) -> tuple[str, Cid | None]:
         record = decode(data)
     except MalformedNodeError:
         record = None
-    if isinstance(record, dict) and record.keys() == {"cid", "name"}:
-        name, cid = record["name"], record["cid"]
-        # A record that strayed to another key would bind another name.
-        if isinstance(name, str) and isinstance(cid, Cid | None) and root_key(name) == key:
+    if isinstance(record, dict):
+        name, cid = record.get("name"), record.get("cid")
+        # Nothing but a record's own bytes, under its own key, binds a name.
+        if (
+            isinstance(name, str)
+            and isinstance(cid, Cid | None)
+            and root_key(name) == key
+            and root_record(name, cid) == data
+        ):
             return name, cid
     raise CorruptObjectError(
         f"the root under {key} at {url} is damaged; bind the name again to repair it"

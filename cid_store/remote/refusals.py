@@ -14,7 +14,7 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does no
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google", "MissingAccount", "credential")
 _REFUSED = ("PermissionDenied {", "Unauthenticated {")
 _LATE = ("operation timed out", "TimedOut", "kind: Timeout")
-_NO_TLS = ("URL scheme is not allowed",)
+_NO_TLS = ("source: BadScheme", "URL scheme is not allowed")
 _UNREACHED = ("kind: Connect", "error sending request")
 
 

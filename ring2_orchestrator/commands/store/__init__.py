@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser, add_verbs
-from ring2_orchestrator.commands.store import cars, garbage, health, objects, trees
+from ring2_orchestrator.commands.store import cars, garbage, health, objects, remotes, trees
 
 EXAMPLES: Sequence[str] = (
     "redoxa store put data.csv",
@@ -20,6 +20,8 @@ EXAMPLES: Sequence[str] = (
     "redoxa store checkout photos copy",
     "redoxa store export bafkr4i… -o objects.car",
     "redoxa store import objects.car",
+    "redoxa store push s3://bucket/shared photos",
+    "redoxa store pull s3://bucket/shared photos",
     "redoxa store roots memo/",
     "redoxa store gc --grace 30d --dry-run",
     "redoxa store stat",
@@ -36,7 +38,7 @@ class Group(Protocol):
     add_arguments: Callable[[Mapping[str, Parser]], None]
 
 
-_GROUPS = cast("Sequence[Group]", (objects, trees, cars, garbage, health))
+_GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, garbage, health))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
