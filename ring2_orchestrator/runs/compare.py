@@ -64,8 +64,8 @@ class Comparison:
     def obstacles(self) -> list[Change]:
         """What now stands in the place of an output and would lead a run elsewhere, or stop it.
 
-        A link at the name of a file is written through by a run, while a restore replaces it; what
-        is no file cannot be replaced at all.
+        A run writes through a link at the name of a file, and to all names of a file that has
+        several, while a restore replaces the one name; what is no file cannot be replaced at all.
         """
         return [
             self._obstacle(output)
@@ -75,8 +75,10 @@ class Comparison:
 
     def _is_in_the_way(self, output: Output) -> bool:
         status = self.present.status(self.roots.full(output.path))
-        if status is None or stat.S_ISREG(status.st_mode):
-            return output.what == What.DIR and status is not None
+        if status is None:
+            return False
+        if stat.S_ISREG(status.st_mode) and output.what != What.DIR:
+            return status.st_nlink > 1 and self._has_other_names(output)
         if stat.S_IFMT(status.st_mode) == _KINDS[output.what]:
             return False
         # A link that was there before the run, too, is an input, and so held.
@@ -86,6 +88,13 @@ class Comparison:
                 row.path == output.path and row.state.what == What.LINK for row in self.trace.inputs
             )
         )
+
+    def _has_other_names(self, output: Output) -> bool:
+        """Whether a file that a run would write has names of which the run knows nothing."""
+        if self.output_stands(output):
+            return False
+        linked = {other.link_to for other in self.trace.outputs if other.link_to is not None}
+        return output.link_to is None and output.path not in linked
 
     def _obstacle(self, output: Output) -> Change:
         path = self.roots.full(output.path)
@@ -136,9 +145,6 @@ class Comparison:
     def output_stands(self, output: Output) -> bool:
         """Whether the output is as the run left it, or as good."""
         path = self.roots.full(output.path)
-        if output.what == What.DIR:
-            status = self.present.status(path)
-            return self.present.holds(path, output.state()) and status is not None
         if self.present.holds(path, output.state()):
             return True
         source = bytecode.source_of(path)

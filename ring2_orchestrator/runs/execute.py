@@ -58,6 +58,7 @@ class _Recorded(NamedTuple):
     recording: "Recording"
     started_ns: int
     file_rest: bytes | None  # what was left to read of a standard input that is a file
+    folder: tuple[int, int] | None  # device and inode of the working folder
 
 
 class _Run(NamedTuple):
@@ -149,7 +150,7 @@ class _Run(NamedTuple):
         if self.stdin.kind is StdinKind.FILE:
             file_rest = rest_of_file(self.stdin.descriptor)
         with scratch_folder(self.home.path) as scratch, Presence(self.home.path) as presence:
-            started_ns = self.home.clock.now_ns()
+            started_ns, folder = self.home.clock.now_ns(), _identity_of_folder(self.cwd)
             recording = record(
                 self.command,
                 cwd=self.cwd,
@@ -159,7 +160,8 @@ class _Run(NamedTuple):
                 clock=self.home.clock,
                 presence=presence.descriptor,
             )
-            return self._keep(memo, decision, presence, _Recorded(recording, started_ns, file_rest))
+            recorded = _Recorded(recording, started_ns, file_rest, folder)
+            return self._keep(memo, decision, presence, recorded)
 
     def _keep(
         self,
@@ -196,6 +198,9 @@ class _Run(NamedTuple):
                     searched=self._searched(),
                 )
                 trace = self._trace_of(decision, recorded, found)
+                if _identity_of_folder(self.cwd) != recorded.folder:
+                    # Its paths would be taken for those of whatever stands here now.
+                    found.doubts.append(Doubt("moved-folder", "its working folder was moved"))
                 doubts = tuple(found.doubts)
                 if not doubts:
                     cid, entry = memo.put(
@@ -296,6 +301,14 @@ class _Run(NamedTuple):
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))
+
+
+def _identity_of_folder(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:

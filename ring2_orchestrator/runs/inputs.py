@@ -19,7 +19,6 @@ from ring2_orchestrator.runs.statcache import (
     stamp_of,
 )
 from ring2_orchestrator.runs.state import (
-    DIRECTORY,
     MISSING,
     NO_DIGEST,
     State,
@@ -109,7 +108,7 @@ class Inputs:
         if before.is_link:
             return self._initial_link(path, look, before)
         if before.is_dir:
-            return DIRECTORY
+            return State(What.DIR, stat.S_IMODE(before.mode))
         if not before.is_file:
             return State(What.OTHER, stat.S_IFMT(before.mode))
         if look.depth == Depth.EXISTENCE:
@@ -215,10 +214,11 @@ class Inputs:
             return None
         stood_still = identity_of(path) == look.listed
         own = self._changed_names.get(path)
-        if not stood_still and own is None and path not in self._folded.edits:
+        made = path in self._folded.edits
+        if not stood_still and own is None and not made:
             self._doubt("changed", f"the folder {shown(path)} changed while the run was going on")
-        if not stood_still and own is not None:
-            self._doubt_newcomers(path, set(entries) - own)
+        if own is not None or made:
+            self._doubt_newcomers(path, set(entries) - (own or set()))
         return entries
 
     def _doubt_newcomers(self, path: bytes, names: set[bytes]) -> None:

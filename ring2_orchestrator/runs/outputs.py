@@ -63,7 +63,7 @@ class Outputs:
         edit = self._edits[path]
         if _same(edit, now):
             return None
-        if edit.xattr:
+        if edit.xattr and _may_have_attributes(path, edit, now):
             self._doubt("attributes", f"set extended attributes of {shown(path)}")
         if edit.owner and (now.st_uid, now.st_gid) != (os.geteuid(), os.getegid()):
             self._doubt("owner", f"gave {shown(path)} to another user")
@@ -109,6 +109,20 @@ class Outputs:
             return source
         self._doubt("hard-link", f"changed {shown(path)}, which has further names elsewhere")
         return None
+
+
+def _may_have_attributes(path: bytes, edit: Edit, now: os.stat_result) -> bool:
+    """Whether extended attributes the run set may be left, or ones it removed be missed.
+
+    cp, install and sed set the access list that the mode says anyway, which leaves none.
+    """
+    if edit.before is not None and (edit.before.dev, edit.before.ino) == (now.st_dev, now.st_ino):
+        return True
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except (OSError, AttributeError):
+        return True
+    return any(name != "security.selinux" for name in names)  # the label every new file gets
 
 
 def _names_per_inode(

@@ -16,7 +16,7 @@ from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.paths import folder_of, join, shown
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.staging import Staging, fail
-from ring2_orchestrator.runs.state import RESTORE_PREFIX, What
+from ring2_orchestrator.runs.state import What, is_unfinished
 from ring2_orchestrator.runs.trace import Output
 
 _STEP_NS = 1000  # between outputs that were written one after the other
@@ -61,6 +61,8 @@ class _Restorer:
         wrong = {path: by_path[path] for path in sorted(by_path) if by_path[path].path in stale}
         folders = [path for path, output in wrong.items() if output.what == What.DIR]
         files = [path for path, output in wrong.items() if output.what in (What.FILE, What.LINK)]
+        for path in by_path:
+            self._staging.sweep(path)
         for path in folders:
             self._make_folder(path)
         # Further names of a file come last, when that file is staged itself.
@@ -104,6 +106,8 @@ class _Restorer:
             raise RestoreError(
                 f"{shown(path)} is now something that is no file, so it is not replaced"
             )
+        if status is not None and output.mode & stat.S_IWUSR and not self._may_write(path, status):
+            fail(path, OSError(errno.EACCES, os.strerror(errno.EACCES)))
         folder, temporary = self._staging.stage(path)
         try:
             if output.what == What.LINK:
@@ -116,6 +120,11 @@ class _Restorer:
         except OSError as error:
             fail(path, error)
         self._staged[path] = temporary
+
+    def _may_write(self, path: bytes, status: os.stat_result) -> bool:
+        """Whether a run could write what stands there, instead of replacing it."""
+        folder, name = self._staging.place(path)
+        return not stat.S_ISREG(status.st_mode) or os.access(name, os.W_OK, dir_fd=folder)
 
     def _link(self, source: bytes, folder: int, temporary: bytes) -> None:
         source_folder, name = self._staging.place(source)
@@ -159,8 +168,11 @@ class _Restorer:
             if not stat.S_ISDIR(status.st_mode):
                 continue
             folder, name = self._staging.place(path)
-            if any(join(path, inner) not in there for inner in _names_in(path, folder, name)):
+            names = _names_in(path, folder, name)
+            if any(join(path, inner) not in there for inner in names):
                 fail(path, OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY)))
+            if names and not os.access(name, os.W_OK | os.X_OK, dir_fd=folder):
+                fail(path, OSError(errno.EACCES, os.strerror(errno.EACCES)))
         return there
 
     def _standing(self, path: bytes) -> os.stat_result | None:
@@ -220,7 +232,7 @@ def _names_in(path: bytes, folder: int, name: bytes) -> list[bytes]:
             os.close(descriptor)
     except OSError as error:
         fail(path, error)
-    return [inner for inner in names if not inner.startswith(RESTORE_PREFIX)]
+    return [inner for inner in names if not is_unfinished(inner)]
 
 
 def _open_nameless(folder: int) -> int | None:

@@ -16,7 +16,7 @@ from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.paths import folder_of, name_of, shown
 from ring2_orchestrator.runs.processes import is_alive
 from ring2_orchestrator.runs.roots import Roots
-from ring2_orchestrator.runs.state import RESTORE_PREFIX
+from ring2_orchestrator.runs.state import RESTORE_PREFIX, is_unfinished
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -90,7 +90,6 @@ class Staging:
     def stage(self, path: bytes) -> tuple[int, bytes]:
         """The folder and the name under which to make what the path is to become."""
         folder, _ = self.place(path)
-        self._sweep(folder)
         temporary = self._fresh_name()
         self._undo.append(lambda: _unlink(temporary, folder))
         return folder, temporary
@@ -131,15 +130,19 @@ class Staging:
         self._count += 1
         return RESTORE_PREFIX + b"%d-%d" % (os.getpid(), self._count)
 
-    def _sweep(self, folder: int) -> None:
-        """Remove the unfinished files that killed restores left in a folder."""
+    def sweep(self, path: bytes) -> None:
+        """Remove what killed restores left beside the path."""
+        try:
+            folder, _ = self.place(path)
+        except RestoreError:
+            return  # there is no such folder yet, or it is said when the path's turn comes
         if folder in self._swept:
             return
         self._swept.add(folder)
         with contextlib.suppress(OSError):
-            for name in map(os.fsencode, os.listdir(folder)):
+            for name in map(os.fsencode, os.listdir(folder)):  # noqa: PTH208 - a descriptor
                 pid = name.removeprefix(RESTORE_PREFIX).partition(b"-")[0]
-                if name.startswith(RESTORE_PREFIX) and pid.isdigit() and not is_alive(int(pid)):
+                if is_unfinished(name) and not is_alive(int(pid)):
                     _remove(name, folder)
 
     # The end.

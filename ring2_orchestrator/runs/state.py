@@ -46,7 +46,6 @@ class State(NamedTuple):
 
 
 MISSING = State(What.MISSING)
-DIRECTORY = State(What.DIR)
 
 
 def digest_of(data: bytes) -> bytes:
@@ -67,6 +66,14 @@ def names_blob(entries: dict[bytes, bytes]) -> bytes:
 def entries_of(blob: bytes) -> dict[bytes, bytes]:
     """The entries in such a byte string."""
     return {entry[1:]: entry[:1] for entry in blob.split(b"\0") if entry}
+
+
+def is_unfinished(name: bytes) -> bool:
+    """Whether a restore uses that name for what is not yet, or no longer, in its place."""
+    if not name.startswith(RESTORE_PREFIX):
+        return False
+    pid, dash, number = name.removeprefix(RESTORE_PREFIX).partition(b"-")
+    return bool(dash) and pid.isdigit() and number.isdigit()
 
 
 def letter_of(mode: int) -> bytes:
@@ -116,7 +123,7 @@ class Present:
                 return State(What.UNREADABLE, mode)
             return State(What.FILE, mode, digest)
         if stat.S_ISDIR(status.st_mode):
-            return DIRECTORY
+            return State(What.DIR, mode)
         if stat.S_ISLNK(status.st_mode):
             target = self.target(path)
             return State(What.LINK, 0, digest_of(target or b""))
@@ -191,7 +198,7 @@ class Present:
     def _holds_rare(self, path: bytes, status: os.stat_result, state: State) -> bool:
         what, mode = state.what, status.st_mode
         if what == What.DIR:
-            return stat.S_ISDIR(mode)
+            return stat.S_ISDIR(mode) and stat.S_IMODE(mode) == state.mode
         if what == What.LINK:
             target = self.target(path) if stat.S_ISLNK(mode) else None
             return target is not None and digest_of(target) == state.digest
@@ -249,7 +256,7 @@ def read_entries(path: bytes) -> dict[bytes, bytes] | None:
     try:
         with os.scandir(path) as found:
             for entry in found:
-                if not entry.name.startswith(RESTORE_PREFIX):
+                if not is_unfinished(entry.name):
                     entries[entry.name] = _entry_letter(entry)
     except (OSError, ValueError):
         return None

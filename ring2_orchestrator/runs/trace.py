@@ -55,7 +55,7 @@ class Output(NamedTuple):
         if self.what == What.LINK:
             assert self.target is not None, "a link output has a target"
             return State(What.LINK, 0, Cid.of(self.target).digest)
-        return State(self.what)
+        return State(self.what, self.mode)
 
 
 class Cut(NamedTuple):
