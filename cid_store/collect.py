@@ -6,7 +6,7 @@ The order of the steps is fixed in docs/formats/store.md: at each of them a cras
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from cid_store import recovery
 from cid_store.chunks import parse_chunks
@@ -81,6 +81,9 @@ class Collector:
         """Find what nothing leads to, drop it, and say what became of it."""
         if not dry_run:
             self._adopt_strays()
+            if self._index_lies():
+                self._keeper.rebuild_index()
+                self._marker.forget()
         self._mark_starts()
         uses = [_Use(end) for end in self._keeper.ask(lambda index: index.packs())]
         for use in uses:
@@ -139,6 +142,29 @@ class Collector:
         self._marker.mark(bound.values())
         self._marker.mark(self._starts())
 
+    def _index_lies(self) -> bool:
+        """Whether the index knows other roots than the packs, or not all that is needed.
+
+        What it says decides what is dropped, so here it is not believed without a look.
+        """
+        keeper = self._keeper
+        with keeper.exclusive():
+            keeper.followed()
+            bound = keeper.ask(lambda index: index.roots(""))
+            told: dict[str, Cid] = {}
+            for end in keeper.ask(lambda index: index.packs()):
+                for item in self._records(end):
+                    if isinstance(item, Head) and item.kind is Kind.ROOTS:
+                        for name, cid in self._told(item).items():
+                            if cid is None:
+                                told.pop(name, None)
+                            else:
+                                told[name] = cid
+        if told != bound:
+            return True
+        self._mark_starts()
+        return bool(self._marker.lost)
+
     def _is_young(self, number: int) -> bool:
         """Whether the grace period keeps everything in that pack."""
         if self._grace_s <= 0:
@@ -182,10 +208,14 @@ class Collector:
             cids = list(some)
             places = self._keeper.ask(lambda index, cids=cids: index.places(cids))
             for cid, place in places.items():
-                # A copy the index does not point to is not needed, whatever its name.
-                if place.pack == end.number:
-                    kind = Kind(place.kind)
-                    yield Head(kind, cid, place.length, place.pack, place.offset, place.offset)
+                # A copy the index does not point to is not needed, if what it points to is sound.
+                if place.pack == end.number or self._is_only_copy(cid, place):
+                    yield some[cid]
+
+    def _is_only_copy(self, cid: Cid, place: Place) -> bool:
+        """Whether the object is needed, and the index points to a place where it does not stand."""
+        sound = recovery.is_sound_place
+        return cid in self._marker and not sound(self._keeper.packs, cid, place)
 
     def _learn_roots(self, uses: Iterable[_Use]) -> None:
         """Which record binds each name, and which packs name it at all."""
@@ -197,9 +227,13 @@ class Collector:
                         self._mentions.setdefault(name, set()).add(item.pack)
 
     def _names(self, head: Head) -> Iterable[str]:
+        return self._told(head)
+
+    def _told(self, head: Head) -> dict[str, Cid | None]:
+        """What a roots record binds."""
         pack = self._keeper.packs.pack(head.pack)
         payload = pack.read(head.payload, head.length) if pack is not None else b""
-        return parse_roots(payload) or ()
+        return parse_roots(payload) or {}
 
     def _measure(self, use: _Use) -> None:
         """How much of a pack is needed."""
@@ -319,8 +353,9 @@ class Collector:
             places = keeper.ask(lambda index: index.places([head.cid for head in heads]))
             records: list[Record] = []
             for head in heads:
-                if _stands_elsewhere(places.get(head.cid), head):
-                    continue  # put again meanwhile, elsewhere
+                place = places.get(head.cid)
+                if _is_elsewhere(place, head) and not self._is_only_copy(head.cid, place):
+                    continue  # put again meanwhile
                 payload = pack.view(head.payload, head.length) if pack is not None else None
                 if payload is None or not _is_payload(head, payload):
                     self._notes.append(f"object {head.cid} is corrupt; its pack is left as it is")
@@ -360,8 +395,8 @@ class Collector:
                 self._keeper.begin_pack()
 
 
-def _stands_elsewhere(place: Place | None, head: Head) -> bool:
-    return place is None or (place.pack, place.offset) != (head.pack, head.offset)
+def _is_elsewhere(place: Place | None, head: Head) -> TypeGuard[Place]:
+    return place is not None and (place.pack, place.offset) != (head.pack, head.offset)
 
 
 def _is_payload(head: Head, payload: memoryview) -> bool:

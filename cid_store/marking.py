@@ -31,6 +31,12 @@ class Marker:
         # Digests alone, because there may be ten million of them.
         self._needed: dict[Codec, set[bytes]] = {codec: set() for codec in Codec}
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.lost.clear()
+        for needed in self._needed.values():
+            needed.clear()
+
     def __len__(self) -> int:
         return sum(map(len, self._needed.values()))
 

@@ -6,6 +6,7 @@ Room that a pack has reserved and not used is left out: it holds nothing.
 import contextlib
 import io
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
+from tests.cid_store.conftest import remove_index
+from tests.cid_store.test_gc import check_needed
+from tests.cid_store.test_gc import filled as three_packs
 from tests.cid_store.test_store import MIB, random_bytes
 
 Random = np.random.Generator
@@ -199,6 +203,32 @@ def test_packs_that_changed_names_are_found(
     swap_files(path, filled, np.random.Generator(np.random.PCG64(3)))
     with pytest.raises(RedoxaError, match="give it back the name"):
         LocalStore(path, read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "DELETE FROM roots",
+        "UPDATE roots SET name = name || x'21'",
+        "DELETE FROM objects",
+        "DELETE FROM objects WHERE rowid_of % 2",
+        "UPDATE objects SET pack = 3",
+        "UPDATE objects SET offset = 64",
+        "DELETE FROM packs WHERE number < 3",
+    ],
+)
+def test_an_index_that_lies_drops_nothing_that_is_needed(tmp_path: Path, lie: str) -> None:
+    path = tmp_path / "store"
+    store, needed, _ = three_packs(path)
+    store.close()
+    with sqlite3.connect(path / "index.sqlite") as connection:
+        connection.execute(lie.replace("rowid_of", "offset / 64"))
+    connection.close()
+    with LocalStore(path) as store:
+        store.gc(grace_s=0)
+    remove_index(path)
+    with LocalStore(path) as store:
+        check_needed(store, needed)
 
 
 @pytest.mark.long
