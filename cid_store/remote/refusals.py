@@ -14,6 +14,7 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does no
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google", "MissingAccount", "credential")
 _REFUSED = ("PermissionDenied {", "Unauthenticated {")
 _LATE = ("operation timed out", "TimedOut", "kind: Timeout")
+_NOT_IMPLEMENTED = ("status code: 501",)
 _NO_TLS = ("source: BadScheme", "URL scheme is not allowed")
 _UNREACHED = ("kind: Connect", "error sending request")
 
@@ -21,6 +22,11 @@ _UNREACHED = ("kind: Connect", "error sending request")
 def names_no_bucket(error: Exception) -> bool:
     """Whether the service says that not the key is missing but what should hold it."""
     return _says(error, _NO_BUCKET)
+
+
+def knows_no_conditions(error: Exception) -> bool:
+    """Whether the service, or the client for it, writes unconditionally only."""
+    return isinstance(error, NotImplementedError) or _says(error, _NOT_IMPLEMENTED)
 
 
 def no_bucket(url: str) -> InputError:

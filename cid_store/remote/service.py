@@ -19,12 +19,12 @@ from cid_store.errors import (
     UnavailableError,
     UsageError,
 )
-from cid_store.remote.refusals import names_no_bucket, no_bucket, refusal
+from cid_store.remote.refusals import knows_no_conditions, names_no_bucket, no_bucket, refusal
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
-TIMEOUT_S = 60.0  # for one request: never more than a MiB, or the list of an object's chunks
+TIMEOUT_S = 120.0  # for one request: a MiB or so, with others at the same time
 RETRIES = 3
 
 _SCHEMES = ("s3", "gs", "az", "https", "http", "file")
@@ -104,12 +104,12 @@ class Service:
         except self._obstore.exceptions.AlreadyExistsError:
             self._settle(key)
             return False
-        except NotImplementedError:  # the service knows no conditions
+        except self._failures as error:
+            if not knows_no_conditions(error):
+                self._refuse(error)
             if self.size(key) is not None:
                 return False
             self.replace(key, data)
-        except self._failures as error:
-            self._refuse(error)
         self._settle(key)
         return True
 
@@ -135,10 +135,10 @@ class Service:
             self._obstore.put(client, key, data, mode=condition, use_multipart=False)
         except (self._obstore.exceptions.PreconditionError, FileNotFoundError):
             return False
-        except NotImplementedError:
-            self.replace(key, data)
         except self._failures as error:
-            self._refuse(error)
+            if not knows_no_conditions(error):
+                self._refuse(error)
+            self.replace(key, data)
         self._settle(key)
         return True
 

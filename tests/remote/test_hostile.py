@@ -1,8 +1,11 @@
 """A web server that lies, breaks off or does not answer: nothing wrong is returned or cached."""
 
 import io
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -266,3 +269,59 @@ def test_a_service_that_nobody_runs_and_one_that_never_answers(
         pytest.raises(UnavailableError, match=r"did not answer within 0\.2 s; try again later"),
     ):
         store.get(ABSENT)
+
+
+class Plain(BaseHTTPRequestHandler):
+    """As much of S3 as a service without conditional writes has."""
+
+    values: ClassVar[dict[str, bytes]] = {}
+    puts: ClassVar[list[tuple[str, bool]]] = []
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        conditional = "If-None-Match" in self.headers or "If-Match" in self.headers
+        self.puts.append((self.path, conditional))
+        if not conditional:
+            self.values[self.path] = data
+        self.answer(501 if conditional else 200, b"")
+
+    def do_GET(self) -> None:
+        data = self.values.get(self.path)
+        self.answer(404 if data is None else 200, data or b"")
+
+    do_HEAD = do_GET  # noqa: N815 - the base class names it
+
+    def answer(self, status: int, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def test_where_no_write_is_conditional_the_last_one_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Plain) as service:
+        thread = threading.Thread(target=service.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{service.server_port}")
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+        try:
+            with RemoteStore("s3://bucket/x", retries=0) as store:
+                one, two = store.put(b"one"), store.put(b"two")
+                assert store.swap_root("a", None, one)
+                assert not store.swap_root("a", None, two)
+                assert store.swap_root("a", one, two)
+                assert store.root("a") == two
+                assert store.get_many([one, two]) == [b"one", b"two"]
+                before = len(Plain.puts)
+                assert store.put(b"one") == one
+                assert [conditional for _, conditional in Plain.puts[before:]] == [True]
+        finally:
+            service.shutdown()
+            thread.join()
