@@ -148,7 +148,7 @@ class Service:
         return (self._obstore.exceptions.BaseError, OSError, ValueError, NotImplementedError)
 
     def _made(self, retries: int) -> "ObjectStore":
-        from obstore.store import from_url  # noqa: PLC0415 - an extra
+        from obstore.store import HTTPStore, from_url  # noqa: PLC0415 - an extra
 
         options: ClientConfig = {
             "timeout": timedelta(seconds=self._timeout_s),
@@ -160,6 +160,8 @@ class Service:
             "retry_timeout": timedelta(seconds=self._timeout_s),
         }
         try:
+            if not self.writable:  # whatever service it may be: a web server gets no credentials
+                return HTTPStore(self.url, client_options=options, retry_config=patience)
             return from_url(self.url, client_options=options, retry_config=patience)
         except self._failures as error:
             self._refuse(error)
@@ -255,7 +257,7 @@ def _checked(url: str) -> tuple[str, str]:
     if parts is None or parts.scheme not in _SCHEMES:
         raise UsageError(
             "that is no address of a store; write s3://BUCKET/PATH, gs://BUCKET/PATH, "
-            "az://ACCOUNT/CONTAINER/PATH, https://HOST/PATH or file:///FOLDER"
+            "az://CONTAINER/PATH, https://HOST/PATH or file:///FOLDER"
         )
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UsageError(

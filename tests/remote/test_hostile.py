@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from obstore.store import HTTPStore
 
 from cid_store.cid import Cid
 from cid_store.encoding import encode
@@ -79,6 +80,12 @@ def test_a_web_server_is_only_read(web: RemoteStore) -> None:
             write()
     with pytest.raises(UnavailableError, match="does not list its roots; name the root you want"):
         web.roots()
+
+
+def test_a_web_server_gets_no_credentials() -> None:
+    # The client would take this address for S3, and sign with what the environment holds.
+    with RemoteStore("https://bucket.s3.amazonaws.com/x") as store:
+        assert type(store._service._client) is HTTPStore
 
 
 def test_where_there_is_no_store_it_is_said(server: Server, folder: Path) -> None:

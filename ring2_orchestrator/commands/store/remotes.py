@@ -29,7 +29,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
         verbs[verb].add_argument(
             "url",
             metavar="URL",
-            help="s3://BUCKET/PATH, gs://BUCKET/PATH, az://ACCOUNT/CONTAINER/PATH, file:///FOLDER "
+            help="s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH, file:///FOLDER "
             "or, to read only, https://HOST/PATH; credentials come from the environment",
         )
     for verb, there in (("push", "there"), ("pull", "here")):
