@@ -2,26 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 from cid_store.chunks import CHUNK_BYTES, ChunkList, encode_chunks
 from cid_store.cid import Cid, Codec, large_hasher
+from cid_store.keeper import Keeper
 from cid_store.store import ByteSource
 
 _WINDOW_BYTES = 16 << 20  # chunks that go to the disk together; two windows are in memory
-
-
-class Keeper(Protocol):
-    """Whatever makes objects durable: of a local store or of a remote one."""
-
-    def keep(
-        self,
-        objects: Mapping[Cid, bytes],
-        roots: Mapping[str, Cid | None],
-        lists: Mapping[Cid, bytes] | None = None,
-    ) -> None:
-        """Make objects, then lists of chunks, then roots durable."""
-        ...
 
 
 def keep_stream(keeper: Keeper, first: bytes, source: ByteSource, codec: Codec) -> Cid:
@@ -32,7 +19,7 @@ def keep_stream(keeper: Keeper, first: bytes, source: ByteSource, codec: Codec) 
     window: dict[Cid, bytes] = {}
     writing: Future[None] | None = None
     with ThreadPoolExecutor(1) as writer:
-        for chunk in _chunks(first, source):
+        for chunk in chunks_of(first, source):
             whole.update(chunk)
             cid = Cid.of(chunk)
             digests += cid.digest
@@ -61,7 +48,8 @@ def filled(source: ByteSource, size: int, first: bytes = b"") -> bytes:
     return data
 
 
-def _chunks(first: bytes, source: ByteSource) -> Iterator[bytes]:
+def chunks_of(first: bytes, source: ByteSource) -> Iterator[bytes]:
+    """What `first` and the source hold, in chunks."""
     for start in range(0, len(first), CHUNK_BYTES):
         chunk = first[start : start + CHUNK_BYTES]
         yield chunk if len(chunk) == CHUNK_BYTES else filled(source, CHUNK_BYTES, chunk)

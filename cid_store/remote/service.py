@@ -3,6 +3,7 @@
 What a service says of an error is never shown: it may hold signatures and names of accounts.
 """
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from cid_store.errors import (
     UsageError,
 )
 from cid_store.remote.refusals import knows_no_conditions, names_no_bucket, no_bucket, refusal
+from cid_store.remote.workers import Workers
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
@@ -43,8 +45,11 @@ class Version(NamedTuple):
 class Service:
     """The keys below one address; safe to call from any thread."""
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> None:
+    def __init__(
+        self, url: str, workers: Workers, *, timeout_s: float = TIMEOUT_S, retries: int = RETRIES
+    ) -> None:
         """Prepare for that address; nothing is asked of the service yet."""
+        self._workers = workers
         self.url, self._scheme = _checked(url)
         self.writable = self._scheme not in _READ_ONLY
         self._timeout_s = timeout_s
@@ -100,7 +105,7 @@ class Service:
         """Give a key its value unless it has one; whether it had none."""
         client = self._writing()
         try:
-            self._obstore.put(client, key, data, mode="create", use_multipart=False)
+            self._put(client, key, data, mode="create")
         except self._obstore.exceptions.AlreadyExistsError:
             self._settle(key)
             return False
@@ -117,7 +122,7 @@ class Service:
         """Give a key its value, whatever it was."""
         client = self._writing()
         try:
-            self._obstore.put(client, key, data, use_multipart=False)
+            self._put(client, key, data)
         except self._failures as error:
             self._refuse(error)
         self._settle(key)
@@ -132,7 +137,7 @@ class Service:
         client = self._writing()
         condition = {name: value for name, value in seen._asdict().items() if value is not None}
         try:
-            self._obstore.put(client, key, data, mode=condition, use_multipart=False)
+            self._put(client, key, data, mode=condition)
         except (self._obstore.exceptions.PreconditionError, FileNotFoundError):
             return False
         except self._failures as error:
@@ -141,6 +146,10 @@ class Service:
             self.replace(key, data)
         self._settle(key)
         return True
+
+    def _put(self, client: "ObjectStore", key: str, data: bytes, **how: object) -> None:
+        put = functools.partial(self._obstore.put, client, key, data, use_multipart=False, **how)
+        self._workers.run(put)
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
@@ -196,7 +205,7 @@ class Service:
 
     def _asked(self, ask: Callable[[], _Value]) -> _Value | None:
         try:
-            return ask()
+            return self._workers.run(ask)
         except RedoxaError:
             raise
         except FileNotFoundError as error:

@@ -23,6 +23,7 @@ from cid_store.errors import (
 )
 from cid_store.remote import RemoteStore, layout
 from cid_store.remote.service import Service, Version
+from cid_store.remote.workers import Workers
 from tests.cid_store.test_store import ABSENT, random_bytes
 
 MIB = 1 << 20
@@ -86,7 +87,7 @@ def test_a_root_is_swapped_only_for_what_was_seen(remote: RemoteStore) -> None:
 
 
 def test_a_value_is_created_once(folder: Path) -> None:
-    service = Service(folder.as_uri())
+    service = Service(folder.as_uri(), Workers(1))
     assert service.get("a/b", 9) is None
     assert list(service.keys("a")) == []
     assert service.create("a/b", b"first")
@@ -153,6 +154,15 @@ def test_harm_is_found_by_every_read_and_repaired_by_a_put(
         read()
     assert remote.get(cid) == data
     assert remote.lacks({cid: len(data)}, check=True) == []
+
+
+def test_many_large_objects_are_checked_together(remote: RemoteStore, folder: Path) -> None:
+    blobs = [bytes([at]) * (MIB + 1) for at in range(40)]  # more than requests go out at once
+    sizes = dict.fromkeys(remote.put_many(blobs), MIB + 1)
+    assert remote.lacks(sizes, check=True) == []
+    flip(folder / layout.object_key(Cid.of(blobs[7][:MIB])))
+    assert remote.lacks(sizes, check=True) == [Cid.of(blobs[7])]
+    assert remote.lacks(sizes) == []
 
 
 def test_a_part_beside_the_damage_is_still_read(remote: RemoteStore, folder: Path) -> None:

@@ -1,6 +1,11 @@
 """`redoxa store push`, `pull` and `remote`: between two homes, by way of a folder."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,3 +157,25 @@ def test_damage_there_is_exit_code_4_and_a_wrong_address_2(
 def test_a_service_out_of_reach_is_exit_code_5(shell: Shell, nobody: str) -> None:
     code, _, message = shell("remote", nobody)
     assert (code, message.count("\n"), "cannot be reached" in message) == (5, 1, True)
+
+
+@pytest.mark.parametrize("verb", ["push", "pull"])
+def test_whoever_waits_for_a_silent_service_may_interrupt(shell: Shell, verb: str) -> None:
+    bind(shell, "top", b"one")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_SKIP_SIGNATURE": "true",
+        }
+        command = [sys.executable, "-m", "redoxa", "store", verb, "s3://bucket/x", "top"]
+        with (
+            subprocess.Popen(
+                [*command, "--home", str(shell.home)], stderr=subprocess.PIPE, env=environment
+            ) as process,
+            silent.accept()[0],
+        ):  # now it waits for an answer
+            process.send_signal(signal.SIGINT)
+            message = process.communicate(timeout=60)[1]
+    assert (process.returncode, message) == (130, b"redoxa: interrupted\n")
