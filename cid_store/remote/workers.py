@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
+from cid_store.errors import UsageError
+
 _Value = TypeVar("_Value")
 _Words = ParamSpec("_Words")
 
@@ -18,11 +20,12 @@ class Workers:
         self._idle = threading.Semaphore(0)
         self._left = count
         self._lock = threading.Lock()
+        self._closed = False
 
     def submit(
         self, do: Callable[_Words, _Value], *words: _Words.args, **names: _Words.kwargs
     ) -> Future[_Value]:
-        """Have it done by one of the threads."""
+        """Have it done by one of the threads. Raises UsageError after `close`."""
         future: Future[_Value] = Future()
 
         def task() -> None:
@@ -36,11 +39,13 @@ class Workers:
                 future.set_result(value)
 
         with self._lock:
+            if self._closed:  # nobody would ever do it
+                raise UsageError("this store is closed; open it again")
             if not self._idle.acquire(blocking=False) and self._left:
                 self._left -= 1
                 # A daemon: the interpreter joins all others at its end, however long they wait.
                 threading.Thread(target=self._work, name="remote", daemon=True).start()
-        self._tasks.put(task)
+            self._tasks.put(task)
         return future
 
     def run(self, do: Callable[[], _Value]) -> _Value:
@@ -51,7 +56,9 @@ class Workers:
 
     def close(self) -> None:
         """Let the threads end when they have done what they do."""
-        self._tasks.put(None)
+        with self._lock:
+            self._closed = True
+            self._tasks.put(None)
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:

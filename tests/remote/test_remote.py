@@ -313,6 +313,15 @@ def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
         store.put(b"x")
 
 
+def test_a_stream_of_a_closed_store_ends_with_a_sentence(remote: RemoteStore) -> None:
+    data = random_bytes(12 * MIB)
+    stream = remote.get_stream(remote.put(data))
+    assert next(stream) == data[:MIB]
+    remote.close()
+    with pytest.raises(UsageError, match="is closed; open it again"):
+        list(stream)
+
+
 def test_a_folder_that_is_taken_away_is_missed(remote: RemoteStore, folder: Path) -> None:
     cid = remote.put(b"x")
     shutil.rmtree(folder)
