@@ -13,7 +13,7 @@ from cid_store.cid import Cid, digest_of, large_hasher
 from cid_store.errors import CorruptObjectError, InputError, MissingObjectError
 from cid_store.remote import layout
 from cid_store.remote.service import Service
-from cid_store.remote.workers import Workers
+from cid_store.remote.workers import Workers, result_of
 
 _AT_ONCE = 16  # requests under way: a service is far away, so most of each is waiting
 _AHEAD = 8  # chunks of a stream that are fetched before they are asked for
@@ -141,7 +141,7 @@ class Objects:
             return [do(item) for item in waiting]
         futures = [self._workers.submit(do, item) for item in waiting]
         try:
-            return [future.result() for future in futures]
+            return [result_of(future) for future in futures]
         finally:
             for future in futures:
                 future.cancel()
@@ -156,7 +156,7 @@ class Objects:
                     ahead.append(self._workers.submit(self.chunk, cid, name))
                 if not ahead:
                     return
-                yield ahead.popleft().result()
+                yield result_of(ahead.popleft())
         finally:
             for future in ahead:
                 future.cancel()
@@ -169,9 +169,9 @@ class Objects:
             under_way.append(self._workers.submit(self.put, (cid, chunk)))
             yield chunk, cid
             if len(under_way) == _AT_ONCE:
-                under_way.popleft().result()
+                result_of(under_way.popleft())
         for future in under_way:
-            future.result()
+            result_of(future)
 
     def make_up(self, cid: Cid) -> bool:
         """Whether the chunks in its list are there and make up the object."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
@@ -10,6 +10,15 @@ from cid_store.errors import UsageError
 
 _Value = TypeVar("_Value")
 _Words = ParamSpec("_Words")
+
+_LOOK_UP_S = 0.2  # a signal that comes just before a wait begins is seen when that wait ends
+
+
+def result_of(future: Future[_Value]) -> _Value:
+    """What the task gave or raised, as soon as it did; Ctrl-C is never missed meanwhile."""
+    while not future.done():
+        wait((future,), _LOOK_UP_S)
+    return future.result()
 
 
 class Workers:
@@ -51,7 +60,7 @@ class Workers:
     def run(self, do: Callable[[], _Value]) -> _Value:
         """Do it now. Ctrl-C comes to the main thread only, and not while that is in a request."""
         if threading.current_thread() is threading.main_thread():
-            return self.submit(do).result()
+            return result_of(self.submit(do))
         return do()
 
     def close(self) -> None:
