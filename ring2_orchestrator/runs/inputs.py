@@ -217,7 +217,8 @@ class Inputs:
         made = path in self._folded.edits
         if not stood_still and own is None and not made:
             self._doubt("changed", f"the folder {shown(path)} changed while the run was going on")
-        if own is not None or made:
+        # A folder of the run's own held nothing at first, whenever it was listed.
+        if made or (own is not None and not stood_still):
             self._doubt_newcomers(path, set(entries) - (own or set()))
         return entries
 

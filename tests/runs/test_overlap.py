@@ -209,6 +209,8 @@ def test_what_lies_in_a_folder_that_another_removes_is_not_published(crowd: Crow
 def test_folders_and_bytecode_that_all_make_alike_harm_nobody(crowd: Crowd) -> None:
     python = sys.executable
     crowd.person.write("shared.py", "answer = 42\n")
+    # Who comes first would make it, and the others see it appear in a folder they have listed.
+    (crowd.person.project / "__pycache__").mkdir()
     going: list[Going] = []
     for name in "ABC":
         code = f"import shared; input(); print(shared.answer, file=open('made/{name}', 'w'))"
