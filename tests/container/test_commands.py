@@ -167,7 +167,7 @@ def test_an_input_that_cannot_be_used_is_one_sentence(
     assert not (here / "out").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every file")
+@pytest.mark.usefixtures("powerless")
 def test_an_unreadable_file_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "secret").write_bytes(b"x")
     (here / "secret").chmod(0)

@@ -10,8 +10,6 @@ import pytest
 
 from tests.runs.conftest import Person
 
-NO_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-
 
 def mode(person: Person, name: str) -> int:
     return stat.S_IMODE((person.project / name).stat().st_mode)
@@ -99,7 +97,7 @@ def test_a_file_that_only_looks_like_an_unfinished_one_is_the_persons(person: Pe
     assert mine.read_text() == "mine\n"
 
 
-@NO_ROOT
+@pytest.mark.usefixtures("powerless")
 def test_a_write_protected_file_is_not_replaced(person: Person) -> None:
     person.write("in", "new\n")
     person.run("cat in > out")
@@ -109,7 +107,7 @@ def test_a_write_protected_file_is_not_replaced(person: Person) -> None:
     assert person.read("out") == "kept\n"
 
 
-@NO_ROOT
+@pytest.mark.usefixtures("powerless")
 def test_a_folder_that_cannot_be_emptied_is_not_taken_away(person: Person) -> None:
     person.write("d/e/a", "1\n")
     person.run("rm -rf d")

@@ -29,12 +29,6 @@ def made(name: str, text: str | bytes = "", mode: int = 0o644) -> str:
     return name
 
 
-@pytest.fixture
-def as_nobody() -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-
-
 @pytest.mark.parametrize(
     ("name", "text", "before"),
     [
@@ -173,7 +167,7 @@ def test_what_is_no_script(make: Callable[[], None], sentence: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["thing.py", "thing.sh", "thing"])
-@pytest.mark.usefixtures("as_nobody")
+@pytest.mark.usefixtures("powerless")
 def test_an_unreadable_script(name: str) -> None:
     made(name, "#!/bin/sh\n", 0o000)
     with pytest.raises(NotExecutableError, match=f"{name} may not be read"):
