@@ -8,10 +8,10 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
 from cid_store.errors import RedoxaError, UnavailableError, UsageError
 from ring2_orchestrator.commands import _streams
@@ -219,6 +219,30 @@ def add_verbs(parser: argparse.ArgumentParser, **summaries: str) -> dict[str, "P
         )
         add_common(made[name])
     return made
+
+
+class VerbGroup(Protocol):
+    """A module with some of the verbs of a command."""
+
+    SUMMARIES: Mapping[str, str]
+    add_arguments: "Callable[[Mapping[str, Parser]], None]"
+
+
+_Group = TypeVar("_Group", bound=VerbGroup)
+
+
+def add_verb_groups(parser: argparse.ArgumentParser, groups: Sequence[VerbGroup]) -> None:
+    """The verbs of a command whose verbs are modules in groups, with their arguments."""
+    verbs = add_verbs(
+        parser, **{verb: said for at in groups for verb, said in at.SUMMARIES.items()}
+    )
+    for group in groups:
+        group.add_arguments(verbs)
+
+
+def group_of(groups: Sequence[_Group], args: argparse.Namespace) -> _Group:
+    """The group that the verb of the command line belongs to."""
+    return next(group for group in groups if args.verb in group.SUMMARIES)
 
 
 class Parser(argparse.ArgumentParser):

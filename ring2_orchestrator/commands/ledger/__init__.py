@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
-from ring2_orchestrator.commands import Context, Parser, add_verbs
+from ring2_orchestrator.commands import Context, VerbGroup, add_verb_groups, group_of
 from ring2_orchestrator.commands.ledger import browse, health, proofs
 
 EXAMPLES: Sequence[str] = (
@@ -25,12 +25,10 @@ EXAMPLES: Sequence[str] = (
 )
 
 
-class Group(Protocol):
-    """The shape of a module with some of the verbs."""
+class Group(VerbGroup, Protocol):
+    """A module with some of the verbs of the ledger."""
 
-    SUMMARIES: Mapping[str, str]
     VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]]
-    add_arguments: Callable[[Mapping[str, Parser]], None]
 
 
 _GROUPS = cast("Sequence[Group]", (browse, health, proofs))
@@ -38,13 +36,9 @@ _GROUPS = cast("Sequence[Group]", (browse, health, proofs))
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words after `redoxa ledger`."""
-    summaries = {verb: said for group in _GROUPS for verb, said in group.SUMMARIES.items()}
-    verbs = add_verbs(parser, **summaries)
-    for group in _GROUPS:
-        group.add_arguments(verbs)
+    add_verb_groups(parser, _GROUPS)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; the exit code."""
-    does = next(group.VERBS[args.verb] for group in _GROUPS if args.verb in group.VERBS)
-    return does(args, context)
+    return group_of(_GROUPS, args).VERBS[args.verb](args, context)

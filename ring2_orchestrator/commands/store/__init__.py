@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from cid_store.local import LocalStore
-from ring2_orchestrator.commands import Context, Parser, add_verbs
+from ring2_orchestrator.commands import Context, VerbGroup, add_verb_groups, group_of
 from ring2_orchestrator.commands.store import cars, garbage, health, objects, remotes, trees
 
 EXAMPLES: Sequence[str] = (
@@ -30,12 +30,10 @@ EXAMPLES: Sequence[str] = (
 )
 
 
-class Group(Protocol):
-    """The shape of a module with some of the verbs."""
+class Group(VerbGroup, Protocol):
+    """A module with some of the verbs of the store."""
 
-    SUMMARIES: Mapping[str, str]
     VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]]
-    add_arguments: Callable[[Mapping[str, Parser]], None]
 
 
 _GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, garbage, health))
@@ -43,14 +41,11 @@ _GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, garbage, healt
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words after `redoxa store`."""
-    summaries = {verb: said for group in _GROUPS for verb, said in group.SUMMARIES.items()}
-    verbs = add_verbs(parser, **summaries)
-    for group in _GROUPS:
-        group.add_arguments(verbs)
+    add_verb_groups(parser, _GROUPS)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; the exit code."""
-    does = next(group.VERBS[args.verb] for group in _GROUPS if args.verb in group.VERBS)
+    does = group_of(_GROUPS, args).VERBS[args.verb]
     with context.open_home() as home:
         return does(home.store, args, context)
