@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import wasmtime
+from rounds import fastest
 
 from cid_store.cid import Cid
 from ring0.abi import Layout, Op, align, block_words
@@ -132,26 +133,14 @@ def row(size: int, kernel: Kernel, hosts: tuple[Host, Host], round_s: float) -> 
             lambda: ours([data], metered),
             lambda: theirs([data], patient),
         ],
-        round_s,
+        rounds=ROUNDS,
+        round_s=round_s,
     )
     binding, base, counted, worker = (seconds * 1e6 for seconds in best)
     return (
         f"| {size:,} | {binding:,.1f} | {base:,.1f} | {binding / base:.1f} | {counted:,.1f} "
         f"| {worker:,.0f} |"
     )
-
-
-def fastest(calls: list[Work], round_s: float) -> list[float]:
-    """Seconds a call, for each: the best of several rounds, taken in turn."""
-    best = [float("inf")] * len(calls)
-    for _ in range(ROUNDS):
-        for at, call in enumerate(calls):
-            count, started = 0, time.perf_counter()
-            while (passed := time.perf_counter() - started) < round_s:
-                call()
-                count += 1
-            best[at] = min(best[at], passed / count)
-    return best
 
 
 class Binding:
@@ -205,7 +194,9 @@ def engine_call(kernel: Kernel, round_s: float) -> tuple[float, float]:
     instance.grow_to(kernel.info.initial_bytes + 65_536)
     plain = Binding(kernel)
     plain._room(kernel.info.initial_bytes + 65_536)  # noqa: SLF001 - our own class
-    ours, theirs = fastest([lambda: instance.run(instance.base), plain.bare], round_s)
+    ours, theirs = fastest(
+        [lambda: instance.run(instance.base), plain.bare], rounds=ROUNDS, round_s=round_s
+    )
     return ours * 1e6, theirs * 1e6
 
 
@@ -241,7 +232,9 @@ def variants(kernel: Kernel, round_s: float) -> str:
         Instance(engine.compile(kernel.wasm), kernel.info.initial_bytes) for engine in engines
     ]
     assert all(perform(one, call).kind == RESULT for one in instances), "the input is accepted"
-    bare, *others = fastest([partial(perform, one, call) for one in instances], round_s)
+    bare, *others = fastest(
+        [partial(perform, one, call) for one in instances], rounds=ROUNDS, round_s=round_s
+    )
     return f"| {kernel.name} | " + " | ".join(f"{other / bare:.2f}" for other in others) + " |"
 
 

@@ -18,7 +18,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rounds import fastest
 
 from ring0 import abi
 from ring0.abi import Op
@@ -161,19 +161,6 @@ def sample(dtype: str | None) -> bytes:
     return (walk if dtype[0] == "f" else walk.astype(np.int64)).astype(kind).tobytes()
 
 
-def fastest(calls: Sequence[Callable[[], int]], round_s: float) -> list[float]:
-    """Seconds a call, for each: the best of several rounds, taken in turn."""
-    best = [float("inf")] * len(calls)
-    for _ in range(ROUNDS):
-        for at, call in enumerate(calls):
-            count, started = 0, time.perf_counter()
-            while (passed := time.perf_counter() - started) < round_s:
-                call()
-                count += 1
-            best[at] = min(best[at], passed / count)
-    return best
-
-
 def rows(
     kernel: Kernel, sides: tuple[Side, Side], round_s: float
 ) -> list[tuple[str, float, float]]:
@@ -193,7 +180,7 @@ def rows(
             here, there = (read() for read in outputs)
             assert here == there, f"{kernel.name}: native code gives other bytes"
             data = here
-            figures += fastest(calls, round_s)
+            figures += fastest(calls, rounds=ROUNDS, round_s=round_s)
         said = " ".join(f"{name}={value}" for name, value in values.items())
         speeds = [SIZE / seconds / 1e6 for seconds in figures]
         ratios = figures[0] / figures[1], figures[2] / figures[3]
