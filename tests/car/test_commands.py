@@ -12,16 +12,9 @@ import pytest
 from cid_store.cid import Cid
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
-from ring2_orchestrator.commands import main
+from tests.store_command import refusal, store
 
 HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDOXA_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -32,17 +25,6 @@ def top(home: Path) -> Cid:
         top = put_node(store, {"blobs": blobs, "deeper": put_node(store, [blobs[0], 1.5])})
         store.set_root("mine", top)
     return top
-
-
-def store(*words: object) -> int:
-    return main(["store", *map(str, words)])
-
-
-def refusal(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    return captured.err
 
 
 @pytest.mark.parametrize("options", [[], ["--v2"]], ids=["v1", "v2"])

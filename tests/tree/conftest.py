@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from cid_store.memory import MemoryStore
+from tests.store_command import home
+
+__all__ = ["home", "look", "store"]
 
 
 @pytest.fixture

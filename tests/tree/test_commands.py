@@ -8,18 +8,11 @@ import pytest
 
 from cid_store.cid import Cid
 from cid_store.local import LocalStore
-from ring2_orchestrator.commands import main
+from tests.store_command import refusal, store
 from tests.tree.conftest import look
 
 VECTORS = Path(__file__).parent / "vectors"
 MIB = 1 << 20
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("REDOXA_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -31,17 +24,6 @@ def folder(home: Path) -> Path:
     (folder / "script").chmod(0o755)
     (folder / "link").symlink_to("a/large")
     return folder
-
-
-def store(*words: object) -> int:
-    return main(["store", *map(str, words)])
-
-
-def refusal(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    return captured.err
 
 
 def test_a_folder_comes_back_by_its_cid_and_by_its_root(
