@@ -4,7 +4,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -285,23 +285,6 @@ def test_without_the_client_its_package_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("cid_store.remote.service.importlib.import_module", lacks)
     with pytest.raises(UnavailableError, match=r"`pip install 'redoxa\[remote\]'` brings it"):
         RemoteStore("s3://bucket/x")
-
-
-@pytest.fixture
-def sealed(folder: Path) -> Iterator[Path]:
-    folder.mkdir()
-    folder.chmod(0o500)
-    yield folder
-    folder.chmod(0o700)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(sealed: Path) -> None:
-    with (
-        RemoteStore(sealed.as_uri()) as store,
-        pytest.raises(UnavailableError, match=r"cannot be used \(Permission denied\)"),
-    ):
-        store.put(b"x")
 
 
 def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:

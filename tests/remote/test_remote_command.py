@@ -179,3 +179,21 @@ def test_whoever_waits_for_a_silent_service_may_interrupt(shell: Shell, verb: st
             process.send_signal(signal.SIGINT)
             message = process.communicate(timeout=60)[1]
     assert (process.returncode, message) == (130, b"redoxa: interrupted\n")
+
+
+@pytest.mark.usefixtures("powerless")
+def test_a_folder_that_may_not_be_written_is_named(shell: Shell, folder: Path, url: str) -> None:
+    bind(shell, "mine", b"one")
+    folder.mkdir(mode=0o500)
+    # A process of its own: threads keep the powers they began with, and the client has some.
+    done = subprocess.run(
+        [sys.executable, "-m", "redoxa", "store", "push", url, "mine", "--home", str(shell.home)],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    said = f"redoxa: the store at {url} cannot be used (Permission denied)"
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert done.stderr.decode().startswith(said)
+    assert done.stderr.count(b"\n") == 1
+    assert list(folder.iterdir()) == []
