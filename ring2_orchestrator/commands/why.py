@@ -95,14 +95,8 @@ def _require_program(command: Sequence[str]) -> None:
 
 
 def _tell(report: "Report", found: "Explanation", *, everything: bool) -> None:
-    decision = found.decision
-    if decision.reuse:
-        report.line(f"would be reused: {decision.reason}")
-    elif found.prevented_by:
-        for _, detail in found.prevented_by:
-            report.line(f"would run: the last run was not kept for reuse: {detail}")
-    else:
-        report.line(f"would run: {decision.reason}")
+    would = "be reused" if found.reusable else "run"
+    report.line(f"would {would}: {found.reason}")
     for change in found.changed:
         report.line(f"  {change.path}: {change.was} -> {change.now}")
     if found.trace is None:
@@ -148,7 +142,7 @@ def _as_json(
         "known_runs": decision.known,
         "last_run": None if found.last is None else found.last.as_json(),
         "prevented_by": [{"detail": text, "kind": kind} for kind, text in found.prevented_by],
-        "reason": decision.reason,
+        "reason": found.reason,
         "reusable": decision.reuse,
         "subject": decision.subject,
         "trace": None if decision.trace is None else str(decision.trace),

@@ -269,7 +269,7 @@ class _Inquiry(NamedTuple):
         if lost := len(self.names) - len(misses):
             what = "an earlier recording of it" if lost == 1 else f"{lost} earlier recordings of it"
             reasons.append(f"{what} cannot be read (`redoxa store verify` says why)")
-        reason = ", and ".join(reasons) or "it has not been recorded yet"
+        reason = ", and ".join(reasons) or "no run of it has been kept for reuse yet"
         return self._answer(reuse=False, reason=reason, changed=tuple(fewest), nearest=nearest)
 
     def _answer(

@@ -57,6 +57,14 @@ class Explanation:
         return self.last.doubts
 
     @property
+    def reason(self) -> str:
+        """Why it would be reused or run, in one sentence."""
+        if self.prevented_by:
+            details = "; ".join(detail for _, detail in self.prevented_by)
+            return f"the last run was not kept for reuse: {details}"
+        return self.decision.reason
+
+    @property
     def changed(self) -> tuple[Change, ...]:
         """What differs from the kept run that differs least."""
         return self.decision.changed

@@ -201,7 +201,7 @@ def test_the_lines_say_the_same(
     remember(home, script_command("work.py"), "ran " * 12 + "reused")
     code, out, err = jit(capsys, home, "hint", "work.py")
     assert (code, err) == (0, "")
-    assert "decided     reuse: no, it has not been recorded yet" in out
+    assert "decided     reuse: no, no run of it has been kept for reuse yet" in out
     assert "estimated   from 13 runs: 1 reused, 12 ran" in out
     assert "  fails     3.85 %, 0 of 12 executions did" in out
     assert "83.3 % interval" in out

@@ -294,7 +294,7 @@ def test_what_waited_for_a_killed_run_is_given_up_by_the_next(crowd: Crowd) -> N
     orphan.end()
     assert not person.decide("echo A > a").reuse
     assert person.run("echo C > c").published
-    assert person.decide("echo A > a").reason == "it has not been recorded yet"
+    assert person.decide("echo A > a").reason == "no run of it has been kept for reuse yet"
     assert not crowd.left_over()
 
 

@@ -146,7 +146,7 @@ def test_why_names_the_input_that_prevents_reuse(
     person.write("extra", "")
     never = typed("why", *command)
     assert (never.returncode, never.stderr) == (1, b"")
-    assert never.stdout == b"would run: it has not been recorded yet\n"
+    assert never.stdout == b"would run: no run of it has been kept for reuse yet\n"
     typed("run", *command)
     would = typed("why", *command)
     assert would.returncode == 0
@@ -185,10 +185,11 @@ def test_why_says_what_kept_a_run_from_being_kept(typed: Callable[..., Done]) ->
     assert sentence(done).startswith("not reusable: ")
     would = typed("why", *command)
     assert would.returncode == 1
-    assert b"would run: the last run was not kept for reuse: " in would.stdout
-    assert b"127.0.0.1" in would.stdout
     found = json.loads(typed("why", "--json", *command).stdout)
-    assert found["prevented_by"]
+    (kept_from,) = found["prevented_by"]
+    assert "127.0.0.1" in kept_from["detail"]
+    assert found["reason"] == f"the last run was not kept for reuse: {kept_from['detail']}"
+    assert would.stdout.decode() == f"would run: {found['reason']}\n"
 
 
 def test_why_changes_nothing(person: Person, typed: Callable[..., Done]) -> None:
@@ -242,7 +243,9 @@ def test_a_run_inside_a_recorded_run_is_left_to_the_outer_one(
     assert person.read("out.txt") == "out"
     person.write("in.txt", "two")
     assert typed("why", "outer.sh").stdout.startswith(b"would run: in.txt changed\n")
-    assert typed("why", "inner.py").stdout.startswith(b"would run: it has not been recorded yet\n")
+    assert typed("why", "inner.py").stdout.startswith(
+        b"would run: no run of it has been kept for reuse yet\n"
+    )
 
 
 @pytest.mark.parametrize(("line", "code"), [("exit 7", 7), ("kill -TERM $$", 143)])
