@@ -90,7 +90,7 @@ class Inputs:
             made = outputs.get(self._roots.short(path))
             if made is None or made.cid is None:
                 continue
-            if self._store.get(made.cid).startswith(_CACHE_SIGNATURE):
+            if self._store.read(made.cid, 0, len(_CACHE_SIGNATURE)) == _CACHE_SIGNATURE:
                 folders.add(folder_of(path))
         return frozenset(folders)
 

@@ -3,8 +3,9 @@
 import os
 import stat
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from io import FileIO
 
+from cid_store.cid import Cid
 from cid_store.store import Store
 from ring2_orchestrator.runs.fold import Edit
 from ring2_orchestrator.runs.paths import shown
@@ -82,8 +83,8 @@ class Outputs:
 
     def _file(self, path: bytes, now: os.stat_result) -> Output | None:
         link_to = self._link_to(path, now) if now.st_nlink > 1 else None
-        data = _read_steady(path, now)
-        if data is None:
+        cid = self._kept(path, now)
+        if cid is None:
             self._doubt("changed", f"{shown(path)} was changed by something else at the end")
             return None
         # A time before the run began was set by the run, or came with a file it moved.
@@ -92,12 +93,23 @@ class Outputs:
             self._roots.short(path),
             What.FILE,
             stat.S_IMODE(now.st_mode),
-            self._store.put(data),
-            len(data),
+            cid,
+            now.st_size,
             link_to=None if link_to is None else self._roots.short(link_to),
             mtime_ns=now.st_mtime_ns if own_time else None,
             touched=self._edits[path].times and not own_time,
         )
+
+    def _kept(self, path: bytes, now: os.stat_result) -> Cid | None:
+        """The name of the whole file in the store; None where it did not stand still meanwhile."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            source = _Steady(file, now.st_size)
+            cid = self._store.put_stream(source)
+            return cid if source.size_bytes == now.st_size and _is_still(path, now) else None
 
     def _link_to(self, path: bytes, now: os.stat_result) -> bytes | None:
         """The other name that a restore links to, for a file that has several."""
@@ -159,11 +171,24 @@ def _same(edit: Edit, now: os.stat_result) -> bool:
     return FINE_TIMES or not edit.wrote
 
 
-def _read_steady(path: bytes, now: os.stat_result) -> bytes | None:
-    """The whole file; None where it did not stand still meanwhile."""
-    try:
-        data = Path(os.fsdecode(path)).read_bytes()
-        again = os.lstat(path)
-    except OSError:
-        return None
-    return data if stamp_of(again) == stamp_of(now) and len(data) == now.st_size else None
+def _is_still(path: bytes, now: os.stat_result) -> bool:
+    again = _status(path)
+    return again is not None and stamp_of(again) == stamp_of(now)
+
+
+class _Steady:
+    """A file that is read up to one byte past its size: one that grows does not fill the store."""
+
+    def __init__(self, file: FileIO, size: int) -> None:
+        self.size_bytes = 0
+        self._file = file
+        self._end = size + 1
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end, or where it cannot be read any more."""
+        try:
+            data = self._file.read(min(size, self._end - self.size_bytes)) or b""
+        except OSError:
+            return b""
+        self.size_bytes += len(data)
+        return data

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 
+from cid_store.cid import Cid
 from cid_store.store import Store
 from ring2_orchestrator.runs import bytecode
 from ring2_orchestrator.runs.errors import RestoreError
@@ -135,14 +136,15 @@ class _Restorer:
 
     def _write(self, path: bytes, output: Output, folder: int, temporary: bytes) -> None:
         assert output.cid is not None, "a file output has a content"
-        data = self._dated(path, self._store.view(output.cid))
+        parts = self._parts(path, output.cid)
         descriptor = _open_nameless(folder)
         nameless = descriptor is not None
         if descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
         try:
-            _write_all(descriptor, data)
+            for part in parts:
+                _write_all(descriptor, part)
             os.fchmod(descriptor, output.mode)
             if nameless:
                 # A file without a name leaves nothing behind when this process is killed.
@@ -150,16 +152,16 @@ class _Restorer:
         finally:
             os.close(descriptor)
 
-    def _dated(self, path: bytes, data: memoryview) -> bytes | memoryview:
-        """Python's bytecode with the time its source has now, else Python would ignore it."""
+    def _parts(self, path: bytes, cid: Cid) -> Iterable[bytes]:
+        """The content; a bytecode cache gets its source's time, or Python would ignore it."""
         source = bytecode.source_of(path)
-        if source is None:
-            return data
         try:
-            status = os.lstat(source)
+            status = None if source is None else os.lstat(source)
         except OSError:
-            return data
-        return bytecode.dated(bytes(data), status.st_mtime_ns // 1_000_000_000)
+            status = None
+        if status is None:
+            return self._store.get_stream(cid)
+        return [bytecode.dated(self._store.get(cid), status.st_mtime_ns // 1_000_000_000)]
 
     def _removable(self, paths: Iterable[bytes]) -> dict[bytes, os.stat_result]:
         """Those of the paths that are there, each folder holding nothing but others of them."""
@@ -248,7 +250,7 @@ def _open_nameless(folder: int) -> int | None:
         raise
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+def _write_all(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
