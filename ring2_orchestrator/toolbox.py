@@ -4,6 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from cid_store.cid import Cid
 from ring0.execution import Executor
@@ -12,6 +13,7 @@ from ring0.kernel import Kernel
 from ring0.manifest import Manifest
 from ring2_orchestrator.container import MissingKernelError
 from ring2_orchestrator.gene import Palette
+from ring2_orchestrator.home import cache_folder
 from ring2_orchestrator.kernels import KernelSet
 
 
@@ -49,5 +51,12 @@ class Toolbox:
 def open_toolbox() -> Generator[Toolbox]:
     """The shipped kernels on a host of their own, which ends with the block."""
     kernels = KernelSet.shipped()
-    with Host(base=kernels.cids) as host:
+    with Host(base=kernels.cids, cache=_code_folder()) as host:
         yield Toolbox(kernels, host)
+
+
+def _code_folder() -> Path | None:
+    try:
+        return cache_folder() / "kernels"
+    except RuntimeError:  # a user without a home folder has no cache either
+        return None

@@ -61,6 +61,9 @@ void wasmtime_config_wasm_wide_arithmetic_set(wasm_config_t *, bool);
 wasmtime_error_t *wasmtime_module_new(wasm_engine_t *, const uint8_t *, size_t,
                                       wasmtime_module_t **);
 void wasmtime_module_delete(wasmtime_module_t *);
+wasmtime_error_t *wasmtime_module_serialize(wasmtime_module_t *, wasm_byte_vec_t *);
+wasmtime_error_t *wasmtime_module_deserialize(wasm_engine_t *, const uint8_t *, size_t,
+                                              wasmtime_module_t **);
 wasmtime_store_t *wasmtime_store_new(wasm_engine_t *, void *, void *);
 wasmtime_context_t *wasmtime_store_context(wasmtime_store_t *);
 void wasmtime_store_limiter(wasmtime_store_t *, int64_t, int64_t, int64_t, int64_t, int64_t);

@@ -59,6 +59,22 @@ class Stopped(Exception):  # noqa: N818 - not an error of ours: the normal end o
         self.detail = detail
 
 
+def settings(*, metered: bool, canonical_nan: bool, epochs: bool) -> dict[str, int]:
+    """Everything that is set; the rest is the engine's own choice, fixed by its version."""
+    return {
+        "consume_fuel": metered,
+        "epoch_interruption": epochs,
+        "cranelift_nan_canonicalization": canonical_nan,
+        "max_wasm_stack": WASM_STACK_BYTES,
+        # No thread pool: a worker's processor limit then bounds it, and kernels are small.
+        "parallel_compilation": False,
+        # Copy-on-write images live in memory files, which the worker's file limit forbids.
+        "memory_init_cow": False,
+        **{f"wasm_{feature}": False for feature in _FEATURES_OFF},
+        **{f"wasm_{feature}": True for feature in _FEATURES_ON},
+    }
+
+
 class Engine:
     """One configuration of the engine. Engines live as long as the process."""
 
@@ -70,19 +86,8 @@ class Engine:
         self.epochs = epochs
         lib = self.lib
         config = lib.wasm_config_new()
-        settings = {
-            "consume_fuel": metered,
-            "epoch_interruption": epochs,
-            "cranelift_nan_canonicalization": canonical_nan,
-            "max_wasm_stack": WASM_STACK_BYTES,
-            # No thread pool: a worker's processor limit then bounds it, and kernels are small.
-            "parallel_compilation": False,
-            # Copy-on-write images live in memory files, which the worker's file limit forbids.
-            "memory_init_cow": False,
-            **{f"wasm_{feature}": False for feature in _FEATURES_OFF},
-            **{f"wasm_{feature}": True for feature in _FEATURES_ON},
-        }
-        for name, value in settings.items():
+        chosen = settings(metered=metered, canonical_nan=canonical_nan, epochs=epochs)
+        for name, value in chosen.items():
             getattr(lib, f"wasmtime_config_{name}_set")(config, value)
         self.pointer = lib.wasm_engine_new_with_config(config)
         assert self.pointer != NULL, "the configuration above is valid on every supported machine"
@@ -91,15 +96,28 @@ class Engine:
         """Validate and compile. Raises Stopped(INVALID or OUT_OF_MEMORY)."""
         slot = ffi.new("wasmtime_module_t **")
         error = self.lib.wasmtime_module_new(self.pointer, wasm, len(wasm), slot)
+        return self._module(error, slot)
+
+    def load(self, code: bytes) -> "Module":
+        """The module of bytes that `Module.code` gave. Raises Stopped(INVALID or OUT_OF_MEMORY).
+
+        The bytes are native code, and the engine hardly looks at them: the caller vouches that an
+        engine of this configuration made exactly these.
+        """
+        slot = ffi.new("wasmtime_module_t **")
+        error = self.lib.wasmtime_module_deserialize(self.pointer, code, len(code), slot)
+        return self._module(error, slot)
+
+    def tick(self) -> None:
+        """Let one epoch pass, for instances that count them."""
+        self.lib.wasmtime_engine_increment_epoch(self.pointer)
+
+    def _module(self, error: Any, slot: Any) -> "Module":  # noqa: ANN401 - C pointers
         if error != NULL:
             message = take_error(self.lib, error)
             lacking = "os error 12" in message or "allocate memory" in message
             raise Stopped(OUT_OF_MEMORY if lacking else INVALID, message)
         return Module(self, slot[0])
-
-    def tick(self) -> None:
-        """Let one epoch pass, for instances that count them."""
-        self.lib.wasmtime_engine_increment_epoch(self.pointer)
 
 
 class Module:
@@ -108,6 +126,17 @@ class Module:
     def __init__(self, engine: Engine, pointer: Any) -> None:  # noqa: ANN401 - a C pointer
         self.engine = engine
         self.pointer = ffi.gc(pointer, engine.lib.wasmtime_module_delete)
+
+    def code(self) -> bytes:
+        """The native code, for `Engine.load` of the same configuration on the same machine."""
+        lib = self.engine.lib
+        vector = ffi.new("wasm_byte_vec_t *")
+        error = lib.wasmtime_module_serialize(self.pointer, vector)
+        if error != NULL:
+            raise Stopped(OUT_OF_MEMORY, take_error(lib, error))
+        code = ffi.unpack(vector.data, vector.size)
+        lib.wasm_byte_vec_delete(vector)
+        return code
 
 
 def take_error(lib: Any, error: Any) -> str:  # noqa: ANN401 - C pointers

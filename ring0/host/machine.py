@@ -6,9 +6,9 @@ engine's NaN canonicalization, and limits on memory and time that hold for compi
 """
 
 import os
-import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,12 +21,10 @@ from ring0.errors import CapabilityError, EngineError
 from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
 from ring0.host.call import Answer, Call
-from ring0.host.engine import Engine
 from ring0.host.foreign import Workers, empty_request
 from ring0.host.library import LibraryError, find
-from ring0.host.resident import Resident
+from ring0.host.residents import Residents
 from ring0.host.watchdog import Watchdog
-from ring0.instructions import BULK_MEMORY, scan
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome
 from ring0.sections import ModuleInfo
@@ -77,9 +75,10 @@ class Host:
     """Calls kernels. Any number of threads may use one host; close it, or use it as a context.
 
     `base` names the kernels that run in this process: those that ship with Redoxa and are examined.
+    `cache` is a folder of this user's own where their compiled code is kept for the next process.
     """
 
-    def __init__(self, *, base: frozenset[Cid] = frozenset()) -> None:
+    def __init__(self, *, base: frozenset[Cid] = frozenset(), cache: Path | None = None) -> None:
         """Find the engine. Raises EngineError where it is missing or another version."""
         try:
             self._library = find()
@@ -88,11 +87,8 @@ class Host:
         # By digest, whose hash Python remembers: these are looked up in every call.
         self._base = frozenset(cid.digest for cid in base)
         self._process = os.getpid()
-        self._residents: dict[tuple[bytes, bool], Resident] = {}
-        self._engines: dict[tuple[bool, bool], Engine] = {}
-        self._making = threading.RLock()
-        self._watchdog = Watchdog()
-        self._workers = Workers(self._library)
+        self._cache = cache
+        self._start()
 
     def is_base(self, kernel: Kernel) -> bool:
         """Whether the kernel is one of those that run in this process."""
@@ -121,7 +117,7 @@ class Host:
         self._check_process()
         if kernel.cid.digest not in self._base:
             return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
-        resident = self._resident(kernel, metered=boundary.fuel is not None)
+        resident = self._residents.get(kernel, metered=boundary.fuel is not None)
         watch = self._watchdog.watch(time.monotonic() + boundary.wall_ms / 1000)
         if stack.is_large():
             return resident.call(call, watch, boundary.fuel)
@@ -165,10 +161,7 @@ class Host:
         """End the worker processes and the watchdog. The host can still be used; it starts anew."""
         self._workers.close()
         self._watchdog.close()
-        self._workers = Workers(self._library)
-        self._watchdog = Watchdog()
-        self._residents.clear()
-        self._engines.clear()
+        self._start()
 
     def __enter__(self) -> Self:
         return self
@@ -180,6 +173,11 @@ class Host:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _start(self) -> None:
+        self._watchdog = Watchdog()
+        self._workers = Workers(self._library)
+        self._residents = Residents(self._library, self._watchdog, self._cache)
 
     def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
         self._check_process()
@@ -196,31 +194,6 @@ class Host:
                 "this process was forked from one that has a host, where the engine would hang; "
                 "start processes with spawn, and give each its own host"
             )
-
-    def _resident(self, kernel: Kernel, *, metered: bool) -> Resident:
-        key = (kernel.cid.digest, metered)
-        resident = self._residents.get(key)
-        if resident is None:
-            with self._making:
-                resident = self._residents.get(key)
-                if resident is None:
-                    resident = Resident(self._engine(kernel, metered=metered), kernel)
-                    self._residents[key] = resident
-        return resident
-
-    def _engine(self, kernel: Kernel, *, metered: bool) -> Engine:
-        # The watchdog must not take memory away inside a bulk instruction: see watchdog.py.
-        epochs = BULK_MEMORY in scan(kernel.wasm, kernel.info)
-        key = (metered, epochs)
-        if key not in self._engines:
-            try:
-                engine = Engine(self._library, metered=metered, canonical_nan=False, epochs=epochs)
-            except LibraryError as error:
-                raise EngineError(str(error)) from error
-            if epochs:
-                self._watchdog.tick(engine)
-            self._engines[key] = engine
-        return self._engines[key]
 
 
 def _request(kind: int, kernel: Kernel, call: Call, boundary: Boundary) -> wire.Request:

@@ -2,9 +2,8 @@
 
 from ring0 import abi
 from ring0.host.call import REFUSED, RESULT, Answer, Call, metered, perform
-from ring0.host.engine import Engine, Module
+from ring0.host.engine import Module
 from ring0.host.instance import Instance, Watch
-from ring0.instructions import TABLES, scan
 from ring0.kernel import Kernel
 
 # What an idle instance may hold on to, and how many idle instances a kernel keeps.
@@ -15,15 +14,12 @@ _KEPT_INSTANCES = 4
 class Resident:
     """One compiled kernel and its idle instances. Any number of threads may call it."""
 
-    def __init__(self, engine: Engine, kernel: Kernel) -> None:
-        self._module: Module = engine.compile(kernel.wasm)
-        self._engine = engine
+    def __init__(self, module: Module, kernel: Kernel, *, reusable: bool) -> None:
+        """`reusable` says that nothing but memory could carry state from call to call."""
+        self._module = module
         self._base = kernel.info.initial_bytes
         self._idle: list[Instance] = []
-        # A mutable global besides the stack pointer, or a table that is written to, could carry
-        # state from call to call.
-        mutable = sum(one.mutable for one in kernel.info.globals)
-        self._reusable = mutable <= 1 and TABLES not in scan(kernel.wasm, kernel.info)
+        self._reusable = reusable
         self._snapshot = Instance(self._module, self._base).read(0, self._base)
 
     def call(self, call: Call, watch: Watch, fuel: int | None) -> Answer:
@@ -33,7 +29,7 @@ class Resident:
         except IndexError:
             instance = Instance(self._module, self._base)
         instance.watch = watch
-        if self._engine.metered:
+        if self._module.engine.metered:
             instance.set_fuel(fuel)
             answer = metered(instance, perform(instance, call))
         else:

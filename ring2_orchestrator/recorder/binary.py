@@ -1,9 +1,9 @@
 """Finds the recorder's helper; in a source tree without one, builds it once."""
 
-import os
 from functools import cache
 from pathlib import Path
 
+from ring2_orchestrator.home import cache_folder
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.recorder.errors import NoRecorderError
 
@@ -26,12 +26,6 @@ def helper() -> Path:
     if not compiler.carries(cached, wanted):
         _build(cached)
     return cached
-
-
-def cache_folder() -> Path:
-    """Where a helper built outside an installation is kept."""
-    chosen = os.environ.get("XDG_CACHE_HOME")
-    return (Path(chosen) if chosen else Path.home() / ".cache") / "redoxa"
 
 
 def _build(target: Path) -> None:
