@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from blake3 import blake3
 
@@ -14,8 +14,9 @@ from cid_store.errors import CorruptObjectError, MissingObjectError
 from cid_store.folder import Place, Tail, unreadable
 from cid_store.keeper import Keeper
 from cid_store.pack import HEADER_BYTES, Kind
+from cid_store.pages import prefer_large_pages
 
-_STEP_BYTES = 1 << 20  # what was just read is hashed while it is still in the cache
+_STEP_BYTES = 2 << 20  # what was just read is hashed while it is still in the cache
 _MOVES = 4  # how often an object may be moved while it is being read
 _GAP_BYTES = 8192  # reading so much in vain is cheaper than asking the system once more
 _RUN_BYTES = 4 << 20
@@ -171,19 +172,41 @@ class Reader:
         # A BytesIO over a value that nobody else holds gives it back without a copy.
         value = io.BytesIO(bytes(size))
         with value.getbuffer() as room:
-            at = 0
-            for place, start, length in sources:
-                part = room[at : at + length]
-                pack = self._keeper.packs.pack(place.pack)
-                if pack is not None:
-                    try:
-                        disk.read_into(pack.fd, part, place.payload + start)
-                    except OSError as error:
-                        raise unreadable(pack.path, error) from error
+            if size >= _PARALLEL_BYTES:
+                prefer_large_pages(room)
+            parts = _cut(room, sources)
+            for part in self._ahead(parts) if size >= _PARALLEL_BYTES else map(self._fill, parts):
                 hasher.update(part)
                 part.release()
-                at += length
         return value.getvalue()
+
+    def _ahead(self, parts: Iterable["_Part"]) -> Iterator[memoryview]:
+        """The parts in order, filled by another thread while the last one is being hashed."""
+        parts = list(parts)
+        try:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
+
+            reader = ThreadPoolExecutor(1)
+            fillings = [reader.submit(self._fill, part) for part in parts]
+        except RuntimeError:  # the interpreter is ending, and starts no thread any more
+            yield from map(self._fill, parts)
+            return
+        try:
+            for filling in fillings:
+                yield filling.result()
+        finally:
+            reader.shutdown(cancel_futures=True)
+
+    def _fill(self, part: "_Part") -> memoryview:
+        """The part's room, holding what its place holds now."""
+        room, place, start = part
+        pack = self._keeper.packs.pack(place.pack)
+        if pack is not None:
+            try:
+                disk.read_into(pack.fd, room, place.payload + start)
+            except OSError as error:
+                raise unreadable(pack.path, error) from error
+        return room
 
     def _run(self, run: Sequence[tuple[Cid, Place]]) -> dict[Cid, bytes]:
         """The objects of one run that are sound, read at once."""
@@ -203,6 +226,22 @@ class Reader:
             if blake3(part).digest() == cid.digest:
                 found[cid] = part
         return found
+
+
+class _Part(NamedTuple):
+    """Some of a value that is being read, and where its bytes stand."""
+
+    room: memoryview
+    place: Place
+    start: int  # in the payload
+
+
+def _cut(room: memoryview, sources: Iterable[tuple[Place, int, int]]) -> Iterator[_Part]:
+    """The room in parts, one for each source."""
+    at = 0
+    for place, start, length in sources:
+        yield _Part(room[at : at + length], place, start)
+        at += length
 
 
 def _runs(places: Mapping[Cid, Place]) -> list[list[tuple[Cid, Place]]]:
