@@ -22,6 +22,10 @@ MAX_TICKS = 24
 # would still have to be executed at every decoding.
 STEP_PRICE = 16
 
+# Wavelets gained no byte on real series, grids, sound or pixels, where `delta` predicts better, and
+# trying them took 1.2 to 1.6 times the time. Whoever wants them names them in a gene.
+NOT_TRIED = frozenset({"cdf53", "haar"})
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -74,7 +78,8 @@ class Search:
 
     def __init__(self, yardstick: Yardstick) -> None:
         self.yardstick = yardstick
-        self._kernels = sorted(yardstick.kernels, key=lambda kernel: kernel.name)
+        tried = (kernel for kernel in yardstick.kernels if kernel.name not in NOT_TRIED)
+        self._kernels = sorted(tried, key=lambda kernel: kernel.name)
         self._streams: dict[tuple[Dtype, Cid], Stream] = {}
 
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
