@@ -5,15 +5,14 @@ twice within one tick of the file system's clock keeps its times (the racy probl
 """
 
 import os
-import sqlite3
 import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from blake3 import blake3
 
+from ring2_orchestrator.cachefile import CacheFile
 from ring2_orchestrator.clock import Clock
 
 # File systems stamp changes with the kernel's tick, 1 to 10 ms; ten times that is safe.
@@ -24,13 +23,15 @@ COARSE_RACY_NS = 2_100_000_000
 # Twice the longest tick of a kernel's coarse clock.
 TICK_NS = 20_000_000
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS seen (
-    key BLOB PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER,
-    mtime_ns INTEGER, ctime_ns INTEGER, digest BLOB
-) WITHOUT ROWID
-"""
-_CHUNK = 500  # parameters of one query; SQLite promises 999
+_COLUMNS = (
+    "key BLOB PRIMARY KEY",
+    "dev INTEGER",
+    "ino INTEGER",
+    "size INTEGER",
+    "mtime_ns INTEGER",
+    "ctime_ns INTEGER",
+    "digest BLOB",
+)
 _READ_BYTES = 1 << 20
 
 
@@ -89,7 +90,7 @@ class StatCache:
     """
 
     def __init__(self, path: Path | None, *, clock: Clock) -> None:
-        self._path = path
+        self._file = CacheFile(path, "seen", _COLUMNS) if path is not None else None
         self._clock = clock
         self._known: dict[bytes, tuple[Stamp, bytes]] = {}
         self._fresh: dict[bytes, tuple[Stamp, bytes]] = {}
@@ -97,22 +98,10 @@ class StatCache:
     def load(self, keys: Iterable[bytes]) -> None:
         """Read what is kept of these keys (an aspect's letter, then the path) in few queries."""
         wanted = [key for key in keys if key not in self._known]
-        if self._path is None or not wanted or not self._path.exists():
-            return
-        try:
-            with _Connection(self._path) as connection:
-                for first in range(0, len(wanted), _CHUNK):
-                    part = wanted[first : first + _CHUNK]
-                    marks = ",".join("?" * len(part))
-                    rows = connection.execute(
-                        f"SELECT * FROM seen WHERE key IN ({marks})",  # noqa: S608 - only marks
-                        part,
-                    )
-                    for key, dev, ino, size, mtime_ns, ctime_ns, digest in rows:
-                        stamp = Stamp(dev, ino, size, mtime_ns, ctime_ns)
-                        self._known[key] = (stamp, digest)
-        except sqlite3.Error:
-            self._discard()
+        rows = self._file.find(wanted) if self._file is not None else ()
+        for row in cast("Iterable[tuple[bytes, int, int, int, int, int, bytes]]", rows):
+            key, dev, ino, size, mtime_ns, ctime_ns, digest = row
+            self._known[key] = (Stamp(dev, ino, size, mtime_ns, ctime_ns), digest)
 
     def find(self, aspect: bytes, path: bytes, stamp: Stamp) -> bytes | None:
         """The digest remembered for exactly that stamp."""
@@ -126,17 +115,11 @@ class StatCache:
 
     def save(self) -> None:
         """Write what is new; a failure is harmless and silent."""
-        if self._path is None or not self._fresh:
+        if self._file is None or not self._fresh:
             return
         rows = [(key, *stamp, digest) for key, (stamp, digest) in self._fresh.items()]
         self._fresh.clear()
-        self._make_private()
-        try:
-            with _Connection(self._path) as connection:
-                connection.execute(_SCHEMA)
-                connection.executemany("INSERT OR REPLACE INTO seen VALUES (?,?,?,?,?,?,?)", rows)
-        except sqlite3.Error:
-            self._discard()
+        self._file.keep(rows)
 
     def content(self, path: bytes, status: os.stat_result | None = None) -> bytes:
         """The BLAKE3-256 digest of a regular file's bytes as they are now.
@@ -150,42 +133,6 @@ class StatCache:
         stamp, digest = hash_file(path)
         self.remember(Aspect.CONTENT, path, stamp, digest)
         return digest
-
-    def _make_private(self) -> None:
-        """Let the owner alone see which files were read; SQLite itself would let everybody."""
-        assert self._path is not None, "only a kept cache has a file"
-        with suppress(OSError):
-            self._path.touch(mode=0o600)
-            self._path.chmod(0o600)
-
-    def _discard(self) -> None:
-        # A busy file is merely slow; a damaged one would stay so.
-        assert self._path is not None, "only a kept cache can fail"
-        try:
-            with _Connection(self._path) as connection:
-                connection.execute("PRAGMA quick_check(1)")
-                connection.execute("SELECT digest FROM seen LIMIT 1")
-        except sqlite3.OperationalError:
-            return
-        except sqlite3.DatabaseError:
-            self._path.unlink(missing_ok=True)
-
-
-class _Connection:
-    """One short visit to the cache's file."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=2.0)
-
-    def __enter__(self) -> sqlite3.Connection:
-        # Losing the newest entries in a power cut costs a hash, so nothing waits for the disk.
-        self._connection.execute("PRAGMA synchronous=OFF")
-        return self._connection
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        if kind is None:
-            self._connection.commit()
-        self._connection.close()
 
 
 def hash_file(path: bytes) -> tuple[Stamp, bytes]:
