@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -10,8 +12,11 @@ from cid_store.errors import InputError
 from ring2_orchestrator.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
+    from cid_store.cid import Cid
     from cid_store.local import LocalStore
+    from cid_store.tiers import Writable
     from ring2_orchestrator.ledger import Ledger
+    from ring2_orchestrator.toolbox import Toolbox
 
 
 def default_home() -> Path:
@@ -41,6 +46,9 @@ class Home:
         """Make the folder if it is missing (mode 0700). Raises InputError where it cannot be."""
         self.path = Path(path).absolute()
         self.clock: Clock = clock if clock is not None else SystemClock()
+        self._opening = threading.Lock()
+        self._parts = ExitStack()
+        self._tools: Toolbox | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -51,7 +59,7 @@ class Home:
 
     @cached_property
     def store(self) -> "LocalStore":
-        """The store in `store/`, opened for writing."""
+        """The store in `store/`, opened for writing; what is demoted in it can be read."""
         from cid_store.local import LocalStore  # noqa: PLC0415 - opened only when used
 
         return LocalStore(self.path / "store")
@@ -63,12 +71,32 @@ class Home:
 
         return Ledger(self.path / "ledger", store=self.store, clock=self.clock)
 
+    @property
+    def tools(self) -> "Toolbox":
+        """The shipped kernels, on a host of this home's own; any thread may ask for them."""
+        with self._opening:
+            if self._tools is None:
+                from ring2_orchestrator.toolbox import (  # noqa: PLC0415 - opened only when used
+                    open_toolbox,
+                )
+
+                self._tools = self._parts.enter_context(open_toolbox())
+            return self._tools
+
+    def _rebuild(self, cid: "Cid", recipe: "Cid", out: "Writable") -> None:
+        """Write a demoted object, as the store asks for it."""
+        from ring2_orchestrator.tiers.rebuild import Rebuilder  # noqa: PLC0415 - as above
+
+        Rebuilder(self.store, lambda: self.tools)(cid, recipe, out)
+
     def close(self) -> None:
         """Close what was opened."""
         for name in ("ledger", "store"):
             part = self.__dict__.pop(name, None)
             if part is not None:
                 part.close()
+        self._tools = None
+        self._parts.close()
 
     def __enter__(self) -> Self:
         return self

@@ -45,6 +45,7 @@ class KernelSet:
     def __init__(self, folders: Iterable[Folder]) -> None:
         self._folders = {folder.name: folder for folder in sorted(folders, key=lambda f: f.name)}
         self._kernels: dict[str, Kernel] = {}
+        self._others: dict[Cid, Kernel] = {}
 
     @classmethod
     def shipped(cls) -> Self:
@@ -69,12 +70,18 @@ class KernelSet:
     def by_cid(self, cid: Cid) -> Kernel | None:
         """The kernel whose module has that CID, or None."""
         name = self._names_by_cid.get(cid)
-        return None if name is None else self.by_name(name)
+        return self._others.get(cid) if name is None else self.by_name(name)
+
+    def knowing(self, others: Iterable[Kernel]) -> "KernelSet":
+        """The same kernels, and others that only their CIDs find: names mean what they meant."""
+        wider = KernelSet(self._folders.values())
+        wider._others = {**self._others, **{kernel.cid: kernel for kernel in others}}
+        return wider
 
     @cached_property
     def cids(self) -> frozenset[Cid]:
-        """The CIDs of all modules. This is what a host takes as its base set."""
-        return frozenset(self._names_by_cid)
+        """The CIDs of all modules. Those of the shipped set are what a host takes as its base."""
+        return frozenset((*self._names_by_cid, *self._others))
 
     @cached_property
     def _names_by_cid(self) -> dict[Cid, str]:

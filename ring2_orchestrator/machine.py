@@ -24,7 +24,7 @@ from ring2_orchestrator.gene import Gene, print_plan
 from ring2_orchestrator.home import Home, default_home
 from ring2_orchestrator.planner import BEAM, Frontier
 from ring2_orchestrator.probe import Probe, Realm
-from ring2_orchestrator.toolbox import Toolbox, open_toolbox
+from ring2_orchestrator.toolbox import Toolbox
 
 # A search without a gene starts from one hole: any kernels that fit may follow.
 _ANYTHING = "input x: {dtype}\nemit x |> ?\n"
@@ -224,9 +224,9 @@ class VM:
         cid = _named(cid)
         return BytesSource(self._home.store.view(cid), f"{what} {cid.short}")
 
-    @cached_property
+    @property
     def _tools(self) -> Toolbox:
-        return self._parts.enter_context(open_toolbox())
+        return self._home.tools
 
     @cached_property
     def _executor(self) -> Executor:
