@@ -95,20 +95,22 @@ class Index:
 
         Raises UnavailableError where the disk does not take it.
         """
-        if path is None:
-            connection = _connect("file::memory:")
-        else:
+        if path is not None:
             os.close(disk.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-            connection = _connect(path.as_uri() + "?mode=rw")
-            # It gets its name when it is whole, so until then nothing of it needs to last.
-            connection.execute("PRAGMA synchronous = OFF")
-        try:
-            connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            connection.close()
-            raise UnavailableError(
-                f"the index {path} cannot be made ({error}); make room on its disk"
-            ) from error
+        with contextlib.ExitStack() as unless_made:
+            try:
+                connection = _connect(
+                    "file::memory:" if path is None else path.as_uri() + "?mode=rw"
+                )
+                unless_made.callback(connection.close)
+                # It gets its name when it is whole, so until then nothing of it needs to last.
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.executescript(_SCHEMA)
+            except sqlite3.Error as error:
+                raise UnavailableError(
+                    f"the index {path} cannot be made ({error}); make room on its disk"
+                ) from error
+            unless_made.pop_all()
         return cls(connection)
 
     def check(self, *, writable: bool) -> None:
@@ -365,10 +367,13 @@ def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False
     )
-    connection.execute(
-        "PRAGMA trusted_schema = OFF"
-    )  # a foreign file's views and triggers stay put
-    connection.execute("PRAGMA cache_size = -16384")
+    try:
+        # A foreign file's views and triggers stay put.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cache_size = -16384")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

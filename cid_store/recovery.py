@@ -361,7 +361,7 @@ def _has_bytes(pack: PackFile, start: int, stop: int) -> bool:
     # read it once: so no more is read than must be, through a descriptor without read-ahead.
     try:
         alone = PackFile(pack.path)
-    except FileNotFoundError:  # removed a moment ago; who has it open keeps it
+    except OSError:  # removed a moment ago, say; who has it open keeps it
         alone = pack
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(alone.fd, 0, 0, os.POSIX_FADV_RANDOM)

@@ -63,10 +63,13 @@ class SharedFiles:
         try:
             return question(self._index)
         except IndexDamagedError as error:
-            raise DamageError(
-                f"the index {self._index_path} does not stay sound; check the disk and the memory "
-                "of this machine"
-            ) from error
+            raise self._never_sound() from error
+
+    def _never_sound(self) -> DamageError:
+        return DamageError(
+            f"the index {self._index_path} does not stay sound; check the disk and the memory "
+            "of this machine"
+        )
 
     @contextmanager
     def locked(self) -> Generator[None]:
@@ -178,7 +181,18 @@ class SharedFiles:
         return len(numbers), found
 
     def _replace_index(self) -> None:
-        """Build the index anew from the packs and give it its name when it is whole."""
+        """Build the index anew from the packs and give it its name when it is whole.
+
+        Raises UnavailableError where the disk does not take it, DamageError where it spoils it.
+        """
+        try:
+            self._build_index()
+        except IndexDamagedError as error:
+            raise self._never_sound() from error
+        except OSError as error:
+            raise unreadable(self._index_path, error) from error
+
+    def _build_index(self) -> None:
         if hasattr(self, "_index"):
             self._index.close()
         fresh = self.path / "index.new"
@@ -224,6 +238,8 @@ class SharedFiles:
                 if self.read_only:
                     return False
                 self.rebuild_index()
+            except OSError as error:
+                raise unreadable(self._index_path, error) from error
             old.close()
         return True
 

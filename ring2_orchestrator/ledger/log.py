@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from cid_store.cid import Codec
+from cid_store.cid import Cid, Codec
 from cid_store.encoding import NodeLike
 from cid_store.errors import CorruptObjectError, MalformedNodeError, MissingObjectError, RedoxaError
 from cid_store.store import Store
@@ -29,6 +29,7 @@ from ring2_orchestrator.ledger.leaf import (
     Leaf,
     check_names,
     decode_batch,
+    decode_leaf,
     encode_batch,
     encode_leaf,
     mention,
@@ -134,6 +135,12 @@ class Ledger:
         """Every batch of that kind and subject in the log as it is when the first is asked for."""
         for seq, leaf in self.leaves(kind, subject, newest_first=newest_first):
             yield self._load(seq, leaf)
+
+    def needed(self) -> list[Cid]:
+        """Every batch to keep: the log's, and that of an entry which the next append adopts."""
+        beyond, _ = self._log.beyond(self._log.tip())
+        adopted = [decode_leaf(entry).batch for entry in beyond if is_leaf(entry)]
+        return [leaf.batch for _, leaf in self.leaves()] + adopted
 
     def verify(
         self, checkpoint: str | None = None, advance: Callable[[int], None] | None = None

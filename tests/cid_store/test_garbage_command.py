@@ -75,6 +75,19 @@ def test_what_the_ledger_remembers_stays(shell: Shell) -> None:
         assert home.store.stat().objects == 2
 
 
+def test_what_the_ledger_will_adopt_stays(shell: Shell) -> None:
+    """An entry that a crash left beyond the checkpoint is taken up by the next append."""
+    with Home(shell.home) as home:
+        before = home.ledger.checkpoint()
+        home.ledger.append(["in flight"], kind="run", subject="test")
+        (home.ledger.path / "checkpoint").write_text(before)
+    assert shell("gc", "--grace", "0")[0] == 0
+    with Home(shell.home) as home:
+        assert home.ledger.append(["after"], kind="run", subject="test").seq == 1
+        assert home.ledger.read(0).entries == ("in flight",)
+        home.ledger.verify()
+
+
 @pytest.mark.parametrize("text", ["7", "0", "90s", "1.5h", "7d", "2w"])
 def test_a_time_may_be_given_in_many_units(shell: Shell, text: str) -> None:
     assert shell("gc", "--dry-run", "--grace", text)[0] == 0

@@ -100,7 +100,7 @@ def ledger_batches(path: Path, store: LocalStore) -> Iterable[Cid]:
 
     ledger = Ledger(path, store=store, clock=SystemClock())
     try:
-        return [leaf.batch for _, leaf in ledger.leaves()]
+        return ledger.needed()
     finally:
         ledger.close()
 
