@@ -1,0 +1,53 @@
+"""Work on a home without end, in four threads: a program that is made to be stopped.
+
+Started as `python -m tests.faults.worker HOME NAME SEED [nosync]`; says on standard output what it
+was promised, a line at a time.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ring2_orchestrator.home import Home
+from tests.faults.work import ROUNDS, Work
+
+
+def say(*words: object) -> None:
+    """One line, in one write: threads never mix theirs."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def repeat(work: Work, acts: list[Callable[[int], None]], seed: int) -> None:
+    """Until something is refused, or for ever."""
+    for at in range(seed, seed + ROUNDS):
+        if not all(work.attempt(act, at) for act in acts):
+            return
+
+
+def main(path: str, name: str, seed: int) -> None:
+    """Open the home once and let four threads at it."""
+    home = Home(Path(path))
+    home.ledger.head()  # opened before the threads ask for it
+    say("open")
+    one, other, third, fourth = (Work(home, say, f"{name}.{at}") for at in range(4))
+    chores = [
+        (one, [one.puts, one.batch, one.unbind]),
+        (other, [other.puts, other.stream, other.batch]),
+        (third, [third.entries]),
+        (fourth, [fourth.collect]),
+    ]
+    threads = [
+        threading.Thread(target=repeat, args=(work, acts, seed * ROUNDS)) for work, acts in chores
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    if sys.argv[4:] == ["nosync"]:
+        os.fdatasync = os.fsync = os.fstat  # takes a file, and waits for nothing
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
