@@ -121,7 +121,7 @@ class CachedStore:
         if self._local.has(cid):
             with suppress(DamageError):
                 return read(self._local)
-        fetched = Parts(self._remote.get_stream(cid))
+        fetched = Parts(self._remote.get_stream(cid, near=self._local))
         self._fill(lambda: self._local.put_stream(fetched, cid.codec), fetched)
         return read(self._local if self._local.has(cid) else self._remote)
 

@@ -4,16 +4,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
 from cid_store.batches import Payload
 from cid_store.chunks import CHUNK_BYTES, ChunkList, encode_chunks
 from cid_store.cid import Cid, digest_of, large_hasher
-from cid_store.errors import CorruptObjectError, InputError, MissingObjectError
+from cid_store.errors import CorruptObjectError, DamageError, InputError, MissingObjectError
 from cid_store.remote import layout
 from cid_store.remote.service import Service
 from cid_store.remote.workers import Workers, result_of
+from cid_store.store import Store
 
 _AT_ONCE = 16  # requests under way: a service is far away, so most of each is waiting
 _AHEAD = 8  # chunks of a stream that are fetched before they are asked for
@@ -120,10 +122,10 @@ class Objects:
         self._damaged.discard(cid)
 
     def holds(self, cid: Cid, size: int) -> bool:
-        """Whether the object is there in that length."""
+        """Whether the object is there in that length, and confirmed."""
         if size <= CHUNK_BYTES:
-            return self.service.size(layout.object_key(cid)) == size
-        return self.service.size(layout.list_key(cid)) == layout.list_size(size)
+            return self.service.holds(layout.object_key(cid), size)
+        return self.service.holds(layout.list_key(cid), layout.list_size(size))
 
     def is_right(self, cid: Cid) -> bool:
         """Whether the object is kept whole and as it should be."""
@@ -146,14 +148,21 @@ class Objects:
             for future in futures:
                 future.cancel()
 
-    def fetched(self, cid: Cid, chunks: ChunkList) -> Iterator[bytes]:
-        """The chunks in order, some of them fetched ahead."""
+    def fetched(self, cid: Cid, chunks: ChunkList, near: Store | None = None) -> Iterator[bytes]:
+        """The chunks in order, some of them fetched ahead; those that `near` has are its own."""
+
+        def nearest(chunk: Cid) -> bytes:
+            if near is not None and near.has(chunk):
+                with suppress(DamageError):
+                    return near.get(chunk)
+            return self.chunk(cid, chunk)
+
         names = iter([name for name, _ in chunks.chunks()])
         ahead: deque[Future[bytes]] = deque()
         try:
             while True:
                 for name in islice(names, _AHEAD - len(ahead)):
-                    ahead.append(self._workers.submit(self.chunk, cid, name))
+                    ahead.append(self._workers.submit(nearest, name))
                 if not ahead:
                     return
                 yield result_of(ahead.popleft())
@@ -163,10 +172,16 @@ class Objects:
 
     def sent(self, chunks: Iterable[bytes]) -> Iterator[tuple[bytes, Cid]]:
         """The chunks and their names; all are kept when the iterator is at its end."""
+
+        def send(cid: Cid, chunk: bytes) -> None:
+            # Asking costs little beside sending a MiB that a push which broke off left there.
+            if cid in self._damaged or not self.holds(cid, len(chunk)):
+                self.put((cid, chunk))
+
         under_way: deque[Future[None]] = deque()
         for chunk in chunks:
             cid = Cid.of(chunk)
-            under_way.append(self._workers.submit(self.put, (cid, chunk)))
+            under_way.append(self._workers.submit(send, cid, chunk))
             yield chunk, cid
             if len(under_way) == _AT_ONCE:
                 result_of(under_way.popleft())
@@ -180,10 +195,10 @@ class Objects:
         except (CorruptObjectError, MissingObjectError):
             return False
 
-    def stream(self, cid: Cid, chunks: ChunkList) -> Iterator[bytes]:
+    def stream(self, cid: Cid, chunks: ChunkList, near: Store | None = None) -> Iterator[bytes]:
         """The chunks in order, and at the end the certainty that they make up the object."""
         whole = large_hasher()
-        for data in self.fetched(cid, chunks):
+        for data in self.fetched(cid, chunks, near):
             whole.update(data)
             yield data
         if whole.digest() != cid.digest:

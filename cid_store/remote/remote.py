@@ -14,7 +14,7 @@ from cid_store.errors import (
 from cid_store.remote import layout
 from cid_store.remote.objects import Objects, cut_up
 from cid_store.remote.service import RETRIES, TIMEOUT_S
-from cid_store.store import Buffer, ByteSource, check_range, check_root_name
+from cid_store.store import Buffer, ByteSource, Store, check_range, check_root_name
 from cid_store.streams import chunks_of, filled
 
 _FLUSH_BYTES = 32 << 20  # a batch holds no more than this in memory
@@ -162,15 +162,18 @@ class RemoteStore:
         answers = self._objects.each(lambda cid: (cid, self._objects.small(cid)), wanted)
         return {cid: data for cid, data in answers if data is not None}
 
-    def get_stream(self, cid: Cid) -> Iterator[bytes]:
-        """The bytes in parts of at most 1 MiB, each checked before it is given."""
+    def get_stream(self, cid: Cid, *, near: Store | None = None) -> Iterator[bytes]:
+        """The bytes in parts of at most 1 MiB, each checked before it is given.
+
+        Parts of a large object that the store `near` has are taken from there.
+        """
         pending = self._pending(cid)
         data = bytes(pending) if pending is not None else self._objects.small(cid)
         if data is not None:
             whole = data
             starts = range(0, len(whole), CHUNK_BYTES)
             return (whole[start : start + CHUNK_BYTES] for start in starts)
-        return self._objects.stream(cid, self._objects.chunks(cid))
+        return self._objects.stream(cid, self._objects.chunks(cid), near)
 
     def read(self, cid: Cid, offset: int, length: int) -> bytes:
         """`length` of the bytes from `offset`; only the chunks they lie in are fetched.

@@ -87,6 +87,16 @@ class Service:
             return None
         return self._asked(lambda: self._obstore.head(client, key)["size"])
 
+    def holds(self, key: str, size: int) -> bool:
+        """Whether a key has a value of that length, confirmed: whoever put it may have been killed.
+
+        Only for who writes: of a folder the disk is waited for.
+        """
+        if self.size(key) != size:
+            return False
+        self._settle(key)
+        return True
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key in that folder of keys, as of now, in no order."""
         client = self._reading()

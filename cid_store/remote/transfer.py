@@ -70,7 +70,7 @@ def pull(
                 if cid in small:
                     local.put(small[cid], cid.codec)
                 else:
-                    local.put_stream(Parts(remote.get_stream(cid)), cid.codec)
+                    local.put_stream(Parts(remote.get_stream(cid, near=local)), cid.codec)
                 yield local.size(cid)
 
     return _transfer(local, starts, move, progress)
