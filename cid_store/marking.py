@@ -1,6 +1,7 @@
 """What is still needed: everything that roots and other starting points lead to, by links."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from cid_store.cid import Cid, Codec
@@ -45,10 +46,15 @@ class Marker:
 
     def mark(self, cids: Iterable[Cid]) -> None:
         """These are needed, and whatever they lead to."""
-        waiting = self._new(cids)
-        while waiting:
-            some, waiting = waiting[-_AT_ONCE:], waiting[:-_AT_ONCE]
-            waiting += self._new(self._below(some))
+        coming = iter(cids)
+        waiting: list[Cid] = []
+        # A part at a time: who gives ten million has them in memory only as what is marked.
+        while some := list(islice(coming, _AT_ONCE)):
+            waiting += self._new(some)
+            while waiting:
+                some = waiting[-_AT_ONCE:]
+                del waiting[-_AT_ONCE:]
+                waiting += self._new(self._below(some))
 
     def _new(self, cids: Iterable[Cid]) -> list[Cid]:
         """Those not known yet; known from now on."""
