@@ -1,20 +1,33 @@
 """The log as it was: after an entry, or at a time, and what was newest then of every subject."""
 
+from typing import NamedTuple
+
 from ring2_orchestrator.ledger.leaf import Leaf
 from ring2_orchestrator.ledger.log import Ledger
 
 
-def size_at(ledger: Ledger, time_ns: int) -> int:
-    """How many entries the longest beginning has in which nothing is dated later than that time.
+class Beginning(NamedTuple):
+    """The log as it was at a time, as far as the clocks of its writers tell."""
+
+    size: int
+    set_back: int  # later entries dated no later than that time: a clock had jumped
+
+
+def beginning_at(ledger: Ledger, time_ns: int) -> Beginning:
+    """The longest beginning in which nothing is dated later than that time.
 
     Clocks may jump, and the log keeps its own order: a time alone never reorders entries.
     """
-    size = 0
+    size = set_back = 0
+    passed = False
     for seq, leaf in ledger.leaves():
         if leaf.time_ns > time_ns:
-            break
-        size = seq + 1
-    return size
+            passed = True
+        elif passed:
+            set_back += 1
+        else:
+            size = seq + 1
+    return Beginning(size, set_back)
 
 
 def newest_of_each(ledger: Ledger, size: int) -> list[tuple[int, Leaf]]:

@@ -158,6 +158,21 @@ def test_show_the_past_as_it_was(
     assert found["checkpoint"]["root_hash"] in out
 
 
+@pytest.mark.parametrize(
+    ("at", "set_back"),
+    [("2", 0), ("1999-01-01", 0), ("2022-01-01", 1), ("2023-11-15", 1), ("2023-11-16", 0)],
+)
+def test_entries_of_a_clock_that_was_set_back_are_told(
+    capsys: pytest.CaptureFixture[str], aged: Path, at: str, set_back: int
+) -> None:
+    found = answer(capsys, aged, "show", "--at", at)
+    assert found["set_back"] == set_back
+    err = redoxa(capsys, aged, "show", "--at", at)[2]
+    size = found["checkpoint"]["size"]
+    assert bool(set_back) == (f"1 entry after these {size} are dated before that time" in err)
+    assert err.count("\n") == set_back
+
+
 def test_the_checkpoint_of_the_past_is_the_one_that_was_printed_then(
     capsys: pytest.CaptureFixture[str], home: Path
 ) -> None:

@@ -118,14 +118,21 @@ def _show_batch(batch: "Batch", context: Context) -> None:
 def _show_past(ledger: "Ledger", at: int, context: Context) -> None:
     from ring2_orchestrator.ledger import past  # noqa: PLC0415 - start-up is performance
 
-    head = ledger.head_at(past.size_at(ledger, at) if isinstance(at, _Time) else at + 1)
+    size, set_back = past.beginning_at(ledger, at) if isinstance(at, _Time) else (at + 1, 0)
+    head = ledger.head_at(size)
     states = past.newest_of_each(ledger, head.size)
     verdicts = [_verdict(ledger.read(seq)) for seq, _ in states]
     subjects = [
         {**leaf_json(seq, leaf), "verdict": verdict}
         for (seq, leaf), verdict in zip(states, verdicts, strict=True)
     ]
-    context.report.data({"checkpoint": {**head_json(head), "text": head.text}, "states": subjects})
+    checkpoint = {**head_json(head), "text": head.text}
+    context.report.data({"checkpoint": checkpoint, "set_back": set_back, "states": subjects})
+    if set_back and not context.report.json:
+        context.report.warn(
+            f"{entries_text(set_back)} after these {size:,} are dated before that time, too, as a "
+            "clock was set; entries keep their order, and `--at SEQ` shows the ledger after any"
+        )
     context.report.line(f"the ledger as it was with {entries_text(head.size)}; its checkpoint:")
     for line in head.text.splitlines():
         context.report.line(f"    {line}")
