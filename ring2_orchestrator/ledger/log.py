@@ -49,6 +49,7 @@ from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ledger.proof import GrowthProof, InclusionProof
+    from ring2_orchestrator.ledger.serving import Resource
 
 LOCK_TIMEOUT_S = 30.0
 
@@ -254,6 +255,18 @@ class Ledger:
         self._log.check_extends(tip, old)
         spans = consistency_spans(head.size, old.size) if old.size else []
         return GrowthProof(old.size, self._roots(tip, spans), note)
+
+    def resources(self, head: Checkpoint, *, since: int = 0) -> "Iterator[Resource]":
+        """The files in which a tiled log serves what a checkpoint of this log covers, each proven.
+
+        Full ones that the log of `since` entries had already are left out. Raises
+        LedgerDamagedError where the log does not extend the checkpoint.
+        """
+        from ring2_orchestrator.ledger.serving import resources  # noqa: PLC0415 - rarely asked
+
+        tip = self._log.tip()
+        self._log.check_extends(tip, head)
+        return resources(self._log, tip, head.size, since=since)
 
     def __len__(self) -> int:
         return self._log.tip().size

@@ -272,11 +272,12 @@ def test_the_answers_have_the_keys_of_the_page(typed: Typed, tmp_path: Path) -> 
     assert set(parsed(typed("log", "--json"))["entries"][0]) == ENTRY
     assert keys("show", "1") == {*ENTRY, "entries"}
     past = parsed(typed("show", "--at", "1", "--json"))
-    assert set(past) == {"checkpoint", "states"}
+    assert set(past) == {"checkpoint", "set_back", "states"}
     assert set(past["checkpoint"]) == {*HEAD, "text"}
     assert set(past["states"][0]) == {*ENTRY, "verdict"}
     assert keys("verify") == {*HEAD, "checkpoint_extended", "signed_by", "unfinished"}
     assert keys("rebuild") == {"rebuilt"}
+    assert keys("publish", str(tmp_path / "public")) == {*HEAD, "files", "folder"}
     assert keys("prove", "1") == {"checkpoint", "proof", "proves"}
     common = {"checkpoint", "holds", "proves", "signed_by"}
     assert keys("check", entry, "--checkpoint", head) == {*common, "entry"}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 from ring2_orchestrator.commands import Context, VerbGroup, add_verb_groups, group_of
-from ring2_orchestrator.commands.ledger import browse, health, proofs
+from ring2_orchestrator.commands.ledger import browse, health, proofs, publishing
 
 EXAMPLES: Sequence[str] = (
     "redoxa ledger log -n 5 --since 2026-01-31",
@@ -21,6 +21,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa ledger key new",
     "redoxa ledger prove 12 --sign -o entry.tlog-proof",
     "redoxa ledger prove --from /mnt/elsewhere/ledger.checkpoint -o growth.proof",
+    "redoxa ledger publish /srv/www/ledger",
     "redoxa ledger check entry.tlog-proof --key redoxa/ledger/…+…+…",
 )
 
@@ -31,7 +32,7 @@ class Group(VerbGroup, Protocol):
     VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]]
 
 
-_GROUPS = cast("Sequence[Group]", (browse, health, proofs))
+_GROUPS = cast("Sequence[Group]", (browse, health, proofs, publishing))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
