@@ -5,7 +5,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -163,16 +162,12 @@ class Index:
                     found[cid] = _place(place)
         return found
 
-    def rows(self) -> Iterator[tuple[int, dict[int, tuple[Cid, Place]]]]:
-        """For each pack in order: the objects in it by offset."""
-        # The order needs a sort, so SQLite holds all rows from the first fetch on, and what is
-        # written meanwhile does not show.
+    def rows(self) -> Iterator[tuple[Cid, Place]]:
+        """Every object and its place, in the order of the places."""
+        # The order needs a sort, so SQLite holds all rows from the first fetch on (on the disk when
+        # they are many), and what is written meanwhile does not show.
         sql = "SELECT pack, offset, length, kind, digest, codec FROM objects ORDER BY pack, offset"
-        for number, group in groupby(self._stream(sql), key=lambda row: row[0]):
-            yield (
-                cast("int", number),
-                {cast("int", row[1]): (_cid(row[4:]), _place(row[:4])) for row in group},
-            )
+        return ((_cid(row[4:]), _place(row[:4])) for row in self._stream(sql))
 
     def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
         try:

@@ -1,7 +1,7 @@
 """The examination of a whole store: every byte read, packs, index and roots compared."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cid_store import disk
@@ -46,17 +46,11 @@ def verify_packs(
     ends, roots = index.snapshot()
     examination = _Examination(packs, index, set(roots.values()), progress)
     examination.limit = round(sample * (1 << 32))
-    rows = index.rows()
-    row = next(rows, None)
+    rows = _Rows(index.rows())
     for end in ends:
-        while row is not None and row[0] < end.number:
+        for _ in rows.before(end.number):
             examination.index_is_wrong = True  # objects in a pack that it does not list
-            row = next(rows, None)
-        if row is not None and row[0] == end.number:
-            examination.pack(end, row[1])
-            row = next(rows, None)
-        else:
-            examination.pack(end, {})
+        examination.pack(end, rows)
     examination.compare_chunks()
     examination.compare_roots(roots)
     return VerifyReport(
@@ -80,6 +74,28 @@ def _is_sound(pack: PackFile, head: Head) -> bool:
         return False
 
 
+class _Rows:
+    """What the index says, in the order of the places; never more than one of it in memory."""
+
+    def __init__(self, rows: Iterator[tuple[Cid, Place]]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def before(self, pack: int, offset: int = 0) -> Iterator[tuple[Cid, Place]]:
+        """Take those whose places come before that one."""
+        while self._next is not None and self._next[1][:2] < (pack, offset):
+            yield self._next
+            self._next = next(self._rows, None)
+
+    def at(self, pack: int, offset: int) -> tuple[Cid, Place] | None:
+        """Take the next one if it is in that very place."""
+        row = self._next
+        if row is None or row[1][:2] != (pack, offset):
+            return None
+        self._next = next(self._rows, None)
+        return row
+
+
 class _Examination:
     """What has been seen so far."""
 
@@ -101,13 +117,14 @@ class _Examination:
         self._bound_and_unseen = bound
         self._lists: list[tuple[Cid, ChunkList]] = []
 
-    def pack(self, end: PackEnd, expected: dict[int, tuple[Cid, Place]]) -> None:
-        """Examine one pack, which the index says holds `expected` by offset."""
+    def pack(self, end: PackEnd, rows: _Rows) -> None:
+        """Examine one pack beside what the index says of it."""
         path = self._packs.file(end.number)
         pack = self._packs.pack(end.number)
         if pack is None:
-            self.lost.update((cid, None) for cid, _ in expected.values())
-            self.damage.append(f"{path} is gone, and {len(expected):,} objects with it")
+            gone = {cid: None for cid, _ in rows.before(end.number + 1)}
+            self.lost.update(gone)
+            self.damage.append(f"{path} is gone, and {len(gone):,} objects with it")
             return
         if pack.size() < end.end:
             lost = end.end - pack.size()
@@ -124,15 +141,15 @@ class _Examination:
                     f"{size:,} bytes at offset {item.start:,} of {path} are no record"
                 )
             else:
+                self._headless(pack, rows.before(end.number, item.offset))
                 self._padding(pack, item)
                 if item.kind is Kind.ROOTS:
                     self._learn_roots(pack, item)
                 else:
-                    self._object(pack, item, expected.pop(item.offset, None))
-        for offset, (cid, place) in sorted(expected.items()):
-            if offset < end.end:
-                kind = Kind(place.kind)
-                self._headless(pack, Head(kind, cid, place.length, end.number, offset, offset))
+                    self._object(pack, item, rows.at(end.number, item.offset))
+        self._headless(pack, rows.before(end.number, end.end))
+        for _ in rows.before(end.number + 1):
+            pass  # written since the look at how far the packs go
 
     def _padding(self, pack: PackFile, head: Head) -> None:
         """What fills a record up is zeros, or somebody wrote there."""
@@ -157,13 +174,16 @@ class _Examination:
         elif expected is not None:
             self._corrupt(pack, head)
 
-    def _headless(self, pack: PackFile, head: Head) -> None:
-        """Judge an object that the index knows and no record header announces."""
-        if _is_sound(pack, head):
-            # Its place is known to the index alone: readable, but not if the index is lost.
-            self._count(head)
-        else:
-            self._corrupt(pack, head)
+    def _headless(self, pack: PackFile, rows: Iterable[tuple[Cid, Place]]) -> None:
+        """Judge objects that the index knows and no record header announces."""
+        for cid, place in rows:
+            kind = Kind(place.kind)
+            head = Head(kind, cid, place.length, place.pack, place.offset, place.offset)
+            if _is_sound(pack, head):
+                # Its place is known to the index alone: readable, but not if the index is lost.
+                self._count(head)
+            else:
+                self._corrupt(pack, head)
 
     def _corrupt(self, pack: PackFile, head: Head) -> None:
         self.lost[head.cid] = None
