@@ -1,8 +1,10 @@
-"""Puts the recorder's helper into the wheel, and into the source tree of an editable install.
+"""Puts what is written in C into the wheel, and into the source tree of an editable install.
 
-Where no C compiler works, the build asks for one from the package index: installing always works.
-On a system the recorder does not know, the wheel is pure Python and says so when asked to record;
-so it is, too, where `REDOXA_BUILD=python` says that no compiler can be had.
+That is the recorder's helper and the host's trampoline. Where no C compiler works, the build asks
+for one from the package index: installing always works. On a system the recorder does not know, the
+wheel is pure Python, says so when asked to record, and calls kernels the slower way; so it is, too,
+where `REDOXA_BUILD=python` says that no compiler can be had. The trampoline needs Python's headers,
+too; without them it alone is left out.
 """
 
 import importlib.util
@@ -15,43 +17,52 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 RECORDER = Path("ring2_orchestrator", "recorder")
+HOST = Path("ring0", "host")
 COMPILER = "ziglang==0.17.1"  # the same as the `kernels` extra
+GLUE = "cffi>=2.0"  # the same as what it is needed for when it runs
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no configuration of its own
-    """Compiles the helper before a wheel is put together."""
+    """Compiles helper and trampoline before a wheel is put together."""
 
     def dependencies(self) -> list[str]:
-        """The compiler, where the system has none that works."""
-        compiler = self._compiler()
-        if not self._wanted(compiler) or compiler.system_compiler() is not None:
+        """The compiler, where the system has none that works, and what writes the glue."""
+        compiler = self._load(RECORDER / "compile.py")
+        if not self._wanted(compiler):
             return []
-        return [COMPILER]
+        return [GLUE] if compiler.system_compiler() is not None else [GLUE, COMPILER]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the helper beside its Python side; `version` says standard or editable."""
-        compiler = self._compiler()
+        """Build each beside its Python side; `version` says standard or editable."""
+        compiler = self._load(RECORDER / "compile.py")
         if not self._wanted(compiler):
             return
-        target = Path(self.root) / RECORDER / "redoxa-trace"
-        try:
-            compiler.build(target)
-        except (compiler.CompileError, OSError) as error:
-            self.app.display_warning(f"built without the recorder ({version}): {error}")
-            return
-        build_data["artifacts"].append((RECORDER / target.name).as_posix())
-        build_data["pure_python"] = False
-        # Any Python 3, but only this system and processor.
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["tag"] = f"py3-none-{platform}"
+        trampoline = self._load(HOST / "trampoline" / "compile.py")
+        helper = Path(self.root) / RECORDER / "redoxa-trace"
+        module = trampoline.target(Path(self.root) / HOST)
+        for made, name, build in (
+            (helper, "the recorder's helper", lambda: compiler.build(helper)),
+            (module, "compiled calls", lambda: trampoline.build(module, compiler.compilers())),
+        ):
+            try:
+                build()
+            except (compiler.CompileError, trampoline.CompileError, OSError) as error:
+                self.app.display_warning(f"built without {name} ({version}): {error}")
+                continue
+            build_data["artifacts"].append(made.relative_to(self.root).as_posix())
+            build_data["pure_python"] = False
+            # Any Python 3, because one that cannot load the module does without; but only this
+            # system and processor.
+            platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            build_data["tag"] = f"py3-none-{platform}"
 
     def _wanted(self, compiler: ModuleType) -> bool:
         return compiler.can_record() and os.environ.get("REDOXA_BUILD") != "python"
 
-    def _compiler(self) -> ModuleType:
+    def _load(self, path: Path) -> ModuleType:
         # By its path: the package cannot be imported before what it depends on is installed.
-        path = Path(self.root) / RECORDER / "compile.py"
-        spec = importlib.util.spec_from_file_location("redoxa_recorder_compile", path)
+        name = "_".join(("redoxa", *path.with_suffix("").parts))
+        spec = importlib.util.spec_from_file_location(name, Path(self.root) / path)
         assert spec is not None, "a path to a Python file always has a spec"
         assert spec.loader is not None, "and a loader"
         module = importlib.util.module_from_spec(spec)

@@ -136,6 +136,11 @@ class Manifest:
         width = params[0] if self.has_variable and params[:1] in _WIDTH_BYTES else 1
         return _count(self.inputs, width), _count(self.outputs, width)
 
+    @cached_property
+    def most_streams(self) -> int:
+        """No call of this kernel takes or gives more streams."""
+        return max(_count(self.inputs, 8), _count(self.outputs, 8))
+
     def call_shape(self, op: abi.Op, params: bytes) -> tuple[int, int]:
         """How many streams that operation takes and gives: the inverse swaps the two."""
         taken, given = self.port_counts(params)

@@ -4,9 +4,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+
+from ring0.host import direct
+from ring0.host.trampoline import compile as trampoline
+from ring2_orchestrator.recorder.compile import compilers
 
 # linux/capability.h, linux/prctl.h and linux/securebits.h
 _VERSION_3 = 0x20080522
@@ -14,6 +19,22 @@ _OVERRIDES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 _GET_SECUREBITS, _SET_SECUREBITS = 27, 28
 # What the superuser executes gets no capabilities, and access(2) asks for those in effect.
 _NO_ROOT = 1 << 0 | 1 << 2
+
+
+def pytest_sessionstart() -> None:
+    """Where it can be built, a checkout's trampoline is that of its sources."""
+    module = trampoline.target(Path(direct.__file__).parent)
+    if not trampoline.carries(module):
+        with suppress(trampoline.CompileError, OSError):
+            trampoline.build(module, compilers())
+
+
+@pytest.fixture(scope="session", params=["compiled", "plain"])
+def compiled(request: pytest.FixtureRequest) -> bool:
+    """Both ways of calling a base kernel; whatever holds for one must hold for the other."""
+    if request.param == "compiled" and direct.load() is None:
+        pytest.skip("the trampoline cannot be built here: no C compiler, or no Python headers")
+    return request.param == "compiled"
 
 
 @pytest.fixture

@@ -130,6 +130,31 @@ def halted(stopped: Stopped) -> Answer:
     return Answer(kind, word=stopped.code, detail=stopped.detail)
 
 
+def refused(code: int) -> Answer:
+    """The answer of a call whose kernel returned something else than that it is done."""
+    unknown = ("unknown-code", "the kernel returned a code that ABI v1 does not have")
+    return Answer(REFUSED, code, *abi.REFUSALS.get(code, unknown))
+
+
+def too_much_output(needed: int, allowed: int) -> Answer:
+    """The answer of a call that may not have as much output as it needs."""
+    detail = f"it needs room for {needed:,} output bytes; {allowed:,} are allowed"
+    return Answer(REFUSED, word="output-limit", detail=detail)
+
+
+def too_long(port: int, claimed: int, room: int) -> Answer:
+    """The answer of a call whose output says that it is longer than its place."""
+    detail = f"output {port} claims {claimed:,} bytes and has room for {room:,}"
+    return Answer(REFUSED, word="result-length", detail=detail)
+
+
+def no_room(needed: int, *, within: bool) -> Answer:
+    """The answer of a call that got too little memory, `within` its boundary or by it."""
+    who = "machine does" if within else "boundary or module do"
+    detail = f"the call needs {needed:,} bytes of memory, which its {who} not give"
+    return Answer(NO_MEMORY, detail=detail)
+
+
 def _perform(instance: Instance, call: Call) -> list[bytes]:
     op, params, inputs, n_out, memory_bytes, output_bytes = call
     base = instance.base
@@ -146,8 +171,7 @@ def _perform(instance: Instance, call: Call) -> list[bytes]:
     first = len(head) + 2
     sizes, scratch = said[first:-2:3], said[-1]
     if sum(sizes) > output_bytes:
-        detail = f"it needs room for {sum(sizes):,} output bytes; {output_bytes:,} are allowed"
-        raise _EndedError(Answer(REFUSED, word="output-limit", detail=detail))
+        raise _EndedError(too_much_output(sum(sizes), output_bytes))
     places = _places(shape.end, (*sizes, scratch))
     _make_room(instance, places[-1], memory_bytes)
     instance.granted = (places, sizes, scratch)
@@ -159,8 +183,7 @@ def _perform(instance: Instance, call: Call) -> list[bytes]:
     written = words.unpack_from(block)[first + 1 : -2 : 3]
     for at in range(n_out):
         if written[at] > sizes[at]:
-            detail = f"output {at} claims {written[at]:,} bytes and has room for {sizes[at]:,}"
-            raise _EndedError(Answer(REFUSED, word="result-length", detail=detail))
+            raise _EndedError(too_long(at, written[at], sizes[at]))
     return [instance.read(places[at], written[at]) for at in range(n_out)]
 
 
@@ -180,17 +203,14 @@ def _shape(op: int, base: int, params: bytes, lengths: tuple[int, ...], n_out: i
 
 def _make_room(instance: Instance, needed: int, allowed: int) -> None:
     if needed > allowed or not instance.grow_to(needed):
-        who = "boundary or module do" if needed > allowed else "machine does"
-        detail = f"the call needs {needed:,} bytes of memory, which its {who} not give"
-        raise _EndedError(Answer(NO_MEMORY, detail=detail))
+        raise _EndedError(no_room(needed, within=needed <= allowed))
     instance.used = needed
 
 
 def _run(instance: Instance) -> None:
     code = instance.run(instance.base)
     if code != _DONE:
-        unknown = ("unknown-code", "the kernel returned a code that ABI v1 does not have")
-        raise _EndedError(Answer(REFUSED, code, *abi.REFUSALS.get(code, unknown)))
+        raise _EndedError(refused(code))
 
 
 def _places(start: int, sizes: Sequence[int]) -> list[int]:

@@ -117,6 +117,22 @@ class Instance:
             self._trap[0] = NULL
             raise take_trap(self._lib, trap)
 
+    @property
+    def lib(self) -> Any:  # noqa: ANN401 - cffi libraries have no static type
+        """The engine's library."""
+        return self._lib
+
+    def addresses(self) -> dict[str, int]:
+        """Where its parts lie, for the compiled trampoline; they live as long as this object."""
+        parts = {
+            "store": self._store,
+            "context": self._context,
+            "run": self._run,
+            "memory": self._memory,
+            "data": self.data,
+        }
+        return {name: int(ffi.cast("uintptr_t", part)) for name, part in parts.items()}
+
     def grow_to(self, size: int) -> bool:
         """Have at least `size` bytes of memory; False where module or machine do not allow it."""
         if size <= self.size:

@@ -6,7 +6,6 @@ engine's NaN canonicalization, and limits on memory and time that hold for compi
 """
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -76,9 +75,17 @@ class Host:
 
     `base` names the kernels that run in this process: those that ship with Redoxa and are examined.
     `cache` is a folder of this user's own where their compiled code is kept for the next process.
+    Where the compiled trampoline is built, calls without fuel go through it, unless `compiled` is
+    False.
     """
 
-    def __init__(self, *, base: frozenset[Cid] = frozenset(), cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        base: frozenset[Cid] = frozenset(),
+        cache: Path | None = None,
+        compiled: bool = True,
+    ) -> None:
         """Find the engine. Raises EngineError where it is missing or another version."""
         try:
             self._library = find()
@@ -88,6 +95,7 @@ class Host:
         self._base = frozenset(cid.digest for cid in base)
         self._process = os.getpid()
         self._cache = cache
+        self._compiled = compiled
         self._start()
 
     def is_base(self, kernel: Kernel) -> bool:
@@ -118,10 +126,9 @@ class Host:
         if kernel.cid.digest not in self._base:
             return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
         resident = self._residents.get(kernel, metered=boundary.fuel is not None)
-        watch = self._watchdog.watch(time.monotonic() + boundary.wall_ms / 1000)
         if stack.is_large():
-            return resident.call(call, watch, boundary.fuel)
-        return stack.run(lambda: resident.call(call, watch, boundary.fuel))
+            return resident.call(call, boundary.wall_ms, boundary.fuel)
+        return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
 
     def strictly(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
         """See `Prepared.strictly`."""
@@ -177,7 +184,9 @@ class Host:
     def _start(self) -> None:
         self._watchdog = Watchdog()
         self._workers = Workers(self._library)
-        self._residents = Residents(self._library, self._watchdog, self._cache)
+        self._residents = Residents(
+            self._library, self._watchdog, self._cache, compiled=self._compiled
+        )
 
     def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
         self._check_process()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ring0.errors import EngineError
 from ring0.host.aot import CodeCache
+from ring0.host.direct import DirectResident, load
 from ring0.host.engine import Engine, Module, Stopped, settings
 from ring0.host.library import LibraryError
 from ring0.host.resident import Resident
@@ -23,16 +24,20 @@ class Residents:
     Where `cache` names a folder, code is kept there for the next process.
     """
 
-    def __init__(self, library: str, watchdog: Watchdog, cache: Path | None) -> None:
+    def __init__(
+        self, library: str, watchdog: Watchdog, cache: Path | None, *, compiled: bool
+    ) -> None:
+        """`compiled` says that calls without fuel go through C, where the trampoline is built."""
         self._library = library
+        self._trampoline = load() if compiled else None
         self._watchdog = watchdog
         self._folder = cache
         self._cache: CodeCache | None = None
-        self._found: dict[tuple[bytes, bool], Resident] = {}
+        self._found: dict[tuple[bytes, bool], Resident | DirectResident] = {}
         self._engines: dict[tuple[bool, bool], Engine] = {}
         self._making = threading.Lock()
 
-    def get(self, kernel: Kernel, *, metered: bool) -> Resident:
+    def get(self, kernel: Kernel, *, metered: bool) -> Resident | DirectResident:
         """The kernel, ready. Raises Stopped where the engine refuses it, or EngineError."""
         key = (kernel.cid.digest, metered)
         resident = self._found.get(key)
@@ -60,13 +65,16 @@ class Residents:
         except Stopped:
             return None  # an engine that says no to its own code gets the kernel itself
 
-    def _make(self, kernel: Kernel, *, metered: bool) -> Resident:
+    def _make(self, kernel: Kernel, *, metered: bool) -> Resident | DirectResident:
         found = self.load(kernel, metered=metered)
         module, traits = found if found is not None else self._compile(kernel, metered=metered)
         # A mutable global besides the stack pointer, or a table that is written to, could carry
         # state from call to call.
         mutable = sum(one.mutable for one in kernel.info.globals)
-        return Resident(module, kernel, reusable=mutable <= 1 and not traits & _TABLES)
+        reusable = mutable <= 1 and not traits & _TABLES
+        if reusable and not metered and self._trampoline is not None:
+            return DirectResident(self._trampoline, module, kernel, self._watchdog)
+        return Resident(module, kernel, self._watchdog, reusable=reusable)
 
     def _compile(self, kernel: Kernel, *, metered: bool) -> tuple[Module, int]:
         kinds = scan(kernel.wasm, kernel.info)

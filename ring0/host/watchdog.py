@@ -6,10 +6,16 @@ in the engine like any other out-of-bounds access, and the instance is thrown aw
 both kept by `Host`: a bulk instruction runs in the engine's own C code, where such a fault would
 end the process, so kernels that use them count epochs instead; and a loop that never touches memory
 is not stopped, which the examination of shipped kernels has to exclude.
+
+A call through `Instance.run` enters its deadline here and takes it out again. A call in C only
+counts up a number, which this thread compares with what it saw before: no clock is asked and no
+lock is taken.
 """
 
 import threading
 import time
+import weakref
+from typing import Protocol
 
 from ring0.host.engine import Engine
 from ring0.host.instance import Instance
@@ -19,11 +25,20 @@ PERIOD_S = 0.02
 _PROT_NONE = 0
 
 
+class Followed(Protocol):
+    """An instance whose calls tell by a number that they run: see calls.h."""
+
+    def look(self, now: float) -> None:
+        """Stop the call that has been running since its time was over."""
+        ...
+
+
 class Watchdog:
     """One thread, asleep but for a look at the clock every 20 ms; started by the first call."""
 
     def __init__(self) -> None:
         self._deadlines: dict[int, tuple[float, Instance]] = {}
+        self._followed: dict[int, weakref.ref[Followed]] = {}
         self._epochs: list[Engine] = []
         # Held while memory is taken away, so that nobody frees it meanwhile.
         self._striking = threading.Lock()
@@ -33,9 +48,14 @@ class Watchdog:
 
     def watch(self, deadline: float) -> "Timed":
         """The watch of one call that must end by that monotonic time."""
-        if self._thread is None:
-            self._start()
+        self.start()
         return Timed(self, deadline)
+
+    def follow(self, one: Followed) -> None:
+        """Look at that instance now and then, for as long as it exists."""
+        key = id(one)
+        self._followed[key] = weakref.ref(one, lambda _: self._followed.pop(key, None))
+        self.start()
 
     def tick(self, engine: Engine) -> None:
         """Let the epochs of that engine pass with time."""
@@ -58,7 +78,10 @@ class Watchdog:
         with self._striking:
             return False
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Have the thread run; epochs pass and calls are looked at only then."""
+        if self._thread is not None:
+            return
         with self._starting:
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="redoxa-watchdog", daemon=True)
@@ -73,6 +96,10 @@ class Watchdog:
             for key, (deadline, instance) in list(self._deadlines.items()):
                 if now > deadline:
                     self._strike(key, instance)
+            for reference in list(self._followed.values()):
+                one = reference()
+                if one is not None:
+                    one.look(now)
 
     def _strike(self, key: int, instance: Instance) -> None:
         with self._striking:

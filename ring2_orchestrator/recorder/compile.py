@@ -65,6 +65,12 @@ def zig_compiler(*, static: bool = False) -> list[str] | None:
     return [sys.executable, "-m", "ziglang", "cc", "-target", f"{platform.machine()}-linux-{abi}"]
 
 
+def compilers() -> list[list[str]]:
+    """Every C compiler there is, the first to be tried first."""
+    found = (system_compiler(), zig_compiler())
+    return [words for words in found if words is not None]
+
+
 def build(target: Path, sources: Path = SOURCES) -> None:
     """Compile the helper to `target`, replacing it whole. Raises CompileError or OSError."""
     attempts = _attempts()

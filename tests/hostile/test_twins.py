@@ -51,9 +51,11 @@ def test_an_endless_loop_without_fuel_is_stopped_by_the_clock(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("body", [TOUCH, FILL], ids=["touch", "fill"])
-def test_a_base_kernel_that_loops_is_stopped_by_the_watchdog(twin: Twin, body: str) -> None:
+def test_a_base_kernel_that_loops_is_stopped_by_the_watchdog(
+    twin: Twin, body: str, compiled: bool
+) -> None:
     kernel, good = twin(body), twin()
-    with Host(base=frozenset({kernel.cid, good.cid})) as host:
+    with Host(base=frozenset({kernel.cid, good.cid}), compiled=compiled) as host:
         started = time.monotonic()
         assert run(host, kernel, Boundary(wall_ms=200)) == TimedOut(200)
         assert time.monotonic() - started < 5
@@ -115,11 +117,11 @@ def test_deep_recursion_traps(host: Host, twin: Twin, metered: bool) -> None:
 
 
 def test_deep_recursion_of_a_base_kernel_traps_even_from_a_thread_with_a_small_stack(
-    twin: Twin,
+    twin: Twin, compiled: bool
 ) -> None:
     kernel = twin(RECURSE)
     outcomes: list[Outcome] = []
-    with Host(base=frozenset({kernel.cid})) as host:
+    with Host(base=frozenset({kernel.cid}), compiled=compiled) as host:
         before = threading.stack_size(256 * 1024)
         try:
             thread = threading.Thread(target=lambda: outcomes.append(run(host, kernel, Boundary())))
@@ -206,10 +208,10 @@ REMEMBERING = {"its own memory": (INCREMENT, ""), "a global": (COUNT_UP, TWO_GLO
 
 @pytest.mark.parametrize("where", REMEMBERING)
 @pytest.mark.parametrize("base", [True, False])
-def test_no_call_sees_another(twin: Twin, where: str, base: bool) -> None:
+def test_no_call_sees_another(twin: Twin, where: str, base: bool, compiled: bool) -> None:
     body, fields = REMEMBERING[where]
     kernel = twin(body, length=4, fields=fields)
-    with Host(base=frozenset({kernel.cid} if base else ())) as host:
+    with Host(base=frozenset({kernel.cid} if base else ()), compiled=compiled) as host:
         boundary = Boundary(wall_ms=20_000)
         assert len({output(host, kernel, boundary) for _ in range(5)}) == 1
 

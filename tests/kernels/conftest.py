@@ -20,8 +20,8 @@ def kernels() -> KernelSet:
 
 
 @pytest.fixture(scope="session")
-def host(kernels: KernelSet) -> Iterator[Host]:
-    with Host(base=kernels.cids) as host:
+def host(kernels: KernelSet, compiled: bool) -> Iterator[Host]:
+    with Host(base=kernels.cids, compiled=compiled) as host:
         yield host
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from ring0.host.trampoline import compile as trampoline
 from ring2_orchestrator.recorder import binary
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.recorder.errors import NoRecorderError
@@ -145,10 +147,10 @@ def test_the_wheels_build_asks_for_a_compiler_only_where_none_works(
 ) -> None:
     hook = hook_module.CustomBuildHook(str(ROOT), {}, None, None, str(tmp_path), "wheel")
     if compiler.system_compiler() is not None:
-        assert hook.dependencies() == []
+        assert hook.dependencies() == ["cffi>=2.0"]
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
-    assert hook.dependencies() == ["ziglang==0.17.1"]
+    assert hook.dependencies() == ["cffi>=2.0", "ziglang==0.17.1"]
     assert '"ziglang==0.17.1"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     monkeypatch.setenv("REDOXA_BUILD", "python")
     assert hook.dependencies() == []
@@ -158,7 +160,7 @@ def test_the_wheels_build_asks_for_a_compiler_only_where_none_works(
 def wheel(hook_module: ModuleType, tmp_path: Path) -> Callable[..., zipfile.ZipFile]:
     """Builds the wheel from a copy of this checkout, without a compiler on PATH."""
     copy = tmp_path / "copy"
-    junk = shutil.ignore_patterns("__pycache__", binary.NAME, ".trace-*")
+    junk = shutil.ignore_patterns("__pycache__", binary.NAME, "*.so", ".tr*-*")
     for name in ["redoxa", "cid_store", "ring0", "ring1_kernels", "ring2_orchestrator", "genes"]:
         shutil.copytree(ROOT / name, copy / name, ignore=junk)
     for name in ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"]:
@@ -180,6 +182,7 @@ def wheel(hook_module: ModuleType, tmp_path: Path) -> Callable[..., zipfile.ZipF
 
 
 PACKAGED = "ring2_orchestrator/recorder/redoxa-trace"
+TRAMPOLINE = "ring0/host/_trampoline.abi3.so"
 
 
 @pytest.mark.long
@@ -190,6 +193,8 @@ def test_a_wheel_made_without_a_system_compiler_holds_the_helper(
     with wheel() as made:
         packaged = Path(made.extract(PACKAGED, tmp_path / "installed"))
         mode = made.getinfo(PACKAGED).external_attr >> 16
+        if Path(sysconfig.get_path("include"), "Python.h").exists():
+            assert trampoline.carries(Path(made.extract(TRAMPOLINE, tmp_path / "installed")))
     assert mode & 0o111
     packaged.chmod(mode)
     assert compiler.carries(packaged, compiler.digest())
@@ -203,7 +208,7 @@ def test_a_wheel_can_be_made_where_no_compiler_can_be_had(
         assert made.filename is not None
         assert made.filename.endswith("-py3-none-any.whl")
         names = made.namelist()
-    assert PACKAGED not in names
+    assert not {PACKAGED, TRAMPOLINE} & {*names}
     assert "ring2_orchestrator/recorder/trace/main.c" in names  # so it can still build itself
 
 

@@ -18,9 +18,10 @@ def kernels() -> dict[str, Kernel]:
 
 
 @pytest.fixture(scope="session")
-def host(kernels: dict[str, Kernel]) -> Iterator[Host]:
+def host(kernels: dict[str, Kernel], compiled: bool) -> Iterator[Host]:
     """A host that runs every shipped kernel in this process."""
-    with Host(base=frozenset(kernel.cid for kernel in kernels.values())) as one:
+    base = frozenset(kernel.cid for kernel in kernels.values())
+    with Host(base=base, compiled=compiled) as one:
         yield one
 
 

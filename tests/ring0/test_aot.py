@@ -293,7 +293,7 @@ def test_of_ten_thousand_flipped_files_none_is_loaded(
         raise Stopped("invalid", "it is not to be run here")
 
     monkeypatch.setattr(Engine, "load", load)
-    residents = Residents(find(), Watchdog(), folder)
+    residents = Residents(find(), Watchdog(), folder, compiled=False)
     for bit in rng.integers(0, 8 * len(whole), rounds):
         harmed = bytearray(whole)
         harmed[bit // 8] ^= 1 << bit % 8

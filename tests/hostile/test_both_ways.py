@@ -1,0 +1,118 @@
+"""A base kernel comes to the same, word for word, whether it is called through C or not."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from cid_store.store import Buffer
+from ring0.abi import Op
+from ring0.boundary import MIB, Boundary
+from ring0.host import Host, direct
+from ring0.kernel import Kernel
+from ring0.outcome import Outcome, OutOfMemory, Refused, Result, Trapped
+
+Twin = Callable[..., Kernel]
+LIMITS = Boundary(memory_bytes=16 * MIB, output_bytes=MIB, wall_ms=20_000)
+BULK = "(memory.fill (i32.const 0) (i32.const 7) (i32.const 100))"
+TABLE = "(drop (table.grow (ref.null func) (i32.const 1)))"
+POINTERS = """(i32.store offset=28 (local.get $call) (i32.const -16))
+    (i32.store (local.get $call) (i32.const -1))
+    (i32.store offset=12 (local.get $call) (i32.const 9))"""
+
+pytestmark = pytest.mark.skipif(direct.load() is None, reason="the trampoline is not built here")
+
+TWINS: dict[str, tuple[str, dict[str, object]]] = {
+    "nothing": ("", {}),
+    "output": ("(i64.store (local.get $out) (i64.const -1))", {"length": 8}),
+    "claims too much": ("", {"cap": 16, "length": 17}),
+    "claims as much as can be": ("", {"cap": 16, "length": -1}),
+    "wants too much output": ("", {"cap": MIB + 1}),
+    "wants all there is": ("", {"cap": -16, "pages": "1 65536"}),
+    "wants scratch": ("", {"scratch": 17 * MIB}),
+    "wants all scratch": ("", {"scratch": -1}),
+    "has no room": ("", {"pages": "1 1"}),
+    "unreachable": ("unreachable", {}),
+    "trap in the bound": ("", {"bound": "unreachable"}),
+    "out of bounds": ("(i32.store (i32.const -16) (i32.const 1))", {}),
+    "division": ("(drop (i32.div_s (i32.const 1) (i32.const 0)))", {}),
+    "recursion": ("(drop (call $run (local.get $call)))", {}),
+    "growing": ("(i32.store (local.get $out) (memory.grow (i32.const 1)))", {"length": 4}),
+    "bulk": (BULK, {}),
+    "table": (TABLE, {"fields": "(table 1 funcref)"}),
+    "pointers": (POINTERS, {"length": 4}),
+    **{f"code {code}": ("", {"code": code}) for code in (1, 5, 7, 8, 99, -1, -(2**31))},
+}
+DATA = {
+    "none": b"",
+    "bytes": b"abc",
+    "bytearray": bytearray(b"abc"),
+    "view": memoryview(b"abcabc")[::2],
+    "large": bytes(15 * MIB),
+    "too large": bytes(17 * MIB),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_every_end_is_the_same(twin: Twin, name: str) -> None:
+    body, settings = TWINS[name]
+    kernel = twin(body, **settings)
+    assert len({str(one) for one in both(kernel, [b"abc", b"", b"x" * 70_000, b"abc"])}) == 1
+
+
+@pytest.mark.parametrize("form", DATA)
+def test_every_buffer_comes_to_the_same(twin: Twin, form: str) -> None:
+    kernel = twin("(i32.store (local.get $out) (i32.load (local.get $call)))", length=4)
+    data = DATA[form]
+    given = bytes(data) if form == "view" else data
+    assert len({str(one) for one in both(kernel, [given] * 2)}) == 1
+
+
+def both(kernel: Kernel, inputs: Sequence[Buffer]) -> Iterator[list[Outcome]]:
+    for compiled in (True, False):
+        with Host(base=frozenset({kernel.cid}), compiled=compiled) as host:
+            prepared = host.prepare(kernel, Op.FORWARD)
+            yield [prepared([data], LIMITS) for data in inputs]
+
+
+SEEN = """(i32.store (local.get $out) (i32.load offset={0} (local.get $call)))
+    (i32.store offset={0} (local.get $call) (i32.const 77))"""
+
+
+@pytest.mark.parametrize("place", [60, 100, 200, 4_000, 60_000])
+def test_a_call_sees_nothing_of_the_last_one_in_the_hosts_part(twin: Twin, place: int) -> None:
+    """Whatever the lengths of the inputs are, and wherever it wrote."""
+    kernel = twin(SEEN.format(place), cap=64, length=4, scratch=65_000)
+    with Host(base=frozenset({kernel.cid}), compiled=True) as host:
+        prepared = host.prepare(kernel, Op.FORWARD)
+        for length in (0, 1, 16, 17, 5_000, 70_000, 3, 0):
+            outcome = prepared([bytes(length)], LIMITS)
+            assert isinstance(outcome, Result)
+            assert outcome.outputs == [bytes(4)]
+
+
+def test_memory_that_a_large_call_took_is_given_back(twin: Twin) -> None:
+    body = "(i32.store (local.get $out) (i32.load offset=60 (local.get $call)))"
+    kernel = twin(body, length=4, pages="1 4096")
+    wide = Boundary(memory_bytes=256 * MIB)
+    with Host(base=frozenset({kernel.cid}), compiled=True) as host:
+        prepared = host.prepare(kernel, Op.FORWARD)
+        for data in (b"abc", b"\1" * (100 * MIB), b"abc", b"\1" * (70 * MIB), b"", b"abc"):
+            outcome = prepared([data], wide)
+            assert isinstance(outcome, Result)
+        assert outcome.outputs == [bytes(4)]
+
+
+def test_an_instance_that_was_stopped_is_not_used_again(twin: Twin) -> None:
+    once = twin(
+        """(if (i32.eqz (i32.load8_u (i32.load offset=16 (local.get $call)))) (then unreachable))
+        (i32.store (local.get $out) (i32.load (i32.const 8)))
+        (i32.store (i32.const 8) (i32.const 1))""",
+        length=4,
+    )
+    with Host(base=frozenset({once.cid}), compiled=True) as host:
+        prepared = host.prepare(once, Op.FORWARD)
+        for _ in range(3):
+            assert isinstance(prepared([b"\0"], LIMITS), Trapped)
+            assert prepared([b"\1"], LIMITS) == Result([bytes(4)])
+            assert isinstance(prepared([b"\1"], Boundary(output_bytes=3)), Refused)
+            assert isinstance(prepared([b"\1"], Boundary(memory_bytes=MIB // 32)), OutOfMemory)
