@@ -25,14 +25,25 @@ def open_file(path: Path, flags: int) -> int:
         fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise DamageError(
-                f"{path} is a symbolic link, and a store follows none; put the file itself there"
-            ) from error
+            raise _link(path, "file") from error
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise DamageError(f"{path} is not a regular file; a store keeps nothing else there")
     return fd
+
+
+def _link(path: Path, kind: str) -> DamageError:
+    return DamageError(
+        f"{path} is a symbolic link, and a store follows none; put the {kind} itself there"
+    )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder of the store's own. Raises DamageError for a link to one."""
+    if path.is_symlink():
+        raise _link(path, "folder")
+    return path.is_dir()
 
 
 def make_folder(path: Path) -> None:

@@ -304,7 +304,8 @@ def _finish(folder: PackFolder, index: Index, number: int, found: Survey, *, kee
 def _set_aside(folder: PackFolder, pack: PackFile, number: int, start: int) -> None:
     """Copy the rest of a pack into the folder `torn/` beside the packs."""
     aside = folder.path.parent / "torn"
-    disk.make_folder(aside)
+    if not disk.is_folder(aside):
+        disk.make_folder(aside)
     names = (aside / f"{number:08d}-{start}-{attempt}" for attempt in itertools.count())
     disk.copy_out(pack.fd, start, next(name for name in names if not name.exists()))
 

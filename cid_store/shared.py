@@ -282,7 +282,7 @@ class SharedFiles:
             self._lock.close()
 
     def _prepare_folder(self) -> None:
-        if self.packs.path.is_dir():
+        if disk.is_folder(self.packs.path):
             return
         if self.read_only:
             raise InputError(f"there is no store at {self.path}; name the folder of one")

@@ -1,7 +1,9 @@
 """Small files that survive a power cut: written where told, waited for, named last."""
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,20 +11,28 @@ from pathlib import Path
 
 from ring2_orchestrator.ledger.errors import LedgerBusyError, LedgerUnreadableError
 
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_WRITE = os.O_WRONLY | os.O_CREAT
 
 
 def read(path: Path, *, limit: int) -> bytes:
     """The file's first `limit` bytes; empty if there is no file. Raises LedgerUnreadableError."""
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = open_file(path, os.O_RDONLY)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor; links are not followed
             return file.read(limit)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def open_file(path: Path, flags: int) -> int:
+    """A descriptor of a plain file; follows no link, never waits for a pipe. Raises OSError."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is no plain file", str(path))
+    return descriptor
 
 
 def size(path: Path) -> int:
@@ -44,10 +54,11 @@ def _unreadable(path: Path, error: OSError) -> LedgerUnreadableError:
 
 def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) -> None:
     """Make the file end with `data` at `offset`; with `sync`, return when it is on the disk."""
+    _refuse_links(path.parent, base)
     new = not path.exists()
     if new:
         _make_folders(path.parent, base)
-    descriptor = os.open(path, _WRITE, 0o600)
+    descriptor = open_file(path, _WRITE)
     try:
         _write_all(descriptor, data, offset)
         if os.fstat(descriptor).st_size > offset + len(data):
@@ -75,7 +86,7 @@ def create(path: Path, data: bytes) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Give the file new content: after a power cut it holds the old bytes or the new, whole."""
     beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, _WRITE | os.O_TRUNC, 0o600)
+    descriptor = open_file(beside, _WRITE | os.O_TRUNC)
     try:
         _write_all(descriptor, data, 0)
         os.fdatasync(descriptor)
@@ -98,7 +109,7 @@ def sync_folder(folder: Path) -> None:
 @contextmanager
 def locked(path: Path, *, timeout_s: float) -> Generator[None]:
     """Hold the lock file alone; it lets go by itself when its process dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         _acquire(descriptor, path, timeout_s)
         yield
@@ -122,6 +133,14 @@ def _acquire(descriptor: int, path: Path, timeout_s: float) -> None:
             pause = min(2 * pause, 0.02)
         else:
             return
+
+
+def _refuse_links(folder: Path, base: Path) -> None:
+    # Whoever reads checks every hash; whoever writes must know whose folder it is.
+    while folder != base:
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{folder.name} is a symbolic link", str(folder))
+        folder = folder.parent
 
 
 def _make_folders(folder: Path, base: Path) -> None:

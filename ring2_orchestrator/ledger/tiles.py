@@ -132,7 +132,7 @@ class TileFiles:
         """Drop what follows the bundle's first `length` bytes, and wait for the disk."""
         path = self.bundle_path(index)
         if durable.size(path) > length:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = durable.open_file(path, os.O_WRONLY)
             try:
                 os.ftruncate(descriptor, length)
                 os.fdatasync(descriptor)
