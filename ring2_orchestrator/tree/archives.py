@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 import re
 import stat
 import tarfile
@@ -36,6 +37,7 @@ _UNREADABLE = (
     OSError,
 )
 _DRIVE = re.compile(rb"[A-Za-z]:")
+_ZIP_END_BYTES = 22
 _ZIP_STARTS = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
 
 
@@ -74,21 +76,31 @@ class _Whole:
         self._into = into
         # Headers come on top of the contents, and each file is filled up to a block.
         self._left = 2 * into.limits.max_bytes + _SMALL_BYTES
-        self._tail = b""
+        self._size = 0
+        self._last = 0  # what follows this place so far is zeros
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         self._left -= len(data)
         if self._left < 0:
             self._into.count(self._into.limits.max_bytes + 1)
-        self._tail = (self._tail + data)[-_TAR_BLOCK:]
+        if written := len(data.rstrip(b"\0")):
+            self._last = self._size + written
+        self._size += len(data)
         return data
 
-    def check_end(self) -> None:
-        """Raise ReadError unless blocks of zeros stand at the end: else it was cut short."""
+    def check_end(self, end: int) -> None:
+        """Raise ReadError unless blocks of zeros, and nothing else, stand from there on.
+
+        Whoever reads a tar takes a damaged header for its end; what follows would be lost.
+        """
         while self.read(1 << 16):
             pass
-        if self._tail != bytes(_TAR_BLOCK):
+        if self._last > end:
+            raise tarfile.ReadError(
+                f"what stands at offset {end:,} is neither a header nor its end"
+            )
+        if self._size < end + _TAR_BLOCK:
             raise tarfile.ReadError("its end is missing")
 
 
@@ -101,12 +113,15 @@ def _take_tar(file: Readable, into: Building) -> None:
         while (member := archive.next()) is not None:
             _take_member(archive, member, into)
             cast("Any", archive).members = []  # it would remember them all
-    whole.check_end()
+        end = cast("int", cast("Any", archive).offset)
+    whole.check_end(end)
 
 
 def _take_member(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Building) -> None:
     name = member.name.encode("utf-8", "surrogateescape")
     target = member.linkname.encode("utf-8", "surrogateescape")
+    if member.size < 0:
+        raise into.refused(name, "has fewer than no bytes")
     if member.isdir():
         into.folder(name, member.mode)
     elif member.issym():
@@ -124,6 +139,7 @@ def _take_member(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Buildi
 
 def _take_zip(file: IO[bytes], into: Building) -> None:
     with zipfile.ZipFile(file) as archive:
+        _check_count(file, len(archive.infolist()))
         for member in archive.infolist():
             # From a NUL on, the reader drops a name: two readings of one name are one too many.
             name = member.orig_filename.encode("utf-8", "surrogateescape")
@@ -141,6 +157,16 @@ def _take_zip(file: IO[bytes], into: Building) -> None:
                     into.file(name, mode or 0o644, source)
             else:
                 raise into.refused(name, "is neither file, folder nor link")
+
+
+def _check_count(file: IO[bytes], count: int) -> None:
+    """Raise BadZipFile unless so many are named at the end: the reader does not look there."""
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _ZIP_END_BYTES - 0xFFFF))  # a comment may follow
+    _, _, end = file.read().rpartition(b"PK\5\6")
+    said = int.from_bytes(end[6:8], "little")
+    if said not in (count, 0xFFFF):  # which says that another record has the number
+        raise zipfile.BadZipFile(f"{said:,} files are announced, and {count:,} are listed")
 
 
 @contextmanager

@@ -271,6 +271,53 @@ def test_a_damaged_archive_is_one_sentence(store: MemoryStore, folder: Path, for
     assert len(said) > 25
 
 
+def three(tmp_path: Path) -> tuple[Path, bytes]:
+    path = archive_of(tmp_path, ("a", b"xyz"), ("b", b"xyz"), ("c", b"xyz"))
+    return path, path.read_bytes()
+
+
+@pytest.mark.parametrize("at", [1024, 1030, 1024 + 100, 1024 + 130, 1024 + 156, 1024 + 511])
+def test_a_damaged_header_is_not_the_end_of_a_tar(
+    store: MemoryStore, tmp_path: Path, at: int
+) -> None:
+    path, data = three(tmp_path)
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with pytest.raises(InputError, match="offset 1,024 is neither a header nor its end"):
+        add_archive(store, path, ROOMY)
+
+
+@pytest.mark.parametrize("length", [512, 1024, 1536])
+def test_zeros_in_the_middle_of_a_tar_are_not_its_end(
+    store: MemoryStore, tmp_path: Path, length: int
+) -> None:
+    path, data = three(tmp_path)
+    path.write_bytes(data[:1024] + bytes(length) + data[1024 + length :])
+    with pytest.raises(InputError, match="no sound tar or zip archive"):
+        add_archive(store, path, ROOMY)
+
+
+def test_a_size_below_zero_is_refused(store: MemoryStore, tmp_path: Path) -> None:
+    info = special("a", tarfile.REGTYPE)
+    info.pax_headers = {"size": "-5"}
+    with pytest.raises(InputError, match="has fewer than no bytes"):
+        add_archive(store, archive_of(tmp_path, info), ROOMY)
+
+
+def test_a_zip_that_lost_a_part_of_its_list_is_refused(store: MemoryStore, tmp_path: Path) -> None:
+    path = tmp_path / "made.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a", "b"):
+            archive.writestr(name, b"data")
+    data = bytearray(path.read_bytes())
+    one = (len(data) - 22 - data.index(b"PK\1\2")) // 2
+    data[-10:-6] = one.to_bytes(4, "little")  # how long the list is
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["b"]
+    with pytest.raises(InputError, match="2 files are announced, and 1 are listed"):
+        add_archive(store, path, ROOMY)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"text\n" * 300, b"PK\3\4", b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh"]
 )

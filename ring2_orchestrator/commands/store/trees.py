@@ -3,12 +3,16 @@
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cid_store.cid import Cid
 from cid_store.errors import InputError, MalformedCidError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.report import one_line, size_text
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.tree import Totals
 
 SUMMARIES: Mapping[str, str] = {
     "add": "keep a folder, or what a tar or zip archive holds, as a tree and print its CID",
@@ -64,7 +68,7 @@ def _add(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     context.report.data(
         {"cid": str(cid), "entries": totals.entries, "size_bytes": totals.size_bytes}
     )
-    context.report.say(f"{path}: {totals.entries:,} entries, {size_text(totals.size_bytes)}")
+    context.report.say(f"{path}: {_amount(totals)}")
     context.report.line(str(cid))
     return 0
 
@@ -86,8 +90,13 @@ def _checkout(store: LocalStore, args: argparse.Namespace, context: Context) -> 
             "size_bytes": totals.size_bytes,
         }
     )
-    context.report.say(f"{args.folder}: {totals.entries:,} entries, {size_text(totals.size_bytes)}")
+    context.report.say(f"{args.folder}: {_amount(totals)}")
     return 0
+
+
+def _amount(totals: "Totals") -> str:
+    entries = "1 entry" if totals.entries == 1 else f"{totals.entries:,} entries"
+    return f"{entries}, {size_text(totals.size_bytes)}"
 
 
 def _named(store: LocalStore, word: str) -> Cid:
