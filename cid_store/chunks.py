@@ -8,9 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from blake3 import blake3
-
-from cid_store.cid import DIGEST_BYTES, Cid, Codec
+from cid_store.cid import DIGEST_BYTES, Cid, Codec, seal_of
 
 CHUNK_BYTES = 1 << 20
 
@@ -56,12 +54,12 @@ class ChunkList(NamedTuple):
 def encode_chunks(cid: Cid, chunks: ChunkList) -> bytes:
     """The list's bytes, which hold for the blob of that name alone."""
     body = _FIELDS.pack(chunks.size, chunks.chunk_bytes, b"") + chunks.digests
-    return _seal(cid, body) + body
+    return seal_of(cid, body) + body
 
 
 def parse_chunks(cid: Cid, payload: bytes) -> ChunkList | None:
     """The list of that blob's chunks; None where the bytes are not such a list."""
-    if len(payload) < _BEFORE_DIGESTS or _seal(cid, payload[DIGEST_BYTES:]) != payload[:32]:
+    if len(payload) < _BEFORE_DIGESTS or seal_of(cid, payload[DIGEST_BYTES:]) != payload[:32]:
         return None
     size, chunk_bytes, zeros = cast(
         "tuple[int, int, bytes]", _FIELDS.unpack_from(payload, DIGEST_BYTES)
@@ -69,8 +67,3 @@ def parse_chunks(cid: Cid, payload: bytes) -> ChunkList | None:
     digests = payload[_BEFORE_DIGESTS:]
     whole = chunk_bytes > 0 and -(-size // chunk_bytes) * DIGEST_BYTES == len(digests)
     return ChunkList(size, chunk_bytes, digests) if whole and not any(zeros) else None
-
-
-def _seal(cid: Cid, body: bytes) -> bytes:
-    """What ties a list to the blob's name: the list of another blob is no list of this one."""
-    return blake3(cid.to_bytes() + body).digest()

@@ -54,6 +54,11 @@ def digest_of(data: bytes | bytearray | memoryview) -> bytes:
     return blake3(data, max_threads=_Cores.many).digest()
 
 
+def seal_of(cid: "Cid", body: bytes) -> bytes:
+    """What ties bytes that stand for an object to its name: those of another are none of this."""
+    return blake3(cid.to_bytes() + body).digest()
+
+
 def large_hasher() -> blake3:
     """A hasher for data that comes in large parts, each hashed on every core."""
     return blake3(max_threads=_Cores.many)

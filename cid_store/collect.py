@@ -9,8 +9,8 @@ from itertools import islice
 from typing import NamedTuple, TypeGuard
 
 from cid_store import recovery
-from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid, digest_of
+from cid_store.extent import sealed_extent
 from cid_store.folder import Place
 from cid_store.index import PackEnd
 from cid_store.keeper import FRESH_NS, Keeper
@@ -71,6 +71,7 @@ class Collector:
         self._starts = starts
         self._grace_s = grace_s
         self._dead_share = DEAD_SHARE if grace_s > 0 else 0.0  # who gives no grace wants it all
+        self._began_at: dict[int, int] = {}  # by pack: how far it was known before the first look
         self._marked_to: dict[int, int] = {}  # by young pack: how far its objects are marked
         self._marker = Marker(keeper, reader)
         self._bindings: dict[str, tuple[int, int]] = {}  # by name: where it was bound last
@@ -84,8 +85,9 @@ class Collector:
             if self._index_lies():
                 self._keeper.rebuild_index()
                 self._marker.forget()
+        self._began_at = {end.number: end.end for end in self._packs()}
         self._mark_starts()
-        uses = [_Use(end) for end in self._keeper.ask(lambda index: index.packs())]
+        uses = [_Use(end) for end in self._packs()]
         for use in uses:
             if self._is_young(use.end.number):
                 self._count_young(use)
@@ -132,7 +134,7 @@ class Collector:
         keeper = self._keeper
         with keeper.exclusive():
             last = keeper.followed().pack
-            known = {end.number for end in keeper.ask(lambda index: index.packs())}
+            known = {end.number for end in self._packs()}
             for number in keeper.packs.numbers():
                 if number < last and number not in known:
                     keeper.ask(lambda index, at=number: recovery.adopt(keeper.packs, index, at))
@@ -152,7 +154,7 @@ class Collector:
             keeper.followed()
             bound = keeper.ask(lambda index: index.roots(""))
             told: dict[str, Cid] = {}
-            for end in keeper.ask(lambda index: index.packs()):
+            for end in self._packs():
                 for item in self._records(end):
                     if isinstance(item, Head) and item.kind is Kind.ROOTS:
                         for name, cid in self._told(item).items():
@@ -185,11 +187,21 @@ class Collector:
 
     def _mark_young(self) -> None:
         """What lies in young packs is needed, with all it leads to."""
-        for end in self._keeper.ask(lambda index: index.packs()):
+        for end in self._packs():
             if self._is_young(end.number):
                 start = self._marked_to.get(end.number, HEADER_BYTES)
                 self._marker.mark(head.cid for head in self._objects(end, start))
                 self._marked_to[end.number] = end.end
+
+    def _mark_demoted(self) -> None:
+        """Who demoted an object meanwhile relies on its recipe, and on all that leads from it."""
+        for end in self._packs():
+            for head in self._objects(end, self._began_at.get(end.number, HEADER_BYTES)):
+                if head.kind.is_demoted:
+                    self._marker.mark_demoted(head.cid)
+
+    def _packs(self) -> list[PackEnd]:
+        return self._keeper.ask(lambda index: index.packs())
 
     def _records(self, end: PackEnd, start: int = HEADER_BYTES) -> Iterator[Head | Gap]:
         pack = self._keeper.packs.pack(end.number)
@@ -204,13 +216,16 @@ class Collector:
     def _placed(self, end: PackEnd) -> Iterator[Head]:
         """The objects of a pack that the index finds there."""
         heads = self._objects(end)
-        while some := {head.cid: head for head in islice(heads, _AT_ONCE)}:
-            cids = list(some)
+        while some := list(islice(heads, _AT_ONCE)):
+            cids = [head.cid for head in some]
             places = self._keeper.ask(lambda index, cids=cids: index.places(cids))
-            for cid, place in places.items():
+            for head in some:
+                place = places.get(head.cid)
                 # A copy the index does not point to is not needed, if what it points to is sound.
-                if place.pack == end.number or self._is_only_copy(cid, place):
-                    yield some[cid]
+                if place is not None and (
+                    not _is_elsewhere(place, head) or self._is_only_copy(head.cid, place)
+                ):
+                    yield head
 
     def _is_only_copy(self, cid: Cid, place: Place) -> bool:
         """Whether the object is needed, and the index points to a place where it does not stand."""
@@ -291,6 +306,15 @@ class Collector:
         """Move what is needed out of the packs and drop them; those that could be."""
         known = len(self._marker)
         victims = self._left(victims)
+        # Bytes that were dropped for a recipe may stand there for the last time.
+        self._marker.doubt(
+            head.cid
+            for use in victims
+            for head in self._objects(use.end)
+            if not head.kind.is_demoted
+        )
+        if self._is_blind():
+            return []
         victims = [use for use in victims if self._move(use)]
         if not victims:
             return victims
@@ -301,6 +325,7 @@ class Collector:
             # Whatever became needed since is found now, when nobody can write.
             self._mark_starts()
             self._mark_young()
+            self._mark_demoted()
             if self._is_blind():
                 return []
             victims = [use for use in victims if not self._is_young(use.end.number)]
@@ -323,7 +348,7 @@ class Collector:
         keeper = self._keeper
         with keeper.exclusive():
             tail = keeper.followed()
-            known = {end.number: end for end in keeper.ask(lambda index: index.packs())}
+            known = {end.number: end for end in self._packs()}
             victims = [use for use in victims if known.get(use.end.number) == use.end]
             if tail.pack in {use.end.number for use in victims}:
                 keeper.begin_pack()
@@ -400,8 +425,8 @@ def _is_elsewhere(place: Place | None, head: Head) -> TypeGuard[Place]:
 
 
 def _is_payload(head: Head, payload: memoryview) -> bool:
-    if head.kind is Kind.CHUNKS:
-        return parse_chunks(head.cid, bytes(payload)) is not None
+    if head.kind.is_sealed:
+        return sealed_extent(head.kind, head.cid, bytes(payload)) is not None
     return digest_of(payload) == head.cid.digest
 
 

@@ -6,12 +6,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cid_store import disk
 from cid_store.errors import InputError, StoreStoppedError, UnavailableError
+from cid_store.extent import Extent, sealed_extent
 from cid_store.pack import (
-    CHUNKS_VERSION,
     HEADER_BYTES,
     ID_BYTES,
     Kind,
@@ -31,17 +31,32 @@ _ROOM_MIN, _ROOM_MAX = 1 << 20, 16 << 20
 
 
 class Place(NamedTuple):
-    """Where an object lies: the record at `offset` of a pack, the payload's length, its kind."""
+    """Where an object lies: the record at `offset` of a pack, the payload's length, its kind.
+
+    `size` and `cost_us` are the object's own: its length, and what a rebuild is expected to take.
+    """
 
     pack: int
     offset: int
     length: int
-    kind: int = Kind.OBJECT
+    kind: int
+    size: int  # 0 also where a damaged record does not say
+    cost_us: int = 0
+
+    @classmethod
+    def whole(cls, pack: int, offset: int, length: int) -> Self:
+        """The place of an object that is the payload there."""
+        return cls(pack, offset, length, Kind.OBJECT, length)
 
     @property
     def payload(self) -> int:
         """Where the payload starts."""
         return self.offset + HEADER_BYTES
+
+    @property
+    def is_demoted(self) -> bool:
+        """Whether what stands there says only how the object is rebuilt."""
+        return self.kind >= Kind.PENUMBRA
 
 
 class Tail(NamedTuple):
@@ -169,7 +184,7 @@ class PackFolder:
             return parse_pack_header(pack.read(0, HEADER_BYTES))
         except UnknownVersionError as error:
             raise InputError(
-                f"{pack.path} has format version {error}, and this Redoxa reads versions 1 and 2; "
+                f"{pack.path} has format version {error}, and this Redoxa reads versions 1 to 3; "
                 "open the store with a newer Redoxa"
             ) from error
 
@@ -215,7 +230,7 @@ class PackFolder:
         places: list[Place] = []
         offset = tail.end
         for record in records:
-            places.append(Place(tail.pack, offset, len(record.payload), record.kind))
+            places.append(place_of(record, tail.pack, offset))
             offset += record_bytes(len(record.payload))
         return places, Tail(tail.pack, offset)
 
@@ -242,15 +257,26 @@ class PackFolder:
 
     def _takes(self, number: int, records: Sequence[Record]) -> bool:
         """Whether records of these kinds may stand in that pack, by its format."""
-        if all(record.kind is not Kind.CHUNKS for record in records):
+        since = max((kind.since for kind in {record.kind for record in records}), default=1)
+        if since == 1:
             return True
         head = self.head(number)
-        return head is not None and head.version >= CHUNKS_VERSION
+        return head is not None and head.version >= since
 
     def close(self) -> None:
         """Forget the open packs; views keep theirs."""
         with self._lock:
             self._open.clear()
+
+
+def place_of(record: Record, pack: int, offset: int) -> Place:
+    """Where an object lies whose record stands there."""
+    length = len(record.payload)
+    if not record.kind.is_sealed:
+        return Place.whole(pack, offset, length)
+    # Of a damaged record nothing is known but that it is there.
+    extent = sealed_extent(record.kind, record.cid, bytes(record.payload)) or Extent(0)
+    return Place(pack, offset, length, record.kind, *extent)
 
 
 def _preallocate(pack: PackFile, end: int, stop: int) -> None:

@@ -14,12 +14,14 @@ from cid_store.cid import Cid, Codec
 from cid_store.errors import MalformedCidError, UnavailableError
 from cid_store.folder import Place
 from cid_store.pack import HEADER_BYTES, Kind
+from cid_store.tiers import Account, Books
 
-VERSION = 2
+VERSION = 3
 
 _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
 _SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
-_KINDS = (Kind.OBJECT, Kind.CHUNKS)
+_KINDS = [kind for kind in Kind if kind.is_object]
+_PLACE = "pack, offset, length, kind, size, cost"
 _CHUNK = 256  # names asked for in one statement
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
@@ -27,17 +29,11 @@ PRAGMA user_version = {VERSION};
 CREATE TABLE objects (
     digest BLOB NOT NULL, codec INTEGER NOT NULL,
     pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
-    kind INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (digest, codec)
+    kind INTEGER NOT NULL, size INTEGER NOT NULL, cost INTEGER NOT NULL,
+    PRIMARY KEY (digest, codec)
 ) WITHOUT ROWID;
 CREATE TABLE roots (name BLOB PRIMARY KEY, cid BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE packs (number INTEGER PRIMARY KEY, identity BLOB NOT NULL, end INTEGER NOT NULL);
-"""
-# Version 1 knew objects of one kind.
-_UPGRADE = f"""
-BEGIN IMMEDIATE;
-ALTER TABLE objects ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
-PRAGMA user_version = {VERSION};
-COMMIT;
 """
 # The SQLite codes that mean "this file is not the index it should be", not "try again".
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
@@ -65,7 +61,6 @@ class Index:
         self._connection = connection
         self._path = path  # of an index in force; None while it is being made, or in memory
         self._lock = threading.RLock()
-        self.is_old = False  # of version 1: to be upgraded before it is asked for objects
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Index":
@@ -115,28 +110,13 @@ class Index:
     def check(self, *, writable: bool) -> None:
         """Raise IndexDamagedError unless this is an index of this version."""
         marks = (self._ask("PRAGMA application_id"), self._ask("PRAGMA user_version"))
-        self.is_old = marks == ([(_APPLICATION,)], [(1,)])
-        if not self.is_old and marks != ([(_APPLICATION,)], [(VERSION,)]):
+        if marks != ([(_APPLICATION,)], [(VERSION,)]):
             raise IndexDamagedError
         self._ask("SELECT max(number) FROM packs")
         if writable:
             self._ask("PRAGMA journal_mode = WAL")
             # A power cut may lose the newest rows, never the file; the packs have them (NORMAL).
             self._ask("PRAGMA synchronous = NORMAL")
-            if self.is_old:
-                self.upgrade()
-
-    def upgrade(self) -> None:
-        """Make an index of version 1 one of today's."""
-        with self._lock:
-            try:
-                self._connection.executescript(_UPGRADE)
-            except _TROUBLE as error:
-                if self._connection.in_transaction:
-                    self._connection.rollback()
-                if self._ask("PRAGMA user_version") != [(VERSION,)]:  # another process was first
-                    raise _translated(error) from error
-        self.is_old = False
 
     def seal(self) -> None:
         """Make a new index ready for its place: write-ahead mode, everything on the disk."""
@@ -153,7 +133,7 @@ class Index:
             some = digests[start : start + _CHUNK]
             marks = ",".join("?" * len(some))
             sql = (
-                "SELECT digest, codec, pack, offset, length, kind FROM objects "  # noqa: S608 - only question marks are put in
+                f"SELECT digest, codec, {_PLACE} FROM objects "  # noqa: S608 - only question marks are put in
                 f"WHERE digest IN ({marks})"
             )
             for digest, codec, *place in self._ask(sql, some):
@@ -166,8 +146,8 @@ class Index:
         """Every object and its place, in the order of the places."""
         # The order needs a sort, so SQLite holds all rows from the first fetch on (on the disk when
         # they are many), and what is written meanwhile does not show.
-        sql = "SELECT pack, offset, length, kind, digest, codec FROM objects ORDER BY pack, offset"
-        return ((_cid(row[4:]), _place(row[:4])) for row in self._stream(sql))
+        sql = f"SELECT {_PLACE}, digest, codec FROM objects ORDER BY pack, offset"  # noqa: S608 - our own columns
+        return ((_cid(row[-2:]), _place(row[:-2])) for row in self._stream(sql))
 
     def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
         try:
@@ -243,6 +223,19 @@ class Index:
         ]
         return Census(codecs, cast("int", in_chunks), tuple(fills))
 
+    def books(self) -> Books:
+        """Every object, in the account of its tier."""
+        # Objects and lists of chunks are whole, so they make one row. Room as in the census.
+        rows = self._ask(
+            "SELECT max(kind, 3), count(*), sum(size), sum(64 + (length + 63) / 64 * 64), "
+            "sum(cost) FROM objects GROUP BY 1"
+        )
+        accounts: dict[int, Account] = {}
+        for kind, *sums, debt_us in cast("list[tuple[int, int, int, int, int]]", rows):
+            accounts[kind] = Account(*sums, debt_s=debt_us / 1e6)
+        kinds = (Kind.CHUNKS, Kind.PENUMBRA, Kind.UMBRA)
+        return Books(*(accounts.get(kind, Account()) for kind in kinds))
+
     def apply(
         self,
         objects: Iterable[tuple[Cid, Place]],
@@ -256,7 +249,7 @@ class Index:
                 with self._connection:  # commits, or rolls back when an error passes
                     self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(
-                        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows
+                        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
                     )
                     for name, cid in roots.items():
                         self._bind(name, cid)
@@ -288,7 +281,7 @@ class Index:
                 with self._connection:
                     self._connection.execute("BEGIN IMMEDIATE")
                     self._connection.executemany(
-                        "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?)", rows
+                        "INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
                     )
                     self._connection.execute("INSERT OR REPLACE INTO packs VALUES (?, ?, ?)", end)
             except _TROUBLE as error:
@@ -297,7 +290,7 @@ class Index:
     def repoint(self, cid: Cid, place: Place) -> None:
         """Learn that an object stands elsewhere."""
         self._ask(
-            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [cid.digest, int(cid.codec), *place],
         )
 
@@ -325,10 +318,7 @@ class Index:
             except _TROUBLE as error:
                 connection.close()
                 raise _translated(error) from error
-        index = Index(connection)
-        if self.is_old:
-            index.upgrade()
-        return index
+        return Index(connection)
 
     def close(self) -> None:
         """Let the connection go; closing twice is harmless."""

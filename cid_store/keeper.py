@@ -1,7 +1,7 @@
 """Packs and index of one store, kept in step: who may write, what is durable, what is found."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,13 +69,26 @@ class Keeper(SharedFiles):
             )
         if now != place:
             return now  # it was moved, or put again
-        other = recovery.find(self.packs, cid)
-        if other is None or other == place:
+        other = next((copy for copy in self._copies(cid) if copy != place), None)
+        if other is None:
             raise self.corrupt(cid, place, found)
         if not self.read_only:
             with self.exclusive():
                 self.ask(lambda index: index.repoint(cid, other))
         return other
+
+    def whole_copy(self, cid: Cid) -> Place | None:
+        """A place where a demoted object still stands whole, until its garbage is collected."""
+        return next((copy for copy in self._copies(cid) if not copy.is_demoted), None)
+
+    def _copies(self, cid: Cid) -> Iterator[Place]:
+        """The intact records of the object, by reading every header; lists with all chunks only."""
+        for copy in recovery.copies(self.packs, cid):
+            chunks = parse_chunks(cid, self.read(copy)) if copy.kind == Kind.CHUNKS else None
+            names = [name for name, _ in chunks.chunks()] if chunks is not None else []
+            known = self.ask(lambda index, names=names: index.places(names))
+            if all(name in known for name in names):
+                yield copy
 
     def corrupt(self, cid: Cid, place: Place, found: Payload) -> CorruptObjectError:
         """The error for an object whose bytes are not what they were."""
@@ -89,6 +102,8 @@ class Keeper(SharedFiles):
             fact = f"{path} ends before its {place.length:,} bytes do"
         elif place.kind == Kind.CHUNKS:
             fact = f"the list of its chunks at offset {place.payload:,} of {path} is damaged"
+        elif place.is_demoted:
+            fact = f"what rebuilds it is named at offset {place.payload:,} of {path}, damaged"
         else:
             actual = Cid.of(found).digest.hex()
             fact = (
@@ -244,7 +259,8 @@ class Keeper(SharedFiles):
             or not (
                 self._bytes_stand(places[cid], payload, locked=locked)
                 if places[cid].kind == Kind.CHUNKS
-                else self._stays(places[cid], locked=locked)
+                else not places[cid].is_demoted
+                and self._stays(places[cid], locked=locked)
                 and recovery.is_sound_place(self.packs, cid, places[cid])
             )
         }
@@ -269,7 +285,8 @@ class Keeper(SharedFiles):
     def _stands(self, cid: Cid, place: Place, payload: Payload, *, locked: bool) -> bool:
         """Whether exactly these bytes can be read there, and will stay."""
         if place.kind != Kind.CHUNKS:
-            return self._bytes_stand(place, payload, locked=locked)
+            whole = not place.is_demoted
+            return whole and self._bytes_stand(place, payload, locked=locked)
         if not self._stays(place, locked=locked):
             return False
         chunks = parse_chunks(cid, self.read(place))

@@ -14,11 +14,13 @@ from cid_store.index import Index
 from cid_store.keeper import Keeper
 from cid_store.reading import Reader
 from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
+from cid_store.tiers import Books, Tier, tier_of
 
 if TYPE_CHECKING:
     from cid_store.collect import GcReport, Starts
     from cid_store.repair import Derives, RepairReport
     from cid_store.store import ByteSource
+    from cid_store.tiers import Demoted, Rebuild
     from cid_store.verify import Progress, VerifyReport
 
 LOCK_TIMEOUT_S = 30.0
@@ -44,10 +46,16 @@ class LocalStore:
     """
 
     def __init__(
-        self, path: Path | str, *, read_only: bool = False, lock_timeout_s: float = LOCK_TIMEOUT_S
+        self,
+        path: Path | str,
+        *,
+        read_only: bool = False,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        rebuild: "Rebuild | None" = None,
     ) -> None:
         """Open the store, or make one where nothing is; what a crash left is put in order.
 
+        Without `rebuild`, objects that were demoted can be known, moved and collected, not read.
         Raises InputError where there can be no store, StoreLockedError where another process
         keeps writing, UnavailableError where the disk does not do its work.
         """
@@ -60,7 +68,7 @@ class LocalStore:
                 f"the store at {self.path} cannot be opened ({error.strerror}); name a folder you "
                 "may write to"
             ) from error
-        self._reader = Reader(self._keeper)
+        self._reader = Reader(self._keeper, rebuild)
 
     # Putting
 
@@ -125,13 +133,13 @@ class LocalStore:
 
     def get(self, cid: Cid) -> bytes:
         """The bytes of that name, hashed as they are returned."""
-        pending = self._pending(cid)
+        pending = self._admitted(cid)
         return bytes(pending) if pending is not None else self._reader.get(cid)
 
     def get_many(self, cids: Iterable[Cid]) -> list[bytes]:
         """The bytes of each name in the same order, read in the order they lie on the disk."""
         wanted = list(cids)
-        pending = {cid: data for cid in wanted if (data := self._pending(cid)) is not None}
+        pending = {cid: data for cid in wanted if (data := self._admitted(cid)) is not None}
         found = self._reader.get_many([cid for cid in wanted if cid not in pending])
         return [found[cid] if cid in found else bytes(pending[cid]) for cid in wanted]
 
@@ -140,7 +148,7 @@ class LocalStore:
 
         Raises CorruptObjectError at the first part that is not what it was.
         """
-        pending = self._pending(cid)
+        pending = self._admitted(cid)
         if pending is not None:
             starts = range(0, len(pending), CHUNK_BYTES)
             return (bytes(pending[start : start + CHUNK_BYTES]) for start in starts)
@@ -153,7 +161,7 @@ class LocalStore:
         Of an object kept in chunks only those are read that are needed, of any other all of it.
         """
         check_range(offset, length)
-        pending = self._pending(cid)
+        pending = self._admitted(cid)
         if pending is not None:
             return bytes(pending[offset : offset + length])
         return self._reader.part(cid, offset, offset + length)
@@ -163,7 +171,7 @@ class LocalStore:
 
         What is mapped lasts as long as the pack's file. A view stays valid after `close`.
         """
-        pending = self._pending(cid)
+        pending = self._admitted(cid)
         return memoryview(pending).toreadonly() if pending is not None else self._reader.view(cid)
 
     def size(self, cid: Cid) -> int:
@@ -192,6 +200,38 @@ class LocalStore:
         bound.update((name, cid) for name, cid in pending if name.startswith(prefix))
         return iter(sorted((name, cid) for name, cid in bound.items() if cid is not None))
 
+    # Tiers
+
+    def tier(self, cid: Cid) -> Tier:
+        """How far away the object's bytes are. Raises MissingObjectError."""
+        pending = self._pending(cid)
+        return Tier.ILLUMINATED if pending is not None else tier_of(self._reader.place(cid).kind)
+
+    def demote(self, cid: Cid, recipe: Cid, tier: Tier) -> "Demoted":
+        """Keep a recipe in place of an object's bytes, after it has rebuilt them once.
+
+        The recipe and all that it needs were put before. Raises InputError where it does not
+        rebuild the object, or not without the object itself. The next collection of garbage gives
+        back the room.
+        """
+        from cid_store.demoting import demote  # noqa: PLC0415 - start-up is performance
+
+        if self._batches.innermost is not None:
+            raise UsageError("objects are not demoted inside a batch; end the batch first")
+        return demote(self._keeper, self._reader, cid, recipe, tier)
+
+    def promote(self, cid: Cid) -> bool:
+        """Rebuild a demoted object and keep it whole; durable on return. False where it is."""
+        from cid_store.demoting import promote  # noqa: PLC0415 - start-up is performance
+
+        if self._pending(cid) is not None:
+            return False
+        return promote(self._keeper, self._reader, cid)
+
+    def books(self) -> Books:
+        """Every object the store knows, in the account of its tier; it reads no pack."""
+        return self._keeper.ask(Index.books)
+
     # The store as a whole
 
     def stat(self) -> StoreStat:
@@ -208,25 +248,19 @@ class LocalStore:
         """What the index knows of objects by codec and of each pack; it reads no pack."""
         return self._keeper.ask(Index.census)
 
-    def verify(self, progress: "Progress | None" = None, *, sample: float = 1.0) -> "VerifyReport":
+    def verify(
+        self, progress: "Progress | None" = None, *, sample: float = 1.0, rebuild: bool = False
+    ) -> "VerifyReport":
         """Read everything, and compare packs, index and roots with one another.
 
         `progress` is told of the bytes read. Of the objects a `sample` below 1 reads that share,
-        others at every call. Where nothing but the index is wrong, it is rebuilt (unless the store
-        is read-only) and the report says so.
+        others at every call. With `rebuild`, what was demoted is rebuilt, too; otherwise what that
+        needs must be there. Where nothing but the index is wrong, it is made anew (unless the
+        store is read-only) and the report says so.
         """
-        from cid_store.verify import verify_packs  # noqa: PLC0415 - start-up is performance
+        from cid_store.verify import verify_store  # noqa: PLC0415 - start-up is performance
 
-        keeper = self._keeper
-        report = keeper.ask(
-            lambda index: verify_packs(keeper.packs, index, progress, sample=sample)
-        )
-        if not report.index_is_wrong or report.damage or keeper.read_only:
-            return report
-        keeper.rebuild_index()
-        after = keeper.ask(lambda index: verify_packs(keeper.packs, index, None, sample=sample))
-        rebuilt = "the index disagreed with the packs and was rebuilt from them"
-        return after._replace(notes=(rebuilt, *after.notes))
+        return verify_store(self._keeper, self._reader, progress, sample=sample, rebuild=rebuild)
 
     def repair(
         self,
@@ -283,6 +317,11 @@ class LocalStore:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _admitted(self, cid: Cid) -> Payload | None:
+        """The same of an object that is to be read; a rebuild reads only what its recipe lists."""
+        self._reader.rebuilder.admit(cid)
+        return self._pending(cid)
 
     def _pending(self, cid: Cid) -> Payload | None:
         """The bytes of an object that an open batch of this thread holds back."""

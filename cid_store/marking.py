@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import decode
 from cid_store.errors import DamageError, MalformedNodeError
+from cid_store.ground import Ground
 from cid_store.keeper import Keeper
 from cid_store.nodes import links
 from cid_store.pack import Kind
@@ -31,10 +32,12 @@ class Marker:
         self._reader = reader
         # Digests alone, because there may be ten million of them.
         self._needed: dict[Codec, set[bytes]] = {codec: set() for codec in Codec}
+        self._demoted: list[Cid] = []
 
     def forget(self) -> None:
         """Begin anew."""
         self.lost.clear()
+        self._demoted.clear()
         for needed in self._needed.values():
             needed.clear()
 
@@ -55,6 +58,20 @@ class Marker:
                 some = waiting[-_AT_ONCE:]
                 del waiting[-_AT_ONCE:]
                 waiting += self._new(self._below(some))
+        if self.lost:
+            self._lose_demoted()
+
+    def mark_demoted(self, cid: Cid) -> None:
+        """What rebuilds this object is needed if it is, even where it was known as whole."""
+        if cid in self:
+            self.mark(self._in_place_of(cid) or [])
+
+    def doubt(self, cids: Iterable[Cid]) -> None:
+        """Hash what those of these rest on that are demoted: they are lost unless all is sound."""
+        ground = Ground(self._keeper, self._reader, deep=True)
+        for cid in cids:
+            if cid in self and self._reader.is_demoted(cid) and ground.fault(cid) is not None:
+                self.lost[cid] = Lost(cid, hides=True)
 
     def _new(self, cids: Iterable[Cid]) -> list[Cid]:
         """Those not known yet; known from now on."""
@@ -69,12 +86,20 @@ class Marker:
     def _below(self, cids: list[Cid]) -> list[Cid]:
         places = self._keeper.ask(lambda index: index.places(cids))
         below: list[Cid] = []
+        nodes: list[Cid] = []
         for cid in cids:
             if cid not in places:
                 self.lost[cid] = Lost(cid, hides=cid.codec is Codec.NODE)
-            elif places[cid].kind == Kind.CHUNKS:
+                continue
+            if places[cid].is_demoted:
+                instead = self._in_place_of(cid)
+                if instead is not None:
+                    below += instead
+                    continue
+            if places[cid].kind != Kind.OBJECT:
                 below += self._chunks(cid)
-        nodes = [cid for cid in cids if cid.codec is Codec.NODE and cid in places]
+            if cid.codec is Codec.NODE:
+                nodes.append(cid)
         for data in self._nodes(nodes):
             try:
                 below += links(decode(data))
@@ -89,6 +114,26 @@ class Marker:
             self.lost[cid] = Lost(cid, hides=True)
             return []
         return [name for name, _ in chunks.chunks()] if chunks is not None else []
+
+    def _in_place_of(self, cid: Cid) -> list[Cid] | None:
+        """What rebuilds a demoted object, and what it links to; None where it is whole again.
+
+        Nothing is rebuilt to know it.
+        """
+        self._demoted.append(cid)
+        try:
+            demotion = self._reader.demotion(cid)
+        except DamageError:
+            self.lost[cid] = Lost(cid, hides=True)
+            return []
+        return [demotion.recipe, *demotion.links] if demotion is not None else None
+
+    def _lose_demoted(self) -> None:
+        """With what it needs a demoted object is lost; what may be left of it must not go, too."""
+        ground = Ground(self._keeper, self._reader)
+        for cid in self._demoted:
+            if ground.fault(cid) is not None:
+                self.lost[cid] = Lost(cid, hides=True)
 
     def _nodes(self, cids: list[Cid]) -> list[bytes]:
         try:

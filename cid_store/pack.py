@@ -19,9 +19,8 @@ ID_BYTES = 16
 RECORD_MAGIC = b"RDXo"
 
 _PACK_MAGIC = b"RDXPACK"
-VERSION = 2  # of the packs that are begun now
-READABLE_VERSIONS = (1, 2)
-CHUNKS_VERSION = 2  # the first whose packs may hold lists of chunks
+VERSION = 3  # of the packs that are begun now
+READABLE_VERSIONS = (1, 2, 3)
 
 _PACK = struct.Struct("<7sBI16s32s")
 _RECORD = struct.Struct("<4sBBHQ32sIII")
@@ -34,11 +33,28 @@ class Kind(enum.IntEnum):
     OBJECT = 1
     ROOTS = 2  # a node: names, each with the CID it is bound to or None
     CHUNKS = 3  # the list of the chunks that one object was cut into
+    PENUMBRA = 4  # in place of an object: how it is rebuilt from a container
+    UMBRA = 5  # in place of an object: how what made it is run again
 
     @property
     def is_object(self) -> bool:
         """Whether the record is how an object is kept."""
         return self is not Kind.ROOTS
+
+    @property
+    def is_demoted(self) -> bool:
+        """Whether the object's bytes are in no record, and must be rebuilt."""
+        return self >= Kind.PENUMBRA
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the payload is not what its digest names, but sealed to that name."""
+        return self >= Kind.CHUNKS
+
+    @property
+    def since(self) -> int:
+        """The first version whose packs may hold such records."""
+        return 3 if self.is_demoted else 2 if self is Kind.CHUNKS else 1
 
 
 # By number: a pack may hold millions of records, and calling the class takes half a microsecond.

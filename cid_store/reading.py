@@ -3,18 +3,21 @@
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 from blake3 import blake3
 
 from cid_store import disk
 from cid_store.chunks import CHUNK_BYTES, ChunkList, parse_chunks
 from cid_store.cid import MANY_BYTES, Cid, digest_of, large_hasher
+from cid_store.demotion import Demotion, parse_demotion
 from cid_store.errors import CorruptObjectError, MissingObjectError
 from cid_store.folder import Place, Tail, unreadable
 from cid_store.keeper import Keeper
 from cid_store.pack import HEADER_BYTES, Kind
 from cid_store.pages import prefer_large_pages
+from cid_store.rebuilding import Rebuilder
+from cid_store.tiers import Rebuild
 
 _STEP_BYTES = 2 << 20  # what was just read is hashed while it is still in the cache
 _MOVES = 4  # how often an object may be moved while it is being read
@@ -23,13 +26,15 @@ _RUN_BYTES = 4 << 20
 _PARALLEL_BYTES = 8 << 20  # below this, starting threads takes longer than they save
 
 _Bytes = TypeVar("_Bytes", bytes, memoryview)
+_Parsed = TypeVar("_Parsed")
 
 
 class Reader:
     """Verified reads of a store's objects; safe to call from any thread."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, rebuild: Rebuild | None = None) -> None:
         self._keeper = keeper
+        self.rebuilder = Rebuilder(rebuild, self.get)
 
     def place(self, cid: Cid) -> Place:
         """Where the object lies. Raises MissingObjectError."""
@@ -52,7 +57,9 @@ class Reader:
         """The bytes of each name, read in the order in which they lie on the disk."""
         places = self._keeper.ask(lambda index: index.places(cids))
         runs = _runs(places)
-        if len(runs) > 1 and sum(place.length for place in places.values()) >= _PARALLEL_BYTES:
+        # What a rebuild may read is known to its own thread.
+        alone = self.rebuilder.is_busy or len(runs) == 1
+        if not alone and sum(place.length for place in places.values()) >= _PARALLEL_BYTES:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
 
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -65,6 +72,12 @@ class Reader:
 
     def stream(self, cid: Cid) -> Iterator[bytes]:
         """The object part by part, each checked before it is given."""
+        demotion = self.demotion(cid)
+        if demotion is not None:
+            with self.rebuilt(cid, demotion) as file:
+                while part := file.read(CHUNK_BYTES):
+                    yield part
+            return
         chunks = self.chunks(cid)
         if chunks is None:
             # Mapped and hashed before the first part is given, so it need not fit into memory.
@@ -82,6 +95,11 @@ class Reader:
 
     def part(self, cid: Cid, start: int, stop: int) -> bytes:
         """The bytes from `start` to `stop`; fewer where the object ends."""
+        demotion = self.demotion(cid)
+        if demotion is not None:
+            with self.rebuilt(cid, demotion) as file:
+                file.seek(start)
+                return file.read(max(0, stop - start))
         chunks = self.chunks(cid)
         if chunks is None:
             return bytes(self.view(cid)[start:stop])
@@ -91,21 +109,56 @@ class Reader:
 
     def size(self, cid: Cid) -> int:
         """How many bytes the object has."""
-        chunks = self.chunks(cid)
-        return chunks.size if chunks is not None else self.place(cid).length
+        size = self.place(cid).size
+        if not size:  # the object is empty, or its record damaged: then one of these says so
+            self.chunks(cid)
+            self.demotion(cid)
+        return size
 
     def chunks(self, cid: Cid) -> ChunkList | None:
-        """The chunks an object is kept in; None where it is kept whole."""
+        """The chunks an object is kept in; None where it is not kept in any."""
+        return self._sealed(cid, (Kind.CHUNKS,), parse_chunks)
+
+    def is_demoted(self, cid: Cid) -> bool:
+        """Whether the object must be rebuilt, as the index knows it."""
+        return self.place(cid).is_demoted
+
+    def demotion(self, cid: Cid) -> Demotion | None:
+        """What is kept in place of an object; None where it is kept whole."""
+        return self._sealed(cid, (Kind.PENUMBRA, Kind.UMBRA), parse_demotion)
+
+    def _sealed(
+        self, cid: Cid, kinds: Sequence[Kind], parse: Callable[[Cid, bytes], _Parsed | None]
+    ) -> _Parsed | None:
+        """What a record of these kinds says of the object; None where others keep it."""
         place = self.place(cid)
         for _ in range(_MOVES):
-            if place.kind != Kind.CHUNKS:
+            if place.kind not in kinds:
                 return None
             payload = self._keeper.read(place)
-            chunks = parse_chunks(cid, payload)
-            if chunks is not None:
-                return chunks
+            parsed = parse(cid, payload)
+            if parsed is not None:
+                return parsed
             place = self._keeper.sound_place(cid, place, payload)
         raise self._keeper.corrupt(cid, place, b"")
+
+    def try_rebuild(self, cid: Cid) -> None:
+        """Rebuild a demoted object to see that it can be. Raises CorruptObjectError if not."""
+        demotion = self.demotion(cid)
+        if demotion is not None:
+            self.rebuilder.made(cid, demotion.recipe, demotion.size, sure=True).close()
+
+    def rebuilt(self, cid: Cid, demotion: Demotion) -> IO[bytes]:
+        """A demoted object's bytes, made again and checked, in a file for the caller to close."""
+        try:
+            return self.rebuilder.made(cid, demotion.recipe, demotion.size)
+        except CorruptObjectError:
+            # Until its garbage is collected, what was dropped may still be there.
+            copy = None if self.rebuilder.is_sure else self._keeper.whole_copy(cid)
+            data, sound = self._view(cid, copy) if copy is not None else (memoryview(b""), False)
+            if not sound:
+                raise
+        return io.BytesIO(data)
 
     def _sound(self, cid: Cid, read: Callable[[Cid, Place], tuple[_Bytes, bool]]) -> _Bytes:
         place = self.place(cid)
@@ -123,6 +176,8 @@ class Reader:
         """What stands there, and whether it is the object."""
         if place.kind == Kind.CHUNKS:
             return self._joined(cid, place)
+        if place.is_demoted:
+            return self._remade(cid, place)
         if place.length < MANY_BYTES:
             data = self._keeper.read(place)
             return data, digest_of(data) == cid.digest
@@ -136,11 +191,20 @@ class Reader:
         return data, hasher.digest() == cid.digest
 
     def _view(self, cid: Cid, place: Place) -> tuple[memoryview, bool]:
-        if place.kind == Kind.CHUNKS:
-            data, sound = self._joined(cid, place)
+        if place.kind != Kind.OBJECT:
+            data, sound = self._read(cid, place)
             return memoryview(data), sound
         view = self._keeper.view(place)
         return view, digest_of(view) == cid.digest
+
+    def _remade(self, cid: Cid, place: Place) -> tuple[bytes, bool]:
+        """The object rebuilt; not sound where the record that says how is damaged."""
+        payload = self._keeper.read(place)
+        demotion = parse_demotion(cid, payload)
+        if demotion is None:
+            return payload, False
+        with self.rebuilt(cid, demotion) as file:
+            return file.read(), True
 
     def _joined(self, cid: Cid, place: Place) -> tuple[bytes, bool]:
         """The object put together from its chunks; not sound where its list is damaged."""
@@ -217,7 +281,7 @@ class Reader:
         start = run[0][1].payload
         last = run[-1][1]
         data = self._keeper.read(
-            Place(last.pack, start - HEADER_BYTES, last.payload + last.length - start)
+            Place.whole(last.pack, start - HEADER_BYTES, last.payload + last.length - start)
         )
         found: dict[Cid, bytes] = {}
         for cid, place in run:
@@ -245,11 +309,16 @@ def _cut(room: memoryview, sources: Iterable[tuple[Place, int, int]]) -> Iterato
 
 
 def _runs(places: Mapping[Cid, Place]) -> list[list[tuple[Cid, Place]]]:
-    """The objects in the order of their places, those together that lie together."""
+    """The objects in the order of their places, those together that lie together.
+
+    Demoted ones lie nowhere.
+    """
     runs: list[list[tuple[Cid, Place]]] = []
     end = Tail(0, 0)
     length = 0
     for cid, place in sorted(places.items(), key=lambda item: item[1]):
+        if place.is_demoted:
+            continue
         length += place.length
         if (
             place.kind == Kind.OBJECT

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from cid_store import disk
-from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid, large_hasher
 from cid_store.errors import DamageError
-from cid_store.folder import PackFile, PackFolder, Place, Tail
+from cid_store.extent import sealed_extent
+from cid_store.folder import PackFile, PackFolder, Place, Tail, place_of
 from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.pack import (
     ALIGN,
@@ -110,7 +110,7 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
             folder.begin(number)
             _finish(folder, index, number, found, keep=True)
         damaged += found.damaged
-    _learn_damaged(index, damaged)
+    _learn_damaged(index, folder, damaged)
 
 
 def adopt(folder: PackFolder, index: Index, number: int) -> None:
@@ -119,11 +119,7 @@ def adopt(folder: PackFolder, index: Index, number: int) -> None:
     if pack is None or head is None:
         return  # damaged: it is left to a person
     heads = survey(pack, number, HEADER_BYTES).settled().sound
-    objects = [
-        (head.cid, Place(number, head.offset, head.length, head.kind))
-        for head in heads
-        if head.kind.is_object
-    ]
+    objects = [(head.cid, placed(pack, head)) for head in heads if head.kind.is_object]
     end = max([HEADER_BYTES, *(head.end for head in heads[-1:])])
     index.adopt(objects, PackEnd(number, head.identity, end))
 
@@ -173,16 +169,22 @@ def survey(pack: PackFile, number: int, start: int) -> Survey:
     )
 
 
-def find(folder: PackFolder, cid: Cid) -> Place | None:
-    """An intact copy of the object anywhere in the packs, by reading every header."""
+def copies(folder: PackFolder, cid: Cid) -> list[Place]:
+    """Every intact record of the object, by reading every header; the ones that need least first.
+
+    An object that is there whole needs nothing, a list its chunks, what was demoted a rebuild.
+    """
+    found: list[Place] = []
     for number in folder.numbers():
         pack = folder.pack(number)
         if pack is None:
             continue
         for item in scan(pack, number, HEADER_BYTES):
             if isinstance(item, Head) and item.cid == cid and is_intact(pack, item):
-                return Place(number, item.offset, item.length, item.kind)
-    return None
+                found.append(placed(pack, item))
+                if item.kind is Kind.OBJECT:
+                    return found[-1:]
+    return sorted(found, key=lambda place: place.kind)
 
 
 def is_sound_place(folder: PackFolder, cid: Cid, place: Place) -> bool:
@@ -223,12 +225,21 @@ def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> It
 
 def is_intact(pack: PackFile, head: Head) -> bool:
     """Whether the payload is the one its header names."""
-    if head.kind is Kind.CHUNKS:
-        return parse_chunks(head.cid, pack.read(head.payload, head.length)) is not None
+    if head.kind.is_sealed:
+        payload = pack.read(head.payload, head.length)
+        return sealed_extent(head.kind, head.cid, payload) is not None
     hasher = large_hasher()
     for at in range(head.payload, head.payload + head.length, _CHUNK):
         hasher.update(pack.read(at, min(_CHUNK, head.payload + head.length - at)))
     return hasher.digest() == head.cid.digest
+
+
+def placed(pack: PackFile, head: Head) -> Place:
+    """Where the object lies whose record has that header."""
+    if head.kind is Kind.OBJECT:
+        return Place.whole(head.pack, head.offset, head.length)
+    payload = pack.read(head.payload, head.length)
+    return place_of(Record(head.kind, head.cid, payload), head.pack, head.offset)
 
 
 def _end_of(folder: PackFolder, index: Index, last: PackEnd, known: Tail | None) -> Tail:
@@ -268,7 +279,7 @@ def _adopted(folder: PackFolder, index: Index, tail: Tail) -> Tail:
     disk.rewrite(pack.fd, tail.end, min(found.end, pack.size()))
     folder.sync(pack)
     tail = _finish(folder, index, tail.pack, found, keep=False)
-    _learn_damaged(index, found.damaged)
+    _learn_damaged(index, folder, found.damaged)
     return tail
 
 
@@ -310,13 +321,14 @@ def _set_aside(folder: PackFolder, pack: PackFile, number: int, start: int) -> N
     disk.copy_out(pack.fd, start, next(name for name in names if not name.exists()))
 
 
-def _learn_damaged(index: Index, heads: list[Head]) -> None:
+def _learn_damaged(index: Index, folder: PackFolder, heads: list[Head]) -> None:
     """Index damaged objects too, so that a reader hears of damage, not of absence."""
     ends = {end.number: end for end in index.packs()}
     for head in heads:
         if head.kind.is_object and not index.places([head.cid]):
-            place = Place(head.pack, head.offset, head.length, head.kind)
-            index.apply([(head.cid, place)], {}, ends[head.pack])
+            pack = folder.pack(head.pack)
+            assert pack is not None, "its record was read a moment ago"
+            index.apply([(head.cid, placed(pack, head))], {}, ends[head.pack])
 
 
 def _learn(
@@ -331,11 +343,7 @@ def _learn(
     for head in heads:
         if head.kind is Kind.ROOTS:
             roots.update(parse_roots(pack.read(head.payload, head.length)) or {})
-    objects = (
-        (head.cid, Place(number, head.offset, head.length, head.kind))
-        for head in heads
-        if head.kind.is_object
-    )
+    objects = ((head.cid, placed(pack, head)) for head in heads if head.kind.is_object)
     reached = max([end, *(head.end for head in heads[-1:])])
     index.apply(objects, roots, PackEnd(number, identity, reached))
 

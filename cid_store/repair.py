@@ -9,7 +9,7 @@ from cid_store.errors import DamageError, MalformedNodeError
 from cid_store.keeper import Keeper
 from cid_store.nodes import links
 from cid_store.reading import Reader
-from cid_store.verify import Progress, VerifyReport, verify_packs
+from cid_store.verify import Progress, VerifyReport, verify_store
 
 # Says of a root that leads to something lost how that can be made again; None where it cannot say.
 Derives = Callable[[str, Cid], str | None]
@@ -74,7 +74,10 @@ class _Trail:
             chunks = self._reader.chunks(cid)
             if chunks is not None:
                 below += (name for name, _ in chunks.chunks())
-            if cid.codec is Codec.NODE:
+            demotion = self._reader.demotion(cid)
+            if demotion is not None:
+                below += demotion.links  # what rebuilds it was looked at: it is damaged, or not
+            elif cid.codec is Codec.NODE:
                 below += links(decode(self._reader.get(cid)))
         except MalformedNodeError:
             pass  # bytes that are no node link to nothing
@@ -94,7 +97,7 @@ def repair(
     """Make the index anew from the packs, read everything, and follow the roots to what is lost."""
     keeper.check_writable()
     keeper.rebuild_index()
-    found = keeper.ask(lambda index: verify_packs(keeper.packs, index, progress))
+    found = verify_store(keeper, reader, progress)
     trail = _Trail(keeper, reader, found.lost)
     roots: list[LostRoot] = []
     for name, cid in keeper.ask(lambda index: index.roots("")).items():

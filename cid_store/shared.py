@@ -107,7 +107,7 @@ class SharedFiles:
         mark = self._files_mark() if self.read_only else None
         try:
             index = self._existing_index()
-            behind = index.is_old or recovery.is_behind(self.packs, index)
+            behind = recovery.is_behind(self.packs, index)
         except (FileNotFoundError, IndexDamagedError):
             index, behind = None, True
         except UnavailableError:

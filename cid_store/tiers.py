@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, cast
 from cid_store.cid import Cid
 from cid_store.encoding import NodeLike, decode, encode
 from cid_store.errors import MalformedNodeError
+from cid_store.pack import Kind
 
 _OWN_KEYS = {"type", "v", "how", "needs"}
 
@@ -22,6 +23,12 @@ class Tier(enum.StrEnum):
     ILLUMINATED = "illuminated"  # stored whole
     PENUMBRA = "penumbra"  # stored as a container that a plan unpacks
     UMBRA = "umbra"  # dropped: what made them runs again
+
+
+def tier_of(kind: int) -> Tier:
+    """The tier of an object that is kept in a record of that kind."""
+    demoted = {Kind.PENUMBRA: Tier.PENUMBRA, Kind.UMBRA: Tier.UMBRA}
+    return demoted.get(Kind(kind), Tier.ILLUMINATED)
 
 
 class Writable(Protocol):

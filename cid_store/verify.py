@@ -7,11 +7,14 @@ from typing import NamedTuple
 from cid_store import disk
 from cid_store.chunks import ChunkList, parse_chunks
 from cid_store.cid import Cid, large_hasher
-from cid_store.errors import UnavailableError
+from cid_store.errors import CorruptObjectError, UnavailableError
 from cid_store.folder import PackFile, PackFolder, Place
+from cid_store.ground import Ground
 from cid_store.index import Index, PackEnd
+from cid_store.keeper import Keeper
 from cid_store.pack import HEADER_BYTES, Head, Kind, parse_roots
-from cid_store.recovery import Gap, is_intact, scan
+from cid_store.reading import Reader
+from cid_store.recovery import Gap, is_intact, placed, scan
 
 Progress = Callable[[float], object]
 
@@ -28,6 +31,7 @@ class VerifyReport(NamedTuple):
     index_is_wrong: bool
     lost: tuple[Cid, ...] = ()  # objects that are known and not intact
     unread: int = 0  # objects that a sample passed over; they are not among the intact ones
+    demoted: tuple[Cid, ...] = ()  # objects of which there is an intact record of their recipe
 
     @property
     def ok(self) -> bool:
@@ -63,7 +67,60 @@ def verify_packs(
         notes=(),
         lost=tuple(examination.lost),
         unread=examination.unread,
+        demoted=tuple(examination.demoted),
     )
+
+
+def verify_store(
+    keeper: Keeper,
+    reader: Reader,
+    progress: Progress | None,
+    *,
+    sample: float = 1.0,
+    rebuild: bool = False,
+) -> VerifyReport:
+    """Examine the packs, and whether what was demoted can be rebuilt; make a wrong index anew.
+
+    Without `rebuild`, it can be if all is there that is read in doing so.
+    """
+    report = keeper.ask(lambda index: verify_packs(keeper.packs, index, progress, sample=sample))
+    if report.index_is_wrong and not report.damage and not keeper.read_only:
+        keeper.rebuild_index()
+        report = keeper.ask(lambda index: verify_packs(keeper.packs, index, None, sample=sample))
+        rebuilt = "the index disagreed with the packs and was rebuilt from them"
+        report = report._replace(notes=(rebuilt, *report.notes))
+    return _with_demoted(report, keeper, reader, rebuild=rebuild)
+
+
+def _with_demoted(
+    report: VerifyReport, keeper: Keeper, reader: Reader, *, rebuild: bool
+) -> VerifyReport:
+    """The report with what is to be said of objects that must be rebuilt."""
+    damage, notes = list(report.damage), list(report.notes)
+    lost = list(report.lost)
+    ground = Ground(keeper, reader, without=report.lost)
+    for cid in report.demoted:
+        fault = ground.fault(cid)
+        try:
+            if fault is not None:
+                damage.append(_unbuildable(cid, fault))
+                lost.append(cid)
+            elif rebuild:
+                reader.try_rebuild(cid)
+        except CorruptObjectError as error:
+            damage.append(f"{error}; put the same bytes again")
+            lost.append(cid)
+        except UnavailableError as error:
+            notes.append(str(error))
+    return report._replace(damage=tuple(damage), notes=tuple(notes), lost=tuple(lost))
+
+
+def _unbuildable(cid: Cid, fault: Cid) -> str:
+    if fault == cid:
+        fact = "its recipe is none, or leads back to it"
+    else:
+        fact = f"{fault} is damaged or missing"
+    return f"object {cid} cannot be rebuilt: {fact}; put the same bytes again"
 
 
 def _is_sound(pack: PackFile, head: Head) -> bool:
@@ -108,6 +165,7 @@ class _Examination:
         self.index_is_wrong = False
         self.lost: dict[Cid, None] = {}
         self.unread = 0
+        self.demoted: list[Cid] = []
         self.limit = 1 << 32
         self._choice = disk.random_bytes(8)
         self._packs = packs
@@ -169,8 +227,7 @@ class _Examination:
             return
         if _is_sound(pack, head):
             self._count(head)
-            place = Place(head.pack, head.offset, head.length, head.kind)
-            self.index_is_wrong |= expected != (head.cid, place)
+            self.index_is_wrong |= expected != (head.cid, placed(pack, head))
         elif expected is not None:
             self._corrupt(pack, head)
 
@@ -199,6 +256,8 @@ class _Examination:
             self._list(head)
         else:
             self._bound_and_unseen.discard(head.cid)
+            if head.kind.is_demoted:
+                self.demoted.append(head.cid)
         if self._progress is not None:
             self._progress(head.length)
 
@@ -228,6 +287,8 @@ class _Examination:
             pack = self._packs.pack(place.pack) if place is not None else None
             if place is None or pack is None:
                 return f"its chunk {name} is missing"
+            if place.is_demoted:
+                return None  # that chunk is judged by itself, and so is what its list is sealed to
             hasher.update(pack.read(place.payload, place.length))
         return None if hasher.digest() == cid.digest else "its chunks do not make it up"
 

@@ -207,7 +207,7 @@ def test_an_old_pack_is_left_for_a_new_one(tmp_path: Path) -> None:
         store.put(b"plain objects still go there")
         assert store.stat().packs == 1
         assert store.put_stream(io.BytesIO(DATA)) == BLOB
-        assert [file.read_bytes()[7] for file in sorted((path / "packs").iterdir())] == [1, 2]
+        assert [file.read_bytes()[7] for file in sorted((path / "packs").iterdir())] == [1, 3]
         assert store.get(BLOB) == DATA
     kind_at_4 = struct.Struct("<4sB")
     assert kind_at_4.pack(RECORD_MAGIC, 3) not in pack_of(path).read_bytes()
@@ -218,14 +218,16 @@ def test_an_old_pack_is_left_for_a_new_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_an_old_index_is_understood(path: Path, read_only: bool) -> None:
+@pytest.mark.parametrize("missing", [["kind", "size", "cost"], ["size", "cost"]])
+def test_an_old_index_is_made_anew(path: Path, missing: list[str], read_only: bool) -> None:
     shutil.rmtree(path)
     shutil.copytree(OLD, path)
     with LocalStore(path) as store:
         hello = store.put(b"hello")
     with sqlite3.connect(path / "index.sqlite") as connection:
-        connection.execute("ALTER TABLE objects DROP COLUMN kind")
-        connection.execute("PRAGMA user_version = 1")
+        for column in missing:
+            connection.execute(f"ALTER TABLE objects DROP COLUMN {column}")
+        connection.execute(f"PRAGMA user_version = {4 - len(missing)}")
     connection.close()
     before = (path / "index.sqlite").stat().st_ino
     with LocalStore(path, read_only=read_only) as store:
@@ -233,7 +235,7 @@ def test_an_old_index_is_understood(path: Path, read_only: bool) -> None:
         assert len(dict(store.roots())) == 2
         assert store.verify().ok
         assert store.verify().notes == ()
-    assert (path / "index.sqlite").stat().st_ino == before
+    assert ((path / "index.sqlite").stat().st_ino == before) == read_only
 
 
 def test_a_list_never_outlives_its_chunks_in_a_torn_append(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A store written by version 1 is read by today's code, and by a reader written from the page."""
+"""Stores of versions 1 and 3 are read by today's code, and by a reader written from the page."""
 
 import io
 import shutil
@@ -11,10 +11,13 @@ import msgpack
 from blake3 import blake3
 
 from cid_store.cid import Cid, Codec
-from cid_store.encoding import decode
+from cid_store.encoding import decode, encode
 from cid_store.local import LocalStore
+from cid_store.tiers import Tier
+from tests.cid_store.rebuilder import opened, put_recipe
 
 OLD = Path(__file__).parent / "vectors" / "store-v1"
+TIERS = Path(__file__).parent / "vectors" / "store-v3"
 HELLO = Cid.of(b"hello")
 NOTE = Cid.parse("bagaqihra2ir5ljdqzptzeqluafypozw3pen6f7us7gmwhujgb6ahfgs6fhca")
 
@@ -23,7 +26,7 @@ def records(pack: bytes, number: int) -> Iterator[tuple[int, int, bytes, bytes]]
     """Kind, codec, digest and payload of each whole record, as docs/formats/store.md says."""
     magic, version, own, _, crc = struct.unpack("<7sBI16s32xI", pack[:64])
     assert (magic, own, crc) == (b"RDXPACK", number, zlib.crc32(pack[:60]))
-    assert version in (1, 2)
+    assert version in (1, 2, 3)
     at = 64
     while at + 64 <= len(pack):
         header = pack[at : at + 64]
@@ -41,7 +44,7 @@ def records(pack: bytes, number: int) -> Iterator[tuple[int, int, bytes, bytes]]
         name = {0x55: b"\x01\x55", 0x201: b"\x01\x81\x04"}.get(codec, b"") + b"\x1e\x20" + digest
         whole = (
             payload[:32] == blake3(name + payload[32:]).digest()
-            if kind == 3
+            if kind >= 3
             else blake3(payload).digest() == digest
         )
         if sound and group <= place and whole:
@@ -62,6 +65,21 @@ def joined(objects: dict[tuple[int, bytes], bytes], digest: bytes, payload: byte
     return blob
 
 
+def rebuilt(objects: dict[tuple[int, bytes], bytes], digest: bytes, payload: bytes) -> bytes:
+    """The object that was demoted, as the recipes of the test say; and what its record says."""
+    record = msgpack.unpackb(payload[32:])
+    assert sorted(record) == ["cost_us", "links", "recipe", "size"]
+    assert all(link.code == 42 for link in [record["recipe"], *record["links"]])
+    assert record["recipe"].data[:5] == b"\x01\x81\x04\x1e\x20"
+    recipe = msgpack.unpackb(objects[0x201, record["recipe"].data[-32:]])
+    assert (recipe["type"], recipe["v"], recipe["how"]) == ("recipe", 1, "joined")
+    assert all(cid.data[:4] == b"\x01\x55\x1e\x20" for cid in recipe["needs"])
+    needs = [objects[0x55, cid.data[-32:]] for cid in recipe["needs"]]
+    blob = b"".join(needs) * recipe["times"]
+    assert (len(blob), blake3(blob).digest()) == (record["size"], digest)
+    return blob
+
+
 def read_store(folder: Path) -> tuple[dict[tuple[int, bytes], bytes], dict[str, bytes]]:
     """Every object by codec and digest, and every root with its CID in binary form."""
     objects: dict[tuple[int, bytes], bytes] = {}
@@ -73,6 +91,9 @@ def read_store(folder: Path) -> tuple[dict[tuple[int, bytes], bytes], dict[str, 
                 continue
             if kind == 3:
                 objects[codec, digest] = joined(objects, digest, payload)
+                continue
+            if kind > 3:
+                objects[codec, digest] = rebuilt(objects, digest, payload)
                 continue
             for name, cid in msgpack.unpackb(payload).items():
                 if cid is None:
@@ -103,6 +124,32 @@ def test_a_stranger_reads_a_new_store(tmp_path: Path) -> None:
         objects, roots = read_store(tmp_path / "store")
         assert objects == {(0x55, cid.digest): store.get(cid) for cid in cids}
         assert roots == {name: cid.to_bytes() for name, cid in store.roots()}
+
+
+def test_a_stranger_reads_what_was_demoted(tmp_path: Path) -> None:
+    objects, roots = read_store(TIERS)
+    assert objects[0x55, Cid.of(b"hello" * 1000).digest] == b"hello" * 1000
+    assert objects[0x201, NOTE.digest] == encode({"says": HELLO, "times": [1, 2, 3]})
+    assert roots == {"many": Cid.of(b"hello" * 1000).to_bytes(), "note": NOTE.to_bytes()}
+    with opened(tmp_path / "store") as store:
+        cids = store.put_many([b"one", b"two", b"onetwo" * 9])
+        recipe = put_recipe(store, *cids[:2], times=9)
+        store.demote(cids[2], recipe, Tier.UMBRA)
+        objects, _ = read_store(tmp_path / "store")
+        assert objects == {(cid.codec, cid.digest): store.get(cid) for cid in [*cids, recipe]}
+
+
+def test_we_read_what_was_demoted(tmp_path: Path) -> None:
+    shutil.copytree(TIERS, tmp_path / "store")
+    many = Cid.of(b"hello" * 1000)
+    for read_only in (True, False):
+        with opened(tmp_path / "store", read_only=read_only) as store:
+            assert store.get(many) == b"hello" * 1000
+            assert decode(store.get(NOTE)) == {"says": HELLO, "times": [1, 2, 3]}
+            assert (store.tier(many), store.tier(NOTE)) == (Tier.PENUMBRA, Tier.UMBRA)
+            assert store.books().penumbra == (1, 5000, 192, 0.0015)
+            assert store.books().umbra == (1, 55, 256, 0.0015)
+            assert store.verify(rebuild=True).ok
 
 
 def test_we_read_the_old_store(tmp_path: Path) -> None:

@@ -91,14 +91,12 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
 
 def test_a_later_format_is_not_touched(path: Path) -> None:
     header = bytearray(pack_of(path).read_bytes()[:64])
-    header[7] = 3
+    header[7] = 4
     header[60:] = struct.pack("<I", zlib.crc32(header[:60]))
     with pack_of(path).open("r+b") as file:
         file.write(header)
     before = pack_of(path).read_bytes()
-    with pytest.raises(
-        InputError, match="format version 3, and this Redoxa reads versions 1 and 2"
-    ):
+    with pytest.raises(InputError, match="format version 4, and this Redoxa reads versions 1 to 3"):
         LocalStore(path)
     assert pack_of(path).read_bytes() == before
 
