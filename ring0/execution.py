@@ -15,14 +15,18 @@ from ring0.frame import Cost, Frame, Operation, Request, root_name
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, Result, sentence
 from ring0.plan import Dtype, Plan, Step
+from ring0.program import Program, Ran
 from ring0.signature import parameter_bytes
+
+_KEPT_PROGRAMS = 32
 
 
 class StepFailedError(InputError):
-    """A step of a plan came to something else than a result."""
+    """A call came to something else than a result; `step` is its place in a plan, from 0."""
 
-    def __init__(self, name: str, outcome: Outcome) -> None:
+    def __init__(self, name: str, outcome: Outcome, *, step: int | None = None) -> None:
         super().__init__(f"kernel '{name}': {sentence(outcome)}")
+        self.step = step
         self.outcome = outcome
 
 
@@ -37,6 +41,12 @@ class Caller(Protocol):
         self, kernel: Kernel, op: Op, params: bytes, inputs: Sequence[Buffer], boundary: Boundary
     ) -> Outcome:
         """Call one kernel within a boundary; whatever happens is the outcome."""
+        ...
+
+    def run(
+        self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int
+    ) -> Ran | None:
+        """Run a whole program at once, or None where it has to go call by call."""
         ...
 
 
@@ -116,10 +126,13 @@ class Executor:
         self._find = find_kernel
         self._memo = memo
         self._limits = limits if limits is not None else Limits()
+        self._programs = _Programs(find_kernel)
 
     def with_limits(self, limits: Limits, *, memo: Memo | None = None) -> "Executor":
         """The same host and kernels under other limits, with another memo or none."""
-        return Executor(self._host, self._find, memo=memo, limits=limits)
+        other = Executor(self._host, self._find, memo=memo, limits=limits)
+        other._programs = self._programs
+        return other
 
     @property
     def memo(self) -> Memo | None:
@@ -137,13 +150,15 @@ class Executor:
         """
         if len(data) % plan.input.width:
             raise UsageError(f"{len(data):,} bytes are not whole elements of {plan.input}")
+        if (whole := self._at_once(plan, Op.FORWARD, [data])) is not None:
+            return whole
         run = _Run(self._host, self._find, self._memo, self._limits)
         if (known := run.recall(plan, Operation.FORWARD, [data])) is not None:
             return known
         values: dict[int, Buffer] = {0: data}
         types = plan.values
         made = 1
-        for step in plan.steps:
+        for run.at, step in enumerate(plan.steps):
             inputs = [values.pop(value) for value in step.inputs]
             outputs = run.step(step, Op.FORWARD, inputs, [types[value] for value in step.inputs])
             for output in outputs:
@@ -156,18 +171,54 @@ class Executor:
         """The one value the plan made these streams of. Raises like `forward`."""
         if len(streams) != len(plan.streams):
             raise UsageError(f"the plan has {len(plan.streams)} streams, not {len(streams)}")
+        if (whole := self._at_once(plan, Op.INVERSE, streams)) is not None:
+            return whole
         run = _Run(self._host, self._find, self._memo, self._limits)
         if (known := run.recall(plan, Operation.INVERSE, streams)) is not None:
             return known
         values: dict[int, Buffer] = dict(zip(plan.streams, streams, strict=True))
         types = plan.values
         first = len(types)
-        for step in reversed(plan.steps):
+        for run.at, step in reversed([*enumerate(plan.steps)]):
             first -= len(step.outputs)
             given = [values.pop(first + at) for at in range(len(step.outputs))]
             taken = run.step(step, Op.INVERSE, given, [types[value] for value in step.inputs])
             values.update(zip(step.inputs, taken, strict=True))
         return run.finish(plan, Operation.INVERSE, streams, [_owned(values[0])])
+
+    def _at_once(self, plan: Plan, op: Op, given: Sequence[Buffer]) -> Execution | None:
+        """The execution without anything between its calls, where nothing has to be."""
+        limits = self._limits
+        if self._memo is not None or limits.fuel is not None or not plan.steps:
+            return None
+        program = self._programs.of(plan, op)
+        ran = self._host.run(program, given, limits.boundary(), limits.work_bytes)
+        if ran is None:
+            return None
+        if ran.failed is None:
+            return Execution(ran.outputs, None, ran.work_bytes)
+        if ran.outcome is None:
+            raise _too_much_work(limits)
+        raise StepFailedError(ran.failed.kernel.name, ran.outcome, step=ran.failed.step)
+
+
+class _Programs:
+    """The programs of the plans executed last."""
+
+    def __init__(self, find: Callable[[Cid], Kernel]) -> None:
+        self._find = find
+        self._known: dict[tuple[int, Op], tuple[Plan, Program]] = {}
+
+    def of(self, plan: Plan, op: Op) -> Program:
+        """The plan's program. Raises ParameterError and what the finder of kernels raises."""
+        # By identity, which costs nothing: the plan is held, so no other takes its place.
+        key = (id(plan), op)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _KEPT_PROGRAMS:
+                self._known.clear()
+            known = self._known[key] = (plan, Program.of(plan, op, self._find))
+        return known[1]
 
 
 class StoreMemo:
@@ -242,7 +293,7 @@ class RecentMemo:
 
 
 class _Run:
-    """One execution under way: what it used, and the frames it made."""
+    """One execution under way: the step it is at, what it used, and the frames it made."""
 
     def __init__(
         self, host: Caller, find: Callable[[Cid], Kernel], memo: Memo | None, limits: Limits
@@ -252,6 +303,7 @@ class _Run:
         self._memo = memo
         self._limits = limits
         self._boundary = limits.boundary()
+        self.at = 0
         self._work_bytes = 0
         self._fuel: int | None = 0
         self._frames: list[Frame] = []
@@ -314,7 +366,7 @@ class _Run:
         self._spend(sum(map(len, given)))
         outcome = self._host.call(kernel, op, params, given, self._boundary)
         if not isinstance(outcome, Result):
-            raise StepFailedError(kernel.name, outcome)
+            raise StepFailedError(kernel.name, outcome, step=self.at)
         self._spend(sum(map(len, outcome.outputs)))
         if self._fuel is not None:
             self._fuel = None if outcome.fuel is None else self._fuel + outcome.fuel
@@ -323,15 +375,19 @@ class _Run:
     def _spend(self, size: int) -> None:
         self._work_bytes += size
         if self._work_bytes > self._limits.work_bytes:
-            raise WorkLimitError(
-                f"the plan works on more than {self._limits.work_bytes:,} bytes, its limit here"
-            )
+            raise _too_much_work(self._limits)
 
     def _name(self, value: Buffer) -> Cid:
         held = self._names.get(id(value))
         if held is None:
             held = self._names[id(value)] = (value, Cid.of(value))
         return held[1]
+
+
+def _too_much_work(limits: Limits) -> WorkLimitError:
+    return WorkLimitError(
+        f"the plan works on more than {limits.work_bytes:,} bytes, its limit here"
+    )
 
 
 def _owned(value: Buffer) -> bytes:

@@ -162,7 +162,7 @@ class DirectResident:
         if len(inputs) == 1 and type(inputs[0]) is bytes:
             kind = self.lib.rdx_call_one(c, operation, bounds, inputs[0], len(inputs[0]))
         else:
-            held = fill(self.ffi, c.inputs, inputs)
+            held = fill(self.ffi, c.inputs, inputs, range(len(inputs)))
             kind = self.lib.rdx_call(c, operation, bounds)
             del held
         if kind == self.lib.RDX_DONE:
@@ -229,10 +229,15 @@ def new_bounds(
     return made
 
 
-def fill(ffi: Any, spans: Any, buffers: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - C
-    """Point spans at buffers; they stay where they are while what this gives is held."""
+def fill(
+    ffi: Any,  # noqa: ANN401 - the trampoline's declarations
+    spans: Any,  # noqa: ANN401 - a C array
+    buffers: Sequence[Any],
+    places: Sequence[int],
+) -> list[Any]:
+    """Point spans at buffers; those stay where they are while what this gives is held."""
     held: list[Any] = []
-    for at, buffer in enumerate(buffers):
+    for at, buffer in zip(places, buffers, strict=True):
         view = ffi.from_buffer(buffer)
         held.append(view)
         spans[at].data, spans[at].length = view, len(view)

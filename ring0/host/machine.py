@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 from cid_store.cid import Cid
 from cid_store.errors import UsageError
@@ -20,12 +21,14 @@ from ring0.errors import CapabilityError, EngineError
 from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
 from ring0.host.call import Answer, Call
+from ring0.host.chain import DirectProgram
 from ring0.host.foreign import Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
 from ring0.host.watchdog import Watchdog
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome
+from ring0.program import Program, Ran
 from ring0.sections import ModuleInfo
 
 
@@ -130,6 +133,26 @@ class Host:
             return resident.call(call, boundary.wall_ms, boundary.fuel)
         return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
 
+    def run(
+        self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int
+    ) -> Ran | None:
+        """Run a whole program in C; None where it has to go call by call instead.
+
+        The boundary is that of each call; all of them together take and give `work_bytes` at most.
+        """
+        self._check_process()
+        if boundary.fuel is not None or boundary.capabilities:
+            return None
+        if program not in self._programs:
+            self._programs[program] = self._direct(program)
+        direct = self._programs[program]
+        if direct is None:
+            return None
+        flat = [_flat(data) for data in given]
+        if stack.is_large():
+            return direct.run(flat, boundary, work_bytes)
+        return stack.run(lambda: direct.run(flat, boundary, work_bytes))
+
     def strictly(self, kernel: Kernel, call: Call, boundary: Boundary) -> Outcome:
         """See `Prepared.strictly`."""
         answer = self._ask(_request(wire.STRICT, kernel, call, boundary), kernel.wasm)
@@ -184,9 +207,17 @@ class Host:
     def _start(self) -> None:
         self._watchdog = Watchdog()
         self._workers = Workers(self._library)
+        # A program goes with whoever made it: the host need not count them.
+        self._programs: WeakKeyDictionary[Program, DirectProgram | None] = WeakKeyDictionary()
         self._residents = Residents(
             self._library, self._watchdog, self._cache, compiled=self._compiled
         )
+
+    def _direct(self, program: Program) -> DirectProgram | None:
+        if not all(self.is_base(link.kernel) for link in program.links):
+            return None
+        residents = [self._residents.get(link.kernel, metered=False) for link in program.links]
+        return DirectProgram.of(program, residents)
 
     def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
         self._check_process()

@@ -9,7 +9,8 @@ from ring0.abi import Op
 from ring0.boundary import MIB, Boundary
 from ring0.host import Host, direct
 from ring0.kernel import Kernel
-from ring0.outcome import Outcome, OutOfMemory, Refused, Result, Trapped
+from ring0.outcome import Outcome, OutOfMemory, Refused, Result, TimedOut, Trapped
+from ring0.program import Link, Program, Ran
 
 Twin = Callable[..., Kernel]
 LIMITS = Boundary(memory_bytes=16 * MIB, output_bytes=MIB, wall_ms=20_000)
@@ -116,3 +117,89 @@ def test_an_instance_that_was_stopped_is_not_used_again(twin: Twin) -> None:
             assert prepared([b"\1"], LIMITS) == Result([bytes(4)])
             assert isinstance(prepared([b"\1"], Boundary(output_bytes=3)), Refused)
             assert isinstance(prepared([b"\1"], Boundary(memory_bytes=MIB // 32)), OutOfMemory)
+
+
+def chain(*kernels: Kernel) -> Program:
+    """Each kernel on what the one before it made."""
+    links = [
+        Link(at, kernel, Op.FORWARD, b"", (at,), (at + 1,)) for at, kernel in enumerate(kernels)
+    ]
+    return Program((*links,), len(links) + 1, (0,), (len(links),))
+
+
+COPY = """(local.set $in (i32.load offset=16 (local.get $call)))
+    (i32.store (local.get $out) (i32.add (i32.load (local.get $in)) (i32.const 1)))"""
+
+
+@pytest.mark.parametrize("name", sorted({*TWINS} - {"table"}))
+def test_a_program_tells_which_of_its_calls_ended_and_how(twin: Twin, name: str) -> None:
+    body, settings = TWINS[name]
+    good, bad = twin(COPY, length=4), twin(body, **settings)
+    base = frozenset({good.cid, bad.cid})
+    program = chain(good, good, bad, good)
+    with Host(base=base, compiled=False) as plain:
+        assert plain.run(program, [b"abcd"], LIMITS, 1 << 40) is None
+        alone = plain.call(bad, Op.FORWARD, b"", [b"cbcd"], LIMITS)
+    with Host(base=base, compiled=True) as host:
+        for _ in range(3):
+            ran = host.run(program, [b"abcd"], LIMITS, 1 << 40)
+            assert ran is not None
+            if isinstance(alone, Result):
+                assert ran.failed is None
+            else:
+                assert ran.failed is program.links[2]
+                assert str(ran.outcome) == str(alone)
+            after = host.run(chain(good, good, good), [b"abcd"], LIMITS, 1 << 40)
+            assert after == Ran([b"dbcd"], 24)
+
+
+@pytest.mark.slow
+def test_the_watchdog_stops_a_call_within_a_program(twin: Twin) -> None:
+    touch = "(loop $l (i32.store (local.get $call) (i32.load (local.get $call))) (br $l))"
+    good, endless = twin(COPY, length=4), twin(touch)
+    program = chain(good, endless, good)
+    with Host(base=frozenset({good.cid, endless.cid}), compiled=True) as host:
+        for _ in range(2):
+            ran = host.run(program, [b"abcd"], Boundary(wall_ms=100), 1 << 40)
+            assert ran == Ran([], 12, program.links[1], TimedOut(100))
+        assert host.run(chain(good), [b"abcd"], Boundary(), 1 << 40) == Ran([b"bbcd"], 8)
+
+
+def test_all_calls_of_a_program_share_one_limit_on_work(twin: Twin) -> None:
+    good = twin(COPY, length=4)
+    program = chain(good, good)
+    with Host(base=frozenset({good.cid}), compiled=True) as host:
+        assert host.run(program, [b"abcd"], LIMITS, 16) == Ran([b"cbcd"], 16)
+        for limit, place, done in ((15, 1, 16), (11, 1, 12), (7, 0, 8), (3, 0, 4), (0, 0, 4)):
+            assert host.run(program, [b"abcd"], LIMITS, limit) == Ran(
+                [], done, program.links[place]
+            )
+
+
+def test_what_cannot_be_run_at_once_goes_call_by_call(twin: Twin) -> None:
+    good, table = twin(COPY, length=4), twin(TABLE, fields="(table 1 funcref)")
+    foreign = twin(COPY + "(nop)", length=4)
+    with Host(base=frozenset({good.cid, table.cid}), compiled=True) as host:
+        for program, boundary in (
+            (chain(good, table), LIMITS),
+            (chain(good, foreign), LIMITS),
+            (chain(good), Boundary(fuel=1000)),
+            (chain(*[good] * 65), LIMITS),
+        ):
+            assert host.run(program, [b"abcd"], boundary, 1 << 40) is None
+        longest = host.run(chain(*[good] * 64), [b"abcd"], LIMITS, 1 << 40)
+        assert longest == Ran([bytes([ord("a") + 64]) + b"bcd"], 64 * 8)
+
+
+@pytest.mark.slow
+def test_values_that_many_instances_hold_are_let_go_of(twin: Twin) -> None:
+    """A program of large values holds two or three of them at a time, not all."""
+    large = twin("", cap=70 * MIB, length=70 * MIB, pages="1 4096")
+    wide = Boundary(memory_bytes=250 * MIB)
+    with Host(base=frozenset({large.cid}), compiled=True) as host:
+        program = chain(*[large] * 4)
+        for _ in range(2):
+            ran = host.run(program, [b"abcd"], wide, 1 << 40)
+            assert ran is not None
+            assert ran.failed is None
+            assert ran.outputs == [bytes(70 * MIB)]

@@ -1,6 +1,8 @@
 """Plans run forward and back on the real host; what was executed once can be looked up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +16,21 @@ from cid_store.nodes import get_node
 from cid_store.store import Buffer
 from ring0.abi import Op
 from ring0.boundary import Boundary
-from ring0.execution import Executor, Limits, RecentMemo, StepFailedError, StoreMemo, WorkLimitError
+from ring0.execution import (
+    Execution,
+    Executor,
+    Limits,
+    RecentMemo,
+    StepFailedError,
+    StoreMemo,
+    WorkLimitError,
+)
 from ring0.frame import Frame, MalformedFrameError, Operation, Request, StackDag, root_name
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfFuel
 from ring0.plan import Dtype, Plan
+from ring0.program import Program, Ran
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner.moves import Move, graft, moves
 from ring2_orchestrator.toolbox import Toolbox
@@ -91,6 +102,70 @@ def test_fuel_is_counted_alike_every_time(tools: Toolbox) -> None:
     assert caught.value.outcome == OutOfFuel(100)
 
 
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_plan_in_one_go_comes_to_what_its_steps_come_to(
+    tools: Toolbox, data: st.DataObject
+) -> None:
+    plan = data.draw(plans(tools))
+    size = data.draw(st.integers(0, 40)) * plan.input.width
+    value = data.draw(st.binary(min_size=size, max_size=size))
+    limits = Limits(
+        value_bytes=data.draw(st.sampled_from([1 << 20, 100])),
+        work_bytes=data.draw(st.sampled_from([1 << 40, 500])),
+        memory_bytes=data.draw(st.sampled_from([1 << 30, 65_536 + 300])),
+    )
+    at_once = tools.executor.with_limits(limits)
+    by_step = Executor(StepHost(tools.host), tools.kernel, limits=limits)
+    forward = [attempt(partial(each.forward, plan, value)) for each in (at_once, by_step)]
+    assert forward[0] == forward[1]
+    streams = [data.draw(st.binary(max_size=40)) for _ in plan.streams]
+    if isinstance(forward[0], Execution) and data.draw(st.booleans()):
+        streams = forward[0].outputs
+    inverse = [attempt(partial(each.inverse, plan, streams)) for each in (at_once, by_step)]
+    assert inverse[0] == inverse[1]
+
+
+def attempt(work: Callable[[], Execution]) -> Execution | tuple[str, int | None]:
+    try:
+        return work()
+    except StepFailedError as error:
+        return str(error), error.step
+    except WorkLimitError as error:
+        return str(error), None
+
+
+class StepHost:
+    """The real host, call by call."""
+
+    def __init__(self, host: Host) -> None:
+        self.call = host.call
+
+    def run(self, *_: object, **__: object) -> None:
+        return None
+
+
+def test_a_plan_of_base_kernels_is_run_in_one_go_where_nothing_is_kept(tools: Toolbox) -> None:
+    host = CountingHost(tools.host)
+    executor = Executor(host, tools.kernel)
+    plan = plan_of(tools, AUDIO)
+    assert executor.inverse(plan, executor.forward(plan, RAMP).outputs).outputs == [RAMP]
+    compiled = tools.host.run(Program.of(plan, Op.FORWARD, tools.kernel), [RAMP], Boundary(), 1)
+    assert host.calls == (0 if compiled is not None else 2 * len(plan.steps))
+
+
+def test_threads_run_one_plan_at_the_same_time(tools: Toolbox) -> None:
+    plan = plan_of(tools, AUDIO)
+    inputs = [RAMP[2 * at :] for at in range(40)]
+    expected = [tools.executor.forward(plan, data).outputs for data in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        made = [*pool.map(partial(tools.executor.forward, plan), inputs * 5)]
+        streams = [execution.outputs for execution in made]
+        backs = pool.map(partial(tools.executor.inverse, plan), streams)
+        assert [execution.outputs for execution in backs] == [[data] for data in inputs * 5]
+    assert streams == expected * 5
+
+
 class CountingHost:
     """The real host, with its calls counted."""
 
@@ -103,6 +178,11 @@ class CountingHost:
     ) -> Outcome:
         self.calls += 1
         return self.host.call(kernel, op, params, inputs, boundary)
+
+    def run(
+        self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int
+    ) -> Ran | None:
+        return self.host.run(program, given, boundary, work_bytes)
 
 
 @pytest.mark.parametrize("kind", ["store", "recent"])
