@@ -30,12 +30,6 @@ def default_home() -> Path:
     return Path.home() / ".local" / "share" / "redoxa"
 
 
-def cache_folder() -> Path:
-    """Where the platform keeps what can be made again: never copied with a home, never missed."""
-    chosen = os.environ.get("XDG_CACHE_HOME")
-    return (Path(chosen) if chosen else Path.home() / ".cache") / "redoxa"
-
-
 class Home:
     """The state of one user: `store/`, `ledger/` and small caches under one private folder.
 

@@ -11,9 +11,9 @@ from ring0.execution import Executor
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.manifest import Manifest
+from ring2_orchestrator.caches import cache_folder
 from ring2_orchestrator.container import MissingKernelError
 from ring2_orchestrator.gene import Palette
-from ring2_orchestrator.home import cache_folder
 from ring2_orchestrator.kernels import KernelSet
 
 

@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from ring2_orchestrator.home import cache_folder
+from ring2_orchestrator.caches import cache_folder
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.recorder.errors import NoRecorderError
 
