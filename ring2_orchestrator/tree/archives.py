@@ -147,7 +147,7 @@ def _take_zip(file: IO[bytes], into: Building) -> None:
                 raise into.refused(name, "is a path of another system")
             mode = member.external_attr >> 16 if member.create_system == 3 else 0
             kind = stat.S_IFMT(mode)
-            if member.is_dir() or kind == stat.S_IFDIR:
+            if name.endswith(b"/") or kind == stat.S_IFDIR:
                 into.folder(name, mode or 0o755)
             elif kind == stat.S_IFLNK:
                 with archive.open(member) as source:

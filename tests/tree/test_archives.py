@@ -7,11 +7,15 @@ import lzma
 import os
 import stat
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cid_store.errors import InputError
 from cid_store.memory import MemoryStore
@@ -225,6 +229,15 @@ def test_a_zip_name_with_a_nul_is_refused(store: MemoryStore, tmp_path: Path) ->
         add_archive(store, path, ROOMY)
 
 
+def test_a_zip_name_that_is_empty_is_refused(store: MemoryStore, tmp_path: Path) -> None:
+    path = tmp_path / "made.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"data")
+        archive.infolist()[0].filename = ""
+    with pytest.raises(InputError, match="File name in directory '' and header"):
+        add_archive(store, path, ROOMY)
+
+
 # Bombs and damage
 
 
@@ -269,6 +282,23 @@ def test_a_damaged_archive_is_one_sentence(store: MemoryStore, folder: Path, for
             assert cid == whole, "only padding may be missing"
     assert all("no sound tar or zip archive" in sentence for sentence in said)
     assert len(said) > 25
+
+
+@given(st.data())
+def test_whatever_becomes_of_an_archive_it_is_read_or_one_sentence(data: st.DataObject) -> None:
+    form = data.draw(st.sampled_from(["pax", "zip"]))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "folder")
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "data").write_bytes(b"data")
+        (folder / "link").symlink_to("deep")
+        archive = bytearray(FORMS[form](folder))
+        for _ in range(data.draw(st.integers(1, 4))):
+            at = data.draw(st.integers(0, len(archive) - 1))
+            archive[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+        Path(place, "archive").write_bytes(archive)
+        with suppress(InputError):
+            add_archive(MemoryStore(), Path(place, "archive"), ROOMY)
 
 
 def three(tmp_path: Path) -> tuple[Path, bytes]:
