@@ -103,16 +103,24 @@ def read_extent(source: Source, header: Header, index: int, offset: int) -> Exte
     return Extent(index, offset, size, length, streams)
 
 
-def decode_block(source: Source, header: Header, extent: Extent, executor: Executor) -> bytes:
-    """The bytes of the original that a block stands for.
+def read_block(source: Source, extent: Extent) -> bytes:
+    """The bytes of a block, not yet checked. Raises DamagedContainerError."""
+    if extent.size > limits(extent.length).value_bytes + extent.length:
+        raise DamagedContainerError(
+            f"block {extent.index} of {source.name} is longer than any block of its file could be"
+        )
+    return source.read(extent.offset, extent.size)
+
+
+def decode_block(
+    name: str, header: Header, extent: Extent, block: bytes, executor: Executor
+) -> bytes:
+    """The bytes of the original that a block of the container `name` stands for.
 
     Raises DamagedContainerError; UnavailableError where this machine lacks time or memory.
     """
     assert header.method is not None, "a stored file has no blocks"
-    what = f"block {extent.index} of {source.name}"
-    if extent.size > limits(extent.length).value_bytes + extent.length:
-        raise DamagedContainerError(f"{what} is longer than any block of its file could be")
-    block = source.read(extent.offset, extent.size)
+    what = f"block {extent.index} of {name}"
     if check_of(block[:-CHECK_BYTES]) != block[-CHECK_BYTES:]:
         raise DamagedContainerError(f"{what} is damaged: its check fails")
     if extent.streams is None:

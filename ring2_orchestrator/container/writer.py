@@ -1,5 +1,6 @@
 """Containers written: a header, then block after block, never more than a few blocks in memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -10,6 +11,7 @@ from ring0.execution import Executor
 from ring0.plan import Plan
 from ring2_orchestrator.container.block import encode_block
 from ring2_orchestrator.container.header import Header, encode_header
+from ring2_orchestrator.container.lanes import in_order
 from ring2_orchestrator.container.method import Method
 from ring2_orchestrator.container.source import CHUNK, Source, chunks
 from ring2_orchestrator.kernels import KernelSet
@@ -73,17 +75,29 @@ def write_planned(
 ) -> int | None:
     """Write the container of a plan; its size, or None as soon as that is not `below`."""
     assert header.method is not None, "what has a plan is divided into blocks"
+    plan = header.method.plan
     written = _put(out, encode_header(header, kernels))
+    # A memo keeps what it is told in the order in which it is told.
+    lanes = 1 if executor.memo is not None else None
+
+    def encode(data: bytes) -> tuple[int, bytes]:
+        return len(data), encode_block(data, plan, executor)
+
+    for length, block in in_order(encode, _blocks(original, header), lanes=lanes):
+        written += _put(out, block)
+        if below is not None and written >= below:
+            return None
+        if advance is not None:
+            advance(length)
+    return written
+
+
+def _blocks(original: Original, header: Header) -> Iterator[bytes]:
     for index in range(header.block_count):
         data = original.source.read(index * header.block_bytes, header.block_length(index))
         if len(data) != header.block_length(index):
             raise InputError(f"{original.source.name} changed while it was read; try again")
-        written += _put(out, encode_block(data, header.method.plan, executor))
-        if below is not None and written >= below:
-            return None
-        if advance is not None:
-            advance(len(data))
-    return written
+        yield data
 
 
 def _put(out: IO[bytes], data: bytes) -> int:

@@ -1,0 +1,88 @@
+"""Blocks are worked on at the same time, and what comes out is what one after another gives."""
+
+import io
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from ring2_orchestrator.container import BytesSource, Container, Original, write_planned
+from ring2_orchestrator.container.errors import DamagedContainerError
+from ring2_orchestrator.container.lanes import MOST_LANES, in_order
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.toolbox import Toolbox
+
+BLOCK = 65_537
+PIPELINE = "input x: u16\nemit x |> delta(order=2) |> zigzag |> byte_split |> rans0"
+RAMP = b"".join((7 * at % 65_536).to_bytes(2, "little") for at in range(250_000))
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, MOST_LANES, 9])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 50])
+def test_results_come_in_the_order_of_their_items(lanes: int, count: int) -> None:
+    assert [*in_order(str, range(count), lanes=lanes)] == [str(at) for at in range(count)]
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_items_are_worked_on_at_the_same_time(lanes: int) -> None:
+    together = threading.Barrier(lanes, timeout=30)
+    assert [*in_order(lambda _: together.wait(), range(2 * lanes), lanes=lanes)]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_no_more_is_drawn_than_there_are_lanes(lanes: int) -> None:
+    drawn = 0
+
+    def items() -> Iterator[int]:
+        nonlocal drawn
+        for at in range(100):
+            drawn += 1
+            yield at
+
+    for taken, _ in enumerate(in_order(abs, items(), lanes=lanes), 1):
+        assert drawn <= taken + max(lanes, 2)
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_an_error_comes_where_its_result_would_have_come(lanes: int) -> None:
+    results = in_order(lambda at: 12 // (3 - at), range(10), lanes=lanes)
+    assert [next(results) for _ in range(3)] == [4, 6, 12]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_who_stops_asking_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    results = in_order(abs, range(100), lanes=4)
+    assert next(results) == 0
+    results.close()  # pyright: ignore[reportAttributeAccessIssue] - it is a generator
+    assert threading.active_count() == before
+
+
+def written(tools: Toolbox, block_bytes: int) -> bytes:
+    original = Original.of(BytesSource(RAMP))
+    plan = Gene.parse(PIPELINE, tools.palette).plan()
+    out = io.BytesIO()
+    header = original.header(plan, block_bytes=block_bytes)
+    size = write_planned(out, original, header, tools.executor, tools.kernels)
+    assert size == len(out.getvalue())
+    return out.getvalue()
+
+
+def test_many_lanes_write_what_one_writes(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = written(tools, BLOCK)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.cpu_count", lambda: 1)
+        assert written(tools, BLOCK) == many
+    container = Container(BytesSource(many), tools.kernels)
+    assert b"".join(container.chunks(tools.executor)) == RAMP
+
+
+def test_the_first_damaged_block_is_the_one_that_is_named(tools: Toolbox) -> None:
+    damaged = bytearray(written(tools, BLOCK))
+    container = Container(BytesSource(damaged), tools.kernels)
+    extents = [*container.extents()]
+    for extent in extents[3:6]:
+        damaged[extent.offset + extent.size // 2] ^= 1
+    with pytest.raises(DamagedContainerError, match="block 3 of"):
+        b"".join(container.chunks(tools.executor))
