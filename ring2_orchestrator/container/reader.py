@@ -1,4 +1,4 @@
-"""Containers read: judged whole by their sizes, then decoded, a few blocks at a time, and hashed."""
+"""Containers read: judged whole by their sizes, decoded a few blocks at a time, and hashed."""
 
 from collections.abc import Iterator
 
