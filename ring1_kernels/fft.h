@@ -4,9 +4,6 @@
 
 #include "floats.h"
 
-typedef double Pair __attribute__((vector_size(16), aligned(8)));
-#define PAIR(at) (*(Pair *)(at))
-
 /* Cosine and sine of `turns` full turns, 0 <= turns <= 1/2: by their Taylor series in an angle of at
  * most an eighth of a turn. Every change of `turns` on the way is exact for the dyadic fractions
  * that transforms of 2^k numbers need. */

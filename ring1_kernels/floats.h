@@ -7,7 +7,7 @@
 #ifndef REDOXA_FLOATS_H
 #define REDOXA_FLOATS_H
 
-#include "abi.h"
+#include "lanes.h"
 
 typedef union { u32 bits; float value; } F32;
 typedef union { u64 bits; double value; } F64;
@@ -16,6 +16,11 @@ typedef union { u64 bits; double value; } F64;
 #define SIGN_u64 0x8000000000000000u
 #define INFINITY_u32 0x7f800000u
 #define INFINITY_u64 0x7ff0000000000000u
+#define NAN_u32 0x7fc00000u
+#define NAN_u64 0x7ff8000000000000u
+
+typedef double Pair __attribute__((vector_size(16), aligned(8)));
+#define PAIR(at) (*(Pair *)(at))
 
 static inline double value_u32(u32 bits) {
   return (bits & INFINITY_u32) == INFINITY_u32 ? 0 : (double)((F32){.bits = bits}).value;
@@ -24,39 +29,82 @@ static inline double value_u64(u64 bits) {
   return (bits & INFINITY_u64) == INFINITY_u64 ? 0 : ((F64){.bits = bits}).value;
 }
 static inline u32 lane_u32(double value) {
-  return value != value ? 0x7fc00000u : ((F32){.value = (float)value}).bits;
+  return value != value ? NAN_u32 : ((F32){.value = (float)value}).bits;
 }
 static inline u64 lane_u64(double value) {
-  return value != value ? 0x7ff8000000000000u : ((F64){.value = value}).bits;
+  return value != value ? NAN_u64 : ((F64){.value = value}).bits;
 }
 
-/* The lanes as whole numbers that grow as the floats do, -0 just below 0, and the way back. */
-#define ORDERED(T, bits) ((T)((bits) & SIGN_##T ? ~(bits) : (bits) | SIGN_##T))
-#define UNORDERED(T, place) ((T)((place) & SIGN_##T ? (place) & ~SIGN_##T : ~(place)))
+/* As many lanes as a vector has from as many doubles. */
+typedef float Two __attribute__((vector_size(8)));
+typedef float Four __attribute__((vector_size(16)));
+
+static inline V_u32 lanes_u32(const double *values) {
+  Two low = __builtin_convertvector(PAIR(values), Two);
+  Two high = __builtin_convertvector(PAIR(values + 2), Two), zero = {};
+  /* Widened by zeros each on its own: that is one instruction of the sandbox. */
+  Four a = __builtin_shufflevector(low, zero, 0, 1, 2, 3);
+  Four b = __builtin_shufflevector(high, zero, 0, 1, 2, 3);
+  Four lanes = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+  V_u32 nan = (V_u32)(lanes != lanes);
+  return ((V_u32)lanes & ~nan) | (nan & NAN_u32);
+}
+static inline V_u64 lanes_u64(const double *values) {
+  Pair lanes = PAIR(values);
+  V_u64 nan = (V_u64)(lanes != lanes);
+  return ((V_u64)lanes & ~nan) | (nan & NAN_u64);
+}
+
+/* Whole numbers that grow as the floats do, -0 just below 0, and the way back. U is one lane of T or
+ * a vector of them, S the same with a sign. */
+#define DEFINE_ORDER(T, U, S)                                                                   \
+  static inline U order_##U(U bits) {                                                           \
+    return bits ^ ((U)((S)bits >> (8 * sizeof(T) - 1)) | SIGN_##T);                             \
+  }                                                                                             \
+  static inline U unorder_##U(U place) {                                                        \
+    return place ^ ((U)((S)~place >> (8 * sizeof(T) - 1)) | SIGN_##T);                          \
+  }
 
 #define DEFINE_LANES(T)                                                                         \
+  DEFINE_ORDER(T, T, S_##T)                                                                     \
+  DEFINE_ORDER(T, V_##T, SV_##T)                                                                \
   static void read_##T(const T *restrict lanes, double *restrict values, u32 count) {           \
     for (u32 i = 0; i < count; i++) values[i] = value_##T(lanes[i]);                            \
   }                                                                                             \
   static void write_##T(const double *restrict values, T *restrict lanes, u32 count) {          \
-    for (u32 i = 0; i < count; i++) lanes[i] = lane_##T(values[i]);                             \
+    u32 i = 0;                                                                                  \
+    for (; count - i >= PER_VECTOR(T); i += PER_VECTOR(T))                                      \
+      STORE(T, lanes + i, lanes_##T(values + i));                                               \
+    for (; i < count; i++) lanes[i] = lane_##T(values[i]);                                      \
   }                                                                                             \
   static bool same_##T(const double *restrict values, const T *restrict lanes, u32 count) {     \
-    T difference = 0;                                                                           \
-    for (u32 i = 0; i < count; i++) difference |= lane_##T(values[i]) ^ lanes[i];               \
-    return difference == 0;                                                                     \
+    u32 i = 0;                                                                                  \
+    V_##T differing = {};                                                                       \
+    for (; count - i >= PER_VECTOR(T); i += PER_VECTOR(T))                                      \
+      differing |= lanes_##T(values + i) ^ LOAD(T, lanes + i);                                  \
+    T all = 0;                                                                                  \
+    for (u32 lane = 0; lane < PER_VECTOR(T); lane++) all |= differing[lane];                    \
+    for (; i < count; i++) all |= lane_##T(values[i]) ^ lanes[i];                               \
+    return all == 0;                                                                            \
   }                                                                                             \
   static void part_##T(const T *restrict lanes, const double *restrict near,                    \
                        T *restrict residual, u32 count) {                                       \
-    for (u32 i = 0; i < count; i++)                                                             \
-      residual[i] = ORDERED(T, lanes[i]) - ORDERED(T, lane_##T(near[i]));                       \
+    u32 i = 0;                                                                                  \
+    for (; count - i >= PER_VECTOR(T); i += PER_VECTOR(T)) {                                    \
+      V_##T place = order_V_##T(lanes_##T(near + i));                                           \
+      STORE(T, residual + i, order_V_##T(LOAD(T, lanes + i)) - place);                          \
+    }                                                                                           \
+    for (; i < count; i++) residual[i] = order_##T(lanes[i]) - order_##T(lane_##T(near[i]));    \
   }                                                                                             \
   static void join_##T(const T *restrict residual, const double *restrict near,                 \
                        T *restrict lanes, u32 count) {                                          \
-    for (u32 i = 0; i < count; i++) {                                                           \
-      T place = ORDERED(T, lane_##T(near[i])) + residual[i];                                    \
-      lanes[i] = UNORDERED(T, place);                                                           \
+    u32 i = 0;                                                                                  \
+    for (; count - i >= PER_VECTOR(T); i += PER_VECTOR(T)) {                                    \
+      V_##T place = order_V_##T(lanes_##T(near + i)) + LOAD(T, residual + i);                   \
+      STORE(T, lanes + i, unorder_V_##T(place));                                                \
     }                                                                                           \
+    for (; i < count; i++)                                                                      \
+      lanes[i] = unorder_##T(order_##T(lane_##T(near[i])) + residual[i]);                       \
   }
 
 DEFINE_LANES(u32)

@@ -4,8 +4,6 @@
 
 enum { MAX_SIZE = 2000, ROWS = 8 };
 
-typedef double Pair __attribute__((vector_size(16)));
-
 /* The matrix K of n lanes is known from its upper left quarter, since K[n-1-i][j] is K[i][j] for
  * even j and -K[i][j] for odd, and K[i][n-1-j] likewise. Rows of the quarter are padded with zeros
  * to whole blocks of ROWS. */
@@ -58,7 +56,7 @@ static void multiply(const double *quarter, u32 n, const double *x, double *y, P
     for (u32 j = 0; j < rows; j++, column += step) {
       Pair fold = folded[2 * j], mirrored = folded[2 * j + 1];
       _Pragma("clang loop unroll(full)") for (u32 pair = 0; pair < ROWS / 2; pair++) {
-        Pair entries = *(const Pair *)(column + 2 * pair);
+        Pair entries = PAIR(column + 2 * pair);
         upper[pair] += entries * fold;
         lower[pair] += entries * mirrored;
       }
