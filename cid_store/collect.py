@@ -15,7 +15,7 @@ from cid_store.folder import Place
 from cid_store.index import PackEnd
 from cid_store.keeper import FRESH_NS, Keeper
 from cid_store.marking import Marker
-from cid_store.pack import HEADER_BYTES, Head, Kind, Record, parse_roots, roots_record
+from cid_store.pack import HEADER_BYTES, Head, Kind, Record, roots_record
 from cid_store.reading import Reader
 from cid_store.recovery import Gap, scan
 
@@ -77,6 +77,7 @@ class Collector:
         self._bindings: dict[str, tuple[int, int]] = {}  # by name: where it was bound last
         self._mentions: dict[str, set[int]] = {}  # by name: the packs that bind or unbind it
         self._notes: list[str] = []
+        self._unsure = False  # whether roots may be missing from the packs
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> GcReport:
         """Find what nothing leads to, drop it, and say what became of it."""
@@ -153,17 +154,11 @@ class Collector:
         with keeper.exclusive():
             keeper.followed()
             bound = keeper.ask(lambda index: index.roots(""))
-            told: dict[str, Cid] = {}
-            for end in self._packs():
-                for item in self._records(end):
-                    if isinstance(item, Head) and item.kind is Kind.ROOTS:
-                        for name, cid in self._told(item).items():
-                            if cid is None:
-                                told.pop(name, None)
-                            else:
-                                told[name] = cid
+            told, whole = recovery.told_roots(keeper.packs, self._packs())
         if told != bound:
-            return True
+            # Damage may have taken the record of a root: then the index, which has it, is right.
+            self._unsure = not whole
+            return whole
         self._mark_starts()
         return bool(self._marker.lost)
 
@@ -242,23 +237,18 @@ class Collector:
                         self._mentions.setdefault(name, set()).add(item.pack)
 
     def _names(self, head: Head) -> Iterable[str]:
-        return self._told(head)
-
-    def _told(self, head: Head) -> dict[str, Cid | None]:
-        """What a roots record binds."""
-        pack = self._keeper.packs.pack(head.pack)
-        payload = pack.read(head.payload, head.length) if pack is not None else b""
-        return parse_roots(payload) or {}
+        return recovery.bindings(self._keeper.packs, head) or {}
 
     def _measure(self, use: _Use) -> None:
         """How much of a pack is needed."""
-        pack = self._keeper.packs.pack(use.end.number)
-        use.whole = pack is not None and pack.size() >= use.end.end
+        use.whole = recovery.reaches(self._keeper.packs, use.end)
         for item in self._records(use.end):
             if isinstance(item, Gap):
                 use.whole = False
-            elif item.kind is Kind.ROOTS and self._in_force(item):
-                use.live_room += item.end - item.offset
+            elif item.kind is Kind.ROOTS:
+                use.whole &= recovery.bindings(self._keeper.packs, item) is not None
+                if self._in_force(item):
+                    use.live_room += item.end - item.offset
         for head in self._placed(use.end):
             if head.cid in self._marker:
                 use.kept += 1
@@ -291,6 +281,12 @@ class Collector:
 
     def _is_blind(self) -> bool:
         """Whether something needed cannot be read, so that what it links to is not known."""
+        if self._unsure:
+            self._notes.append(
+                "nothing is dropped: the packs are damaged, and the index knows other roots than "
+                "they do; `redoxa store verify` says where, `redoxa store repair` binds them again"
+            )
+            return True
         hidden = [lost.cid for lost in self._marker.lost.values() if lost.hides]
         if hidden:
             more = f" (and {len(hidden) - 1:,} more)" if len(hidden) > 1 else ""

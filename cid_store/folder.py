@@ -199,7 +199,8 @@ class PackFolder:
         """Make sure of a new pack's name and header, whatever a crash left of them."""
         pack = PackFile(self.file(number), write=True)
         header = pack.read(0, HEADER_BYTES)
-        if not header.strip(b"\0"):
+        # A write of the header may have stopped half-way; where more stands, that is damage.
+        if not header.strip(b"\0") or (pack.size() <= HEADER_BYTES and not self.head(number)):
             header = pack_header(PackHead(number, disk.random_bytes(ID_BYTES)))
         # Written again even where it can be read: see disk.rewrite.
         disk.write_all(pack.fd, [header], 0)

@@ -7,7 +7,7 @@ did not finish; `rebuild` learns everything anew and steps over damage.
 import errno
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cid_store import disk
@@ -197,7 +197,10 @@ def is_sound_place(folder: PackFolder, cid: Cid, place: Place) -> bool:
 
 
 def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> Iterator[Head | Gap]:
-    """The records from `start` on and the damage between them; payloads are not looked at."""
+    """The records from `start` on and the damage between them; payloads are not looked at.
+
+    Up to `stop` records are known to stand; without it, zeros up to the file's end are its end.
+    """
     size = pack.size() if stop is None else min(stop, pack.size())
     at = start
     base, window = start, b""
@@ -218,7 +221,8 @@ def scan(pack: PackFile, number: int, start: int, stop: int | None = None) -> It
             yield Gap(at, found)
             at = found
         else:
-            if _has_bytes(pack, at, size):
+            # Where records are known to stand, zeros are no end but what is left of them.
+            if stop is not None or _has_bytes(pack, at, size):
                 yield Gap(at, size)
             return
 
@@ -240,6 +244,41 @@ def placed(pack: PackFile, head: Head) -> Place:
         return Place.whole(head.pack, head.offset, head.length)
     payload = pack.read(head.payload, head.length)
     return place_of(Record(head.kind, head.cid, payload), head.pack, head.offset)
+
+
+def reaches(folder: PackFolder, end: PackEnd) -> bool:
+    """Whether a pack is there, up to where the index knows it."""
+    pack = folder.pack(end.number)
+    return pack is not None and pack.size() >= end.end
+
+
+def bindings(folder: PackFolder, head: Head) -> dict[str, Cid | None] | None:
+    """What a roots record binds and unbinds; None where it is damaged."""
+    pack = folder.pack(head.pack)
+    if pack is None or not is_intact(pack, head):
+        return None
+    return parse_roots(pack.read(head.payload, head.length))
+
+
+def told_roots(folder: PackFolder, ends: Iterable[PackEnd]) -> tuple[dict[str, Cid], bool]:
+    """The roots as the packs have them, and whether no damage can have taken one."""
+    told: dict[str, Cid] = {}
+    whole = True
+    for end in ends:
+        whole &= reaches(folder, end)
+        pack = folder.pack(end.number)
+        for item in scan(pack, end.number, HEADER_BYTES, end.end) if pack is not None else ():
+            if isinstance(item, Gap):
+                whole = False
+            elif item.kind is Kind.ROOTS:
+                bound = bindings(folder, item)
+                whole &= bound is not None
+                for name, cid in (bound or {}).items():
+                    if cid is None:
+                        told.pop(name, None)
+                    else:
+                        told[name] = cid
+    return told, whole
 
 
 def _end_of(folder: PackFolder, index: Index, last: PackEnd, known: Tail | None) -> Tail:

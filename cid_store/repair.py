@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from cid_store import recovery
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import decode
 from cid_store.errors import DamageError, MalformedNodeError
 from cid_store.keeper import Keeper
 from cid_store.nodes import links
+from cid_store.pack import roots_record
 from cid_store.reading import Reader
 from cid_store.verify import Progress, VerifyReport, verify_store
 
@@ -94,8 +96,12 @@ def repair(
     derives: Derives,
     progress: Progress | None,
 ) -> RepairReport:
-    """Make the index anew from the packs, read everything, and follow the roots to what is lost."""
+    """Make the index anew from the packs, read everything, and follow the roots to what is lost.
+
+    Roots that damage took from the packs are bound again first, as the index still has them.
+    """
     keeper.check_writable()
+    _rescue_roots(keeper)
     keeper.rebuild_index()
     found = verify_store(keeper, reader, progress)
     trail = _Trail(keeper, reader, found.lost)
@@ -106,3 +112,14 @@ def repair(
             roots.append(LostRoot(name, cid, end, derives(name, cid)))
     lost_starts = sum(trail.end(cid) is not None for cid in starts)
     return RepairReport(found, tuple(trail.lost), tuple(roots), lost_starts)
+
+
+def _rescue_roots(keeper: Keeper) -> None:
+    """Bind again what the index knows and damaged packs do not."""
+    with keeper.exclusive():
+        tail = keeper.followed()
+        ends, bound = keeper.ask(lambda index: index.snapshot())
+        told, whole = recovery.told_roots(keeper.packs, ends)
+        missing = {name: cid for name, cid in bound.items() if told.get(name) != cid}
+        if missing and not whole:
+            keeper.append(tail, [roots_record(missing)], missing)

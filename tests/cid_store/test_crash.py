@@ -223,6 +223,19 @@ def test_a_write_that_stops_half_way_is_cleared_by_the_next(
         assert store.verify().ok
 
 
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 64])
+def test_a_header_that_stopped_half_way_is_written_anew(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "store"
+    pack = path / "packs" / "00000001.pack"
+    pack.parent.mkdir(parents=True)
+    pack.write_bytes(b"RDXPACK\x02 and what else a header holds, but for its checksum...."[:length])
+    for _ in range(2):
+        with LocalStore(path) as store:
+            assert store.get(store.put(b"after")) == b"after"
+            assert store.verify().ok
+    assert [file.name for file in pack.parent.iterdir()] == [pack.name]
+
+
 # Power cuts
 
 
