@@ -54,7 +54,7 @@ class Call(NamedTuple):
     output_bytes: int
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """What is known of a call from its lengths alone."""
 
     preamble: bytes  # the call block of the bound operation, then the parameters
@@ -64,7 +64,7 @@ class _Shape(NamedTuple):
     end: int
 
 
-class _EndedError(Exception):
+class EndedError(Exception):
     """The call is over, with this answer."""
 
     def __init__(self, answer: Answer) -> None:
@@ -76,7 +76,7 @@ def perform(instance: Instance, call: Call) -> Answer:
     """Run the bound and then the operation. The instance needs a reset, or its end, afterwards."""
     try:
         return Answer(RESULT, _DONE, outputs=_perform(instance, call))
-    except _EndedError as ended:
+    except EndedError as ended:
         return ended.answer
     except Stopped as stopped:
         return halted(stopped)
@@ -155,14 +155,18 @@ def no_room(needed: int, *, within: bool) -> Answer:
     return Answer(NO_MEMORY, detail=detail)
 
 
-def _perform(instance: Instance, call: Call) -> list[bytes]:
-    op, params, inputs, n_out, memory_bytes, output_bytes = call
+def lay_out(instance: Instance, call: Call, lengths: tuple[int, ...]) -> Shape:
+    """Make room and write everything but the inputs' bytes. Raises EndedError."""
+    shape = _shape(call.op & ~1, instance.base, call.params, lengths, call.n_out)
+    _make_room(instance, shape.end, call.memory_bytes)
+    instance.write(instance.base, shape.preamble)
+    return shape
+
+
+def work(instance: Instance, call: Call, shape: Shape) -> list[tuple[int, int]]:
+    """Do what is laid out: where each output lies, and its length. Raises EndedError, Stopped."""
+    op, _, _, n_out, memory_bytes, output_bytes = call
     base = instance.base
-    shape = _shape(op & ~1, base, params, tuple(map(len, inputs)), n_out)
-    _make_room(instance, shape.end, memory_bytes)
-    instance.write(base, shape.preamble)
-    for address, data in zip(shape.inputs, inputs, strict=True):
-        instance.write(address, data)
     _run(instance)
 
     # The kernel's numbers are only ever sizes: unsigned, and checked before memory is given.
@@ -171,7 +175,7 @@ def _perform(instance: Instance, call: Call) -> list[bytes]:
     first = len(head) + 2
     sizes, scratch = said[first:-2:3], said[-1]
     if sum(sizes) > output_bytes:
-        raise _EndedError(too_much_output(sum(sizes), output_bytes))
+        raise EndedError(too_much_output(sum(sizes), output_bytes))
     places = _places(shape.end, (*sizes, scratch))
     _make_room(instance, places[-1], memory_bytes)
     instance.granted = (places, sizes, scratch)
@@ -183,12 +187,19 @@ def _perform(instance: Instance, call: Call) -> list[bytes]:
     written = words.unpack_from(block)[first + 1 : -2 : 3]
     for at in range(n_out):
         if written[at] > sizes[at]:
-            raise _EndedError(too_long(at, written[at], sizes[at]))
-    return [instance.read(places[at], written[at]) for at in range(n_out)]
+            raise EndedError(too_long(at, written[at], sizes[at]))
+    return [(places[at], written[at]) for at in range(n_out)]
+
+
+def _perform(instance: Instance, call: Call) -> list[bytes]:
+    shape = lay_out(instance, call, tuple(map(len, call.inputs)))
+    for address, data in zip(shape.inputs, call.inputs, strict=True):
+        instance.write(address, data)
+    return [instance.read(at, length) for at, length in work(instance, call, shape)]
 
 
 @lru_cache(maxsize=256)
-def _shape(op: int, base: int, params: bytes, lengths: tuple[int, ...], n_out: int) -> _Shape:
+def _shape(op: int, base: int, params: bytes, lengths: tuple[int, ...], n_out: int) -> Shape:
     layout = abi.Layout.after(base, len(params), lengths, n_out)
     words = Struct(f"<{abi.block_words(len(lengths), n_out)}I")
     ports = [word for pair in zip(layout.inputs, lengths, strict=True) for word in pair]
@@ -198,19 +209,19 @@ def _shape(op: int, base: int, params: bytes, lengths: tuple[int, ...], n_out: i
     else:
         block = words.pack(op, *head, *(0,) * (3 * n_out + 2))
         preamble = block.ljust(layout.param - base, b"\0") + params
-    return _Shape(preamble, words, head, layout.inputs, layout.end)
+    return Shape(preamble, words, head, layout.inputs, layout.end)
 
 
 def _make_room(instance: Instance, needed: int, allowed: int) -> None:
     if needed > allowed or not instance.grow_to(needed):
-        raise _EndedError(no_room(needed, within=needed <= allowed))
+        raise EndedError(no_room(needed, within=needed <= allowed))
     instance.used = needed
 
 
 def _run(instance: Instance) -> None:
     code = instance.run(instance.base)
     if code != _DONE:
-        raise _EndedError(refused(code))
+        raise EndedError(refused(code))
 
 
 def _places(start: int, sizes: Sequence[int]) -> list[int]:

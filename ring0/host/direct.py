@@ -58,12 +58,13 @@ def load() -> Any | None:  # noqa: ANN401 - a module that cffi made
 class DirectInstance:
     """An instance as C sees it. One thread uses it at a time; the watchdog looks on."""
 
-    __slots__ = ("__weakref__", "_instance", "_lib", "_parts", "_seen", "_since", "c")
+    __slots__ = ("__weakref__", "_ffi", "_instance", "_lib", "_parts", "_seen", "_since", "c")
 
     def __init__(self, of: "DirectResident") -> None:
         """A fresh instance of that kernel. Raises Stopped."""
         self._instance = Instance(of.module, of.base)
-        self._lib, ffi = of.lib, of.ffi
+        self._lib, self._ffi = of.lib, of.ffi
+        ffi = of.ffi
         snapshot = ffi.from_buffer(of.snapshot)
         inputs = ffi.new("rdx_span[]", MAX_PORTS)
         outputs = ffi.new("rdx_span[]", of.most_outputs)
@@ -89,9 +90,18 @@ class DirectInstance:
         elif watch & 1 and now - self._since > self.c.wall_ms / 1000:
             self._lib.rdx_strike(self.c, watch)
 
+    def lasting_window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
+        """A writable view of memory; as long as anyone holds it, the memory is there and ours."""
+        assert 0 <= address <= address + length <= self.c.size, "the layout lies within memory"
+        ffi = self._ffi
+        return ffi.buffer(ffi.gc(self.c.data + address, self._held), length)
+
+    def _held(self, _: Any) -> None:  # noqa: ANN401 - a C pointer
+        """Nothing: that the pointer knows this method is what keeps the instance alive."""
+
     def answer(self, ending: Any) -> Answer:  # noqa: ANN401 - a C structure
         """The answer of a call that did not end with a result."""
-        kind, lib = ending.kind, self._lib
+        kind, lib = int(ending.kind), self._lib
         if kind == lib.RDX_CODE:
             return refused(ending.code)
         if kind == lib.RDX_OUTPUT_LIMIT:
@@ -167,13 +177,20 @@ class DirectResident:
             del held
         if kind == self.lib.RDX_DONE:
             spans, unpack = c.outputs, self.ffi.unpack
-            outputs = [unpack(span.data, span.length) for span in spans[0:n_out]]
-            answer = Answer(RESULT, 0, outputs=outputs)
+            outputs = [
+                unpack(span.data, span.length) for span in (spans[at] for at in range(n_out))
+            ]
+            answer = Answer(RESULT, 0, "", "", outputs)
         else:
             answer = one.answer(c.ending)
         if kind not in (self.lib.RDX_STOPPED, self.lib.RDX_OVERDUE):
-            self._keep(one)
+            self.keep(one)
         return answer
+
+    def lend(self, call: Call, lengths: tuple[int, ...], wall_ms: int) -> "DirectLoan":
+        """An instance for a call whose inputs, of these lengths, are written in place."""
+        one = self._idle.pop() if self._idle else self.make()
+        return DirectLoan(self, one, call, lengths, wall_ms)
 
     def make(self) -> DirectInstance:
         """A new instance, watched for as long as it exists. Raises Stopped."""
@@ -204,11 +221,64 @@ class DirectResident:
         made = self._bounds[key] = new_bounds(self.ffi, *key)
         return made
 
-    def _keep(self, one: DirectInstance) -> None:
+    def keep(self, one: DirectInstance) -> None:
+        """Take an instance back that was not stopped."""
         if one.c.used > self.base + KEPT_BYTES:
             self.lib.rdx_forget(one.c, KEPT_BYTES)
         if len(self._idle) < _KEPT_INSTANCES:
             self._idle.append(one)
+
+
+class DirectLoan:
+    """An instance whose memory is filled and read in place; see `session.Loan`."""
+
+    def __init__(
+        self,
+        resident: DirectResident,
+        one: DirectInstance,
+        call: Call,
+        lengths: tuple[int, ...],
+        wall_ms: int,
+    ) -> None:
+        self._resident = resident
+        self._one = one
+        self._operation = resident.operation(call.op, call.params, len(lengths), call.n_out)
+        self._bounds = new_bounds(resident.ffi, call.memory_bytes, call.output_bytes, wall_ms)
+        self._lengths = lengths
+        self._n_out = call.n_out
+        self._stopped = False
+
+    def open(self) -> list[tuple[int, int]] | Answer:
+        """See `session.Loan`."""
+        spans = self._one.c.inputs
+        for at, length in enumerate(self._lengths):
+            spans[at].data, spans[at].length = self._resident.ffi.NULL, length
+        return self._done(self._resident.lib.rdx_open, spans, len(self._lengths))
+
+    def work(self) -> list[tuple[int, int]] | Answer:
+        """See `session.Loan`."""
+        return self._done(self._resident.lib.rdx_work, self._one.c.outputs, self._n_out)
+
+    def window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
+        """See `session.Loan`."""
+        return self._one.lasting_window(address, length)
+
+    def give_back(self) -> None:
+        """See `session.Loan`."""
+        if not self._stopped:
+            self._resident.keep(self._one)
+
+    def _done(self, function: Any, spans: Any, count: int) -> list[tuple[int, int]] | Answer:  # noqa: ANN401 - C
+        c, lib, cast = self._one.c, self._resident.lib, self._resident.ffi.cast
+        kind = function(c, self._operation[0], self._bounds)
+        if kind != lib.RDX_DONE:
+            self._stopped = kind in (lib.RDX_STOPPED, lib.RDX_OVERDUE)
+            return self._one.answer(c.ending)
+        start = int(cast("uintptr_t", c.data))
+        return [
+            (int(cast("uintptr_t", spans[at].data)) - start, int(spans[at].length))
+            for at in range(count)
+        ]
 
 
 def new_bounds(

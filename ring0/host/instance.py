@@ -164,6 +164,14 @@ class Instance:
         assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
         return ffi.buffer(self.data + address, length)
 
+    def lasting_window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
+        """The same, and as long as anyone holds it, the memory is there and this instance's."""
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        return ffi.buffer(ffi.gc(self.data + address, self._held), length)
+
+    def _held(self, _: Any) -> None:  # noqa: ANN401 - a C pointer
+        """Nothing: that the pointer knows this method is what keeps the instance alive."""
+
     def run(self, address: int) -> int:
         """Call `run`; its return code. Raises Stopped."""
         args = self._args

@@ -25,6 +25,7 @@ from ring0.host.chain import DirectProgram
 from ring0.host.foreign import Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
+from ring0.host.session import Session
 from ring0.host.watchdog import Watchdog
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome
@@ -48,6 +49,19 @@ class Prepared:
     def __call__(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
         """Run it. Every end of the kernel is an Outcome, never an exception."""
         return self._host.perform(self.kernel, self._call(inputs, boundary), boundary)
+
+    def open(self, lengths: Sequence[int], boundary: Boundary = DEFAULT) -> Session:
+        """Lay a call out whose inputs have these lengths, to be written where the kernel reads.
+
+        Only for base kernels without fuel: others have no memory in this process. The wall time
+        counts while the kernel runs.
+        """
+        if boundary.fuel is not None or not self._host.is_base(self.kernel):
+            raise UsageError(f"kernel '{self.kernel.name}' does not run in this process like that")
+        if any(length < 0 for length in lengths):
+            raise UsageError("a length is not negative")
+        call = self._call([b""] * len(lengths), boundary)
+        return self._host.lend(self.kernel, call, tuple(lengths), boundary)
 
     def strictly(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
         """Run it in a worker, refuse stray writes, and run it again without a reset between.
@@ -132,6 +146,14 @@ class Host:
         if stack.is_large():
             return resident.call(call, boundary.wall_ms, boundary.fuel)
         return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
+
+    def lend(
+        self, kernel: Kernel, call: Call, lengths: tuple[int, ...], boundary: Boundary
+    ) -> Session:
+        """See `Prepared.open`."""
+        self._check_process()
+        resident = self._residents.get(kernel, metered=False)
+        return Session(resident.lend(call, lengths, boundary.wall_ms), boundary)
 
     def run(
         self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int

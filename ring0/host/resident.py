@@ -1,11 +1,24 @@
 """Base kernels in this process: compiled once, their instances reset and used again."""
 
 import time
+from typing import Any
 
 from ring0 import abi
-from ring0.host.call import REFUSED, RESULT, Answer, Call, metered, perform
-from ring0.host.engine import Module
-from ring0.host.instance import Instance
+from ring0.host.call import (
+    REFUSED,
+    RESULT,
+    Answer,
+    Call,
+    EndedError,
+    Shape,
+    halted,
+    lay_out,
+    metered,
+    perform,
+    work,
+)
+from ring0.host.engine import Module, Stopped
+from ring0.host.instance import Instance, Watch
 from ring0.host.watchdog import Watchdog
 from ring0.kernel import Kernel
 
@@ -30,7 +43,7 @@ class Resident:
 
     def call(self, call: Call, wall_ms: int, fuel: int | None) -> Answer:
         """Perform the call on an instance that no other call is using."""
-        watch = self._watchdog.watch(time.monotonic() + wall_ms / 1000)
+        watch = self.watch(wall_ms)
         try:
             instance = self._idle.pop()
         except IndexError:
@@ -41,10 +54,20 @@ class Resident:
             answer = metered(instance, perform(instance, call))
         else:
             answer = perform(instance, call)
-        self._keep(instance, answer)
+        self.keep(instance, answer)
         return answer
 
-    def _keep(self, instance: Instance, answer: Answer) -> None:
+    def lend(self, call: Call, lengths: tuple[int, ...], wall_ms: int) -> "Loan":
+        """An instance for a call whose inputs, of these lengths, are written in place."""
+        instance = self._idle.pop() if self._idle else Instance(self._module, self._base)
+        return Loan(self, instance, call, lengths, wall_ms)
+
+    def watch(self, wall_ms: int) -> Watch:
+        """What stops a call that takes longer than that from now."""
+        return self._watchdog.watch(time.monotonic() + wall_ms / 1000)
+
+    def keep(self, instance: Instance, answer: Answer) -> None:
+        """Take an instance back after a call that ended like that."""
         # Only a call that came to its end leaves an instance anyone can vouch for.
         if (
             self._reusable
@@ -54,3 +77,52 @@ class Resident:
         ):
             instance.reset(self._snapshot)
             self._idle.append(instance)
+
+
+class Loan:
+    """An instance whose memory is filled and read in place; see `session.Loan`."""
+
+    def __init__(
+        self,
+        resident: Resident,
+        instance: Instance,
+        call: Call,
+        lengths: tuple[int, ...],
+        wall_ms: int,
+    ) -> None:
+        self._resident = resident
+        self._instance = instance
+        self._call = call
+        self._lengths = lengths
+        self._wall_ms = wall_ms
+        self._shape: Shape | None = None
+        self._answer = Answer(RESULT)
+
+    def open(self) -> list[tuple[int, int]] | Answer:
+        """See `session.Loan`."""
+        try:
+            self._shape = lay_out(self._instance, self._call, self._lengths)
+        except EndedError as ended:
+            self._answer = ended.answer
+            return ended.answer
+        return [*zip(self._shape.inputs, self._lengths, strict=True)]
+
+    def work(self) -> list[tuple[int, int]] | Answer:
+        """See `session.Loan`."""
+        assert self._shape is not None, "what works was opened"
+        self._instance.watch = self._resident.watch(self._wall_ms)
+        try:
+            return work(self._instance, self._call, self._shape)
+        except EndedError as ended:
+            self._answer = ended.answer
+        except Stopped as stopped:
+            self._answer = halted(stopped)
+        return self._answer
+
+    def window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
+        """See `session.Loan`."""
+        return self._instance.lasting_window(address, length)
+
+    def give_back(self) -> None:
+        """See `session.Loan`."""
+        self._resident.keep(self._instance, self._answer)

@@ -200,13 +200,14 @@ static void write_call(rdx_instance *instance, const rdx_operation *of, uint64_t
   memcpy(data + params, of->params, of->params_length);
   filled = params + of->params_length;
   for (uint32_t port = 0; port < of->n_in; port++) {
-    const rdx_span *input = &instance->inputs[port];
+    rdx_span *input = &instance->inputs[port];
     clear(data, filled, align(filled));
     filled = align(filled);
     if (input->data == NULL) /* whoever calls fills it in place */
       clear(data, filled, filled + input->length);
     else
       memcpy(data + filled, input->data, input->length);
+    input->data = data + filled;
     filled += input->length;
   }
   clear(data, filled, instance->used);
