@@ -55,7 +55,9 @@ class Worker:
         self._opened.wait()
 
     def kill(self) -> list[bytes]:
-        """Stop it at once; what it was promised."""
+        """Stop it at once; what it was promised. Stopping it twice is harmless."""
+        if self._process.returncode is not None:
+            return self._lines
         self._process.send_signal(signal.SIGKILL)
         with self._process:
             self._listener.join()
@@ -109,9 +111,13 @@ def killed(folder: Path, kills: int, *, seed: int) -> Tally:
             break
         lines: list[bytes] = []
         workers = _start(homes.path, seed, turn, syncs=True)
-        for worker in workers:
-            _let_work(draw, [worker])
-            lines += worker.kill()
+        try:
+            for worker in workers:
+                _let_work(draw, [worker])
+                lines += worker.kill()
+        finally:
+            for worker in workers:
+                worker.kill()
         homes.judge(lines, stops=len(workers), no_index=turn % 10 == 9)
     return homes.tally
 
@@ -192,9 +198,11 @@ def cut(cuts: int, *, seed: int, syncs: bool = True) -> Iterator[Tally]:
         for turn in range(cuts):
             with disk.mounted():
                 workers = _start(homes.path, seed, turn, syncs=syncs)
-                _let_work(draw, workers)
-                disk.cut_power()
-                lines = [line for worker in workers for line in worker.kill()]
+                try:
+                    _let_work(draw, workers)
+                    disk.cut_power()
+                finally:  # whatever happens: a disk in use stays mounted
+                    lines = [line for worker in workers for line in worker.kill()]
             with disk.mounted():
                 homes.judge(lines, stops=1, no_index=turn % 2 == 1)
             yield homes.tally

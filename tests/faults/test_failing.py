@@ -69,7 +69,7 @@ def test_every_call_fails_once_and_nothing_is_lost(
     how: str,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    rounds = sweep(library, tmp_path, how, step=29 if BOUNDED else 1)
+    rounds = sweep(library, tmp_path, how, step=61 if BOUNDED else 1)
     calls = Counter(found.call for found in rounds if found.call is not None)
     refused = sum(bool(found.refusals) for found in rounds)
     said = f"{len(rounds) - 1:,} calls, {refused:,} refused something; {dict(calls)}"
