@@ -149,6 +149,20 @@ class Index:
         sql = f"SELECT {_PLACE}, digest, codec FROM objects ORDER BY pack, offset"  # noqa: S608 - our own columns
         return ((_cid(row[-2:]), _place(row[:-2])) for row in self._stream(sql))
 
+    def sealed(self) -> list[tuple[Cid, int]]:
+        """The objects that are kept in chunks or were demoted, each with its record's kind."""
+        rows = self._ask("SELECT kind, digest, codec FROM objects WHERE kind > 1")
+        return [(_cid(row[1:]), cast("int", row[0])) for row in rows]
+
+    def whole(self, least_bytes: int) -> list[tuple[Cid, Place]]:
+        """The plain bytes of at least that size that are not demoted, and where they lie."""
+        rows = self._ask(
+            f"SELECT {_PLACE}, digest, codec FROM objects "  # noqa: S608 - columns are put in
+            "WHERE codec = ? AND kind <= ? AND size >= ? ORDER BY pack, offset",
+            [int(Codec.RAW), int(Kind.CHUNKS), least_bytes],
+        )
+        return [(_cid(row[-2:]), _place(row[:-2])) for row in rows]
+
     def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
         try:
             cursor = self._connection.execute(sql)

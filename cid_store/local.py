@@ -18,6 +18,7 @@ from cid_store.tiers import Books, Tier, tier_of
 
 if TYPE_CHECKING:
     from cid_store.collect import GcReport, Starts
+    from cid_store.inventory import Entry
     from cid_store.repair import Derives, RepairReport
     from cid_store.store import ByteSource
     from cid_store.tiers import Demoted, Rebuild
@@ -231,6 +232,21 @@ class LocalStore:
     def books(self) -> Books:
         """Every object the store knows, in the account of its tier; it reads no pack."""
         return self._keeper.ask(Index.books)
+
+    def entry(self, cid: Cid) -> "Entry":
+        """How the store keeps an object. Raises MissingObjectError."""
+        from cid_store.inventory import entry_of  # noqa: PLC0415 - start-up is performance
+
+        return entry_of(self._keeper, self._reader, cid)
+
+    def inventory(self, least_bytes: int, *, live: Iterable[Cid] = ()) -> "list[Entry]":
+        """The same of all plain bytes from that size on that are not demoted.
+
+        Each says whether it stays when garbage is collected, with what `live` leads to.
+        """
+        from cid_store.inventory import inventory  # noqa: PLC0415 - start-up is performance
+
+        return inventory(self._keeper, self._reader, least_bytes, live)
 
     # The store as a whole
 

@@ -1,6 +1,6 @@
 """Nodes in a store: encoded on the way in, decoded and checked on the way out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import Node, NodeLike, decode, encode
@@ -30,3 +30,21 @@ def links(node: Node) -> Iterator[Cid]:
     elif isinstance(node, list):
         for item in node:
             yield from links(item)
+
+
+def reachable(store: Store, starts: Iterable[Cid]) -> Iterator[Cid]:
+    """These objects and all that their nodes lead to, each once, a node before what it links to.
+
+    Raises MalformedNodeError for bytes that were put as a node and are none, and as `get` does.
+    """
+    seen: set[Cid] = set()
+    waiting = list(reversed([*starts]))
+    while waiting:
+        cid = waiting.pop()
+        if cid in seen:
+            continue
+        seen.add(cid)
+        yield cid
+        if cid.codec is Codec.NODE:
+            below = [link for link in links(get_node(store, cid)) if link not in seen]
+            waiting.extend(reversed(below))

@@ -7,8 +7,8 @@ from cid_store.car.archive import Archive
 from cid_store.car.names import BlockName
 from cid_store.car.reader import PART_BYTES
 from cid_store.car.writer import CarWriter
-from cid_store.cid import Cid, Codec
-from cid_store.nodes import get_node, links
+from cid_store.cid import Cid
+from cid_store.nodes import reachable
 from cid_store.store import Store
 
 Progress = Callable[[float], object]
@@ -36,7 +36,7 @@ def export_objects(
     roots give equal files. Raises MissingObjectError or CorruptObjectError.
     """
     named = list(dict.fromkeys(roots))
-    blocks = ((_name(cid), cid) for cid in _reachable(store, named))
+    blocks = ((_name(cid), cid) for cid in reachable(store, named))
     writer = CarWriter(file, [_name(cid) for cid in named], version=version)
     return _written(store, writer, blocks, progress)
 
@@ -52,20 +52,6 @@ def export_archive(
     """Write the blocks of an imported CAR again: same header, same blocks, same order."""
     writer = CarWriter(file, archive.roots, version=version)
     return _written(store, writer, archive.blocks(store), progress)
-
-
-def _reachable(store: Store, roots: Sequence[Cid]) -> Iterator[Cid]:
-    seen: set[Cid] = set()
-    waiting = list(reversed(roots))
-    while waiting:
-        cid = waiting.pop()
-        if cid in seen:
-            continue
-        seen.add(cid)
-        yield cid
-        if cid.codec is Codec.NODE:
-            below = [link for link in links(get_node(store, cid)) if link not in seen]
-            waiting.extend(reversed(below))
 
 
 def _written(
