@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cid_store.cid import Cid
     from cid_store.errors import DamageError, InputError, RedoxaError, UnavailableError, UsageError
+    from cid_store.tiers import Tier
     from ring0.frame import Frame
     from ring0.plan import Plan
     from ring2_orchestrator.gene import Gene
@@ -22,6 +23,7 @@ __all__ = [
     "Probe",
     "Realm",
     "RedoxaError",
+    "Tier",
     "UnavailableError",
     "UsageError",
 ]
@@ -29,6 +31,7 @@ __all__ = [
 _HOMES = {
     "VM": "ring2_orchestrator.machine",
     "Cid": "cid_store.cid",
+    "Tier": "cid_store.tiers",
     "Frame": "ring0.frame",
     "Gene": "ring2_orchestrator.gene",
     "Plan": "ring0.plan",

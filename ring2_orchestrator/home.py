@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cid_store.local import LocalStore
     from cid_store.tiers import Writable
     from ring2_orchestrator.ledger import Ledger
+    from ring2_orchestrator.tiers.demotion import Acts
     from ring2_orchestrator.toolbox import Toolbox
 
 
@@ -56,7 +57,7 @@ class Home:
         """The store in `store/`, opened for writing; what is demoted in it can be read."""
         from cid_store.local import LocalStore  # noqa: PLC0415 - opened only when used
 
-        return LocalStore(self.path / "store")
+        return LocalStore(self.path / "store", rebuild=self._rebuild)
 
     @cached_property
     def ledger(self) -> "Ledger":
@@ -64,6 +65,15 @@ class Home:
         from ring2_orchestrator.ledger import Ledger  # noqa: PLC0415 - opened only when used
 
         return Ledger(self.path / "ledger", store=self.store, clock=self.clock)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger already."""
+        return (self.path / "ledger").is_dir()
+
+    def needed(self) -> "list[Cid]":
+        """What the store must keep besides what its roots lead to: the ledger's batches."""
+        return self.ledger.needed() if self.has_ledger else []
 
     @property
     def tools(self) -> "Toolbox":
@@ -76,6 +86,20 @@ class Home:
 
                 self._tools = self._parts.enter_context(open_toolbox())
             return self._tools
+
+    @property
+    def tiers(self) -> "Acts":
+        """What demotes and promotes the store's objects, and books it in the ledger."""
+        from ring2_orchestrator.tiers.demotion import Acts  # noqa: PLC0415 - as above
+
+        return Acts(
+            self.store,
+            ledger=lambda: self.ledger,
+            tools=lambda: self.tools,
+            clock=self.clock,
+            tried=self.path / "tried.db",
+            live=self.needed,
+        )
 
     def _rebuild(self, cid: "Cid", recipe: "Cid", out: "Writable") -> None:
         """Write a demoted object, as the store asks for it."""

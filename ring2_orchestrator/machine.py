@@ -14,6 +14,7 @@ from cid_store.cid import Cid, Codec
 from cid_store.encoding import decode
 from cid_store.errors import DamageError, InputError, UsageError
 from cid_store.store import Buffer
+from cid_store.tiers import Tier
 from ring0.execution import Executor, Limits, StoreMemo
 from ring0.frame import Frame, Operation, Request, root_name
 from ring0.plan import Dtype, Plan
@@ -176,6 +177,30 @@ class VM:
         packing.unpack(Container(source, self._tools.kernels), out, self._tools)
         return self._home.store.put(out.getbuffer())
 
+    # Tiers.
+
+    def tier(self, cid: Cid | str) -> Tier:
+        """Whether an object is kept whole, as a container, or as the frame that makes it."""
+        return self._home.store.tier(_named(cid))
+
+    def demote(self, cid: Cid | str, to: Tier | str | None = None) -> Tier:
+        """Keep an object as what rebuilds it, verified; the tier it then is in.
+
+        It goes to the penumbra or the umbra as `to` says, or else to the umbra where a frame makes
+        it quickly enough, and otherwise is packed. It stays where it is if nothing makes it
+        smaller. Every method gives its bytes as before.
+        """
+        cid = _named(cid)
+        (verdict,) = self._home.tiers.demote([cid], _demoted_tier(to))
+        if verdict.note:
+            raise InputError(verdict.note)
+        return self.tier(cid)
+
+    def promote(self, cid: Cid | str) -> bool:
+        """Keep a demoted object whole again; false where it is. Raises as `get` does."""
+        (verdict,) = self._home.tiers.promote([_named(cid)])
+        return verdict.move is not None
+
     # Runs.
 
     def probe_local(self, script: str | Path, *arguments: str) -> Probe:
@@ -256,6 +281,12 @@ def _named(name: Cid | str) -> Cid:
         return Cid.parse(name)
     _require(name, Cid, "the name of an object, a Cid or its text")
     return name
+
+
+def _demoted_tier(to: Tier | str | None) -> Tier | None:
+    if to in (None, Tier.PENUMBRA, Tier.UMBRA):
+        return None if to is None else Tier(to)
+    raise UsageError(f"expected 'penumbra' or 'umbra' as the tier to demote to, and not {to!r}")
 
 
 def _gene(gene: Gene) -> Gene:

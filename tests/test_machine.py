@@ -12,7 +12,7 @@ import pytest
 
 import redoxa
 from cid_store.errors import InputError, MissingObjectError, UsageError
-from redoxa import VM, Cid, Realm
+from redoxa import VM, Cid, Realm, Tier
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -74,6 +74,7 @@ def test_the_text_of_a_name_is_as_good_as_the_name(vm: VM) -> None:
 
 
 WRONG: dict[str, Callable[[Any], object]] = {
+    "demote to nowhere": lambda vm: vm.demote(vm.put(b"x"), "illuminated"),
     "get nothing": lambda vm: vm.get(None),
     "get no name": lambda vm: vm.get("x"),
     "get bytes": lambda vm: vm.get(b"x"),
@@ -89,6 +90,9 @@ WRONG: dict[str, Callable[[Any], object]] = {
     "put a number": lambda vm: vm.put(5),
     "put text": lambda vm: vm.put("text"),
     "gene": lambda vm: vm.gene(None),
+    "demote": lambda vm: vm.demote("x"),
+    "promote": lambda vm: vm.promote(None),
+    "tier": lambda vm: vm.tier(7),
 }
 
 
@@ -112,6 +116,7 @@ def test_a_closed_machine_refuses(tmp_path: Path) -> None:
         lambda: vm.plan(cid),
         lambda: vm.pack(cid),
         lambda: vm.probe_local(__file__),
+        lambda: vm.demote(cid),
     ):
         with pytest.raises(UsageError, match="has been closed"):
             use()
@@ -193,6 +198,42 @@ def test_a_container_is_kept_and_unpacks(vm: VM) -> None:
     container = vm.pack(cid)
     assert len(vm.get(container)) < len(vm.get(cid)) / 3
     assert vm.unpack(container) == cid
+
+
+def test_what_is_demoted_is_read_as_before(vm: VM) -> None:
+    cid = vm.put(series(40_000))
+    frame = vm.run(vm.gene("input x: u16\nemit x |> delta(order=1)\n"), cid)
+    (stream,) = frame.outputs
+    data = vm.get(stream)
+    assert vm.tier(stream) is Tier.ILLUMINATED
+    assert vm.demote(stream, "umbra") is Tier.UMBRA
+    assert vm.tier(str(stream)) == "umbra"
+    assert vm.get(stream) == data
+    assert vm.view(stream).tobytes() == data
+    assert vm.invert(frame) == cid
+    assert vm.promote(stream)
+    assert not vm.promote(stream)
+    assert vm.tier(stream) is Tier.ILLUMINATED
+
+
+@pytest.mark.slow
+def test_what_no_frame_makes_is_packed_when_it_is_demoted(vm: VM) -> None:
+    cid = vm.put(series(100_000))
+    assert vm.demote(cid, "umbra") is Tier.ILLUMINATED
+    assert vm.demote(cid) is Tier.PENUMBRA
+    assert vm.plan(cid, vm.gene("series_u16")).steps
+    assert vm.get(cid) == series(100_000).tobytes()
+
+
+def test_what_cannot_be_demoted_says_why(vm: VM) -> None:
+    cid = vm.put(series(40_000))
+    (made,) = vm.run(vm.gene("input x: u16\nemit x |> delta(order=1)\n"), cid).outputs
+    vm.invert(vm.run(vm.gene("input x: u16\nemit x |> delta(order=1)\n"), cid))
+    assert vm.demote(made, Tier.UMBRA) is Tier.UMBRA
+    with pytest.raises(InputError, match="to rebuild itself"):
+        vm.demote(cid, Tier.UMBRA)
+    with pytest.raises(MissingObjectError):
+        vm.demote(Cid.of(b"never put"))
 
 
 def test_a_gene_with_choices_is_planned_first(vm: VM) -> None:

@@ -42,22 +42,13 @@ def makers(store: Store, wanted: Container[Cid]) -> dict[Cid, list[tuple[Cid, in
     }
 
 
-def frame_recipe(store: Store, tools: Toolbox, frame: Cid, output: int) -> FromFrame:
-    """The recipe that executes this frame. The kernels it calls are put in the store, too."""
+def frame_way(store: Store, frame: Cid, output: int) -> FromFrame:
+    """The way that executes this frame. Raises DamageError where it, or its plan, is not there."""
     request = Frame.from_node(get_node(store, frame)).request
     reads = [request.what]
     if request.what.codec is Codec.NODE:
         reads += Plan.from_bytes(store.get(request.what)).kernels
-    for kernel in reads:
-        if kernel.codec is Codec.RAW:
-            put_kernel(store, tools, kernel)
     return FromFrame(frame, output, (*reads, *request.inputs))
-
-
-def put_kernel(store: Store, tools: Toolbox, cid: Cid) -> None:
-    """Keep a kernel's module, so that the store alone can rebuild what needs it."""
-    if not store.has(cid):
-        store.put(tools.kernel(cid).wasm)
 
 
 def with_stored(tools: Toolbox, store: Store, kernels: tuple[Cid, ...]) -> Toolbox:

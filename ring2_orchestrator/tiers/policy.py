@@ -43,9 +43,26 @@ class Why(enum.StrEnum):
     """The reason of a choice, as a word that stays."""
 
     GAIN = "gain"  # taken: it gains enough
+    ASKED = "asked"  # taken: it was named, and there is a way
     NO_WAY = "no-way"  # nothing makes it smaller
     LOW_GAIN = "low-gain"  # rebuilding it would take too long for what it saves
     ENOUGH = "enough"  # others that gain more have saved what was wanted
+    THERE = "there"  # it is in that tier already
+    YOUNG = "young"  # it was put too lately
+    CHUNK = "chunk"  # another object is kept in it
+    INGREDIENT = "ingredient"  # a demoted object is rebuilt from it
+    GARBAGE = "garbage"  # neither a root nor the ledger leads to it
+    REFUSED = "refused"  # the store found that it could not be rebuilt
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the object is to be demoted."""
+        return self in (Why.GAIN, Why.ASKED)
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether the object was left alone without trying anything."""
+        return self in (Why.YOUNG, Why.CHUNK, Why.INGREDIENT, Why.GARBAGE)
 
 
 class Choice(NamedTuple):
@@ -58,7 +75,7 @@ class Choice(NamedTuple):
     @property
     def taken(self) -> bool:
         """Whether the object is to be demoted."""
-        return self.why is Why.GAIN
+        return self.why.is_taken
 
 
 class Policy:
@@ -67,7 +84,7 @@ class Policy:
     def __init__(self, *, wanted_bytes: int | None = None, min_gain: float = MIN_GAIN) -> None:
         self.saved_bytes = 0
         self._wanted_bytes = wanted_bytes
-        self._min_gain = min_gain
+        self.min_gain = min_gain
 
     @property
     def is_content(self) -> bool:
@@ -79,7 +96,7 @@ class Policy:
         option = best(candidate.options)
         if option is None:
             return Choice(candidate, None, Why.NO_WAY)
-        if option.gain < self._min_gain:
+        if option.gain < self.min_gain:
             return Choice(candidate, option, Why.LOW_GAIN)
         return Choice(candidate, option, Why.ENOUGH if self.is_content else Why.GAIN)
 

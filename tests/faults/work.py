@@ -20,7 +20,6 @@ from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid
 from cid_store.errors import RedoxaError
 from cid_store.nodes import put_node
-from ring2_orchestrator.commands.store.garbage import ledger_batches
 from ring2_orchestrator.home import Home
 
 SIZES = (0, 1, 100, 700, 5_000, 70_000, 300_000)
@@ -125,8 +124,7 @@ class Work:
 
     def repair(self, _seed: int) -> None:
         """The index is made anew; a disk that fails once has damaged nothing."""
-        path = self.home.path / "ledger"
-        self.home.store.repair(live=ledger_batches(path, self.home.store))
+        self.home.store.repair(live=self.home.needed())
 
     def verify(self, _seed: int) -> None:
         """Everything is read; what cannot be read is no damage that was found, but may be said."""
@@ -134,8 +132,7 @@ class Work:
         self.home.ledger.verify()
 
     def _collect(self, grace_s: float) -> None:
-        path, store = self.home.path / "ledger", self.home.store
-        report = store.gc(live=lambda: ledger_batches(path, store), grace_s=grace_s)
+        report = self.home.store.gc(live=self.home.needed, grace_s=grace_s)
         self._say("dropped", report.dropped)
 
     def _put(self, data: bytes) -> None:

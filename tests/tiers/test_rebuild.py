@@ -25,7 +25,7 @@ from ring2_orchestrator.container import BytesSource, Original, write_stored
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.packing import pack
-from ring2_orchestrator.tiers.frames import frame_recipe, makers, put_kernel
+from ring2_orchestrator.tiers.frames import frame_way, makers
 from ring2_orchestrator.tiers.rebuild import Rebuilder
 from ring2_orchestrator.tiers.recipe import FromContainer, FromFrame, Way, recipe_of, way_of
 from ring2_orchestrator.toolbox import Toolbox
@@ -47,9 +47,12 @@ def packed(store: MemoryStore, tools: Toolbox, data: bytes, gene: str = GENE) ->
     out = io.BytesIO()
     plan = pack(BytesSource(data), out, [Gene.parse(gene, tools.palette)], tools).plan
     kernels = plan.kernels if plan is not None else ()
-    for kernel in kernels:
-        put_kernel(store, tools, kernel)
+    put_kernels(store, tools)
     return FromContainer(store.put(out.getvalue()), kernels)
+
+
+def put_kernels(store: MemoryStore, tools: Toolbox) -> None:
+    store.put_many(kernel.wasm for kernel in tools.kernels)
 
 
 def framed(store: MemoryStore, tools: Toolbox, data: bytes, *, inverse: bool = False) -> Frame:
@@ -149,7 +152,7 @@ def test_a_kernel_that_is_not_shipped_any_more_is_taken_from_the_store(tools: To
     with Host(base=remains.cids) as host:
         later = Toolbox(remains, host)
         assert rebuilt(store, later, recipe) == SERIES.tobytes()
-        how = frame_recipe(store, tools, frame.cid, 0)
+        how = frame_way(store, frame.cid, 0)
         assert rebuilt(store, later, how) == store.get(frame.outputs[0])
         assert not host.is_base(tools.kernels.by_name("delta"))
         bare = MemoryStore()
@@ -177,15 +180,15 @@ def test_every_frame_gives_its_outputs_back(tools: Toolbox, inverse: bool) -> No
     assert len(frame.parts) > 3
     for cid in (*frame.parts, frame.cid):
         for number, output in enumerate(Frame.from_node(get_node(store, cid)).outputs):
-            recipe = frame_recipe(store, tools, cid, number)
-            assert all(map(store.has, recipe.reads))
+            recipe = frame_way(store, cid, number)
             assert rebuilt(store, tools, recipe) == store.get(output)
 
 
 def test_what_a_frame_s_recipe_reads_is_all_that_it_needs(tools: Toolbox) -> None:
     store = MemoryStore()
+    put_kernels(store, tools)
     frame = framed(store, tools, SERIES.tobytes())
-    recipe = frame_recipe(store, tools, frame.cid, 1)
+    recipe = frame_way(store, frame.cid, 1)
     bare = MemoryStore()
     for cid in (recipe.frame, *recipe.reads):
         bare.put(store.get(cid), cid.codec)
@@ -216,10 +219,10 @@ def test_what_is_bound_as_a_frame_and_is_none_makes_nothing(tools: Toolbox) -> N
 def test_a_frame_that_does_not_execute_is_damage(tools: Toolbox) -> None:
     store = MemoryStore()
     frame = framed(store, tools, SERIES.tobytes())
-    recipe = frame_recipe(store, tools, frame.cid, 0)
+    recipe = frame_way(store, frame.cid, 0)
     with pytest.raises(DamageError, match="gives 2 outputs, and number 9 is wanted"):
         rebuilt(store, tools, recipe._replace(output=9))
-    kernel = frame_recipe(store, tools, frame.parts[-1], 0)
+    kernel = frame_way(store, frame.parts[-1], 0)
     part = Frame.from_node(get_node(store, kernel.frame))
     request = Request(part.request.what, Operation.INVERSE, b"\xff", part.request.inputs)
     wrong = put_node(store, Frame(request, part.outputs, part.cost).to_node())

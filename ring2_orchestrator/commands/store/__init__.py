@@ -8,9 +8,9 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
 
-from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, VerbGroup, add_verb_groups, group_of
-from ring2_orchestrator.commands.store import cars, garbage, health, objects, remotes, trees
+from ring2_orchestrator.commands.store import cars, garbage, health, objects, remotes, tiers, trees
+from ring2_orchestrator.home import Home
 
 EXAMPLES: Sequence[str] = (
     "redoxa store put data.csv",
@@ -23,6 +23,8 @@ EXAMPLES: Sequence[str] = (
     "redoxa store push s3://bucket/shared photos",
     "redoxa store pull s3://bucket/shared photos",
     "redoxa store roots memo/",
+    "redoxa store demote photos",
+    "redoxa store demote --auto --free 1000000000 --older 30d --dry-run",
     "redoxa store gc --grace 30d --dry-run",
     "redoxa store stat",
     "redoxa store verify --sample 5%",
@@ -33,10 +35,10 @@ EXAMPLES: Sequence[str] = (
 class Group(VerbGroup, Protocol):
     """A module with some of the verbs of the store."""
 
-    VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]]
+    VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]]
 
 
-_GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, garbage, health))
+_GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, tiers, garbage, health))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,4 +50,4 @@ def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; the exit code."""
     does = group_of(_GROUPS, args).VERBS[args.verb]
     with context.open_home() as home:
-        return does(home.store, args, context)
+        return does(home, args, context)

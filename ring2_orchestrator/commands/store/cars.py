@@ -16,6 +16,7 @@ from cid_store.errors import InputError, MalformedCidError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.commands._files import STREAM, open_output, output_path
+from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     )
 
 
-def _export(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _export(home: Home, args: argparse.Namespace, context: Context) -> int:
     from cid_store.car import export_archive, export_objects  # noqa: PLC0415 - start-up
 
+    store = home.store
     output = output_path(args.output, STREAM, lambda _: None, json=context.report.json)
     roots, archive = _meant(store, args.what)
     version = 2 if args.v2 else 1
@@ -107,9 +109,10 @@ def _meant(store: LocalStore, words: Sequence[str]) -> "tuple[list[Cid], Archive
     return [], open_archive(store, cid)
 
 
-def _import(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _import(home: Home, args: argparse.Namespace, context: Context) -> int:
     from cid_store.car import import_car  # noqa: PLC0415 - start-up is performance
 
+    store = home.store
     report = context.report
     with _open(args.file) as file:
         total = os.fstat(file.fileno()).st_size
@@ -164,7 +167,7 @@ def _opened(path: Path) -> IO[bytes]:
         ) from error
 
 
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "export": _export,
     "import": _import,
 }

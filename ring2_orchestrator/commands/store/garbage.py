@@ -1,14 +1,12 @@
 """The verbs of `redoxa store` for what is kept: the roots, and the collection of all else."""
 
 import argparse
-import re
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-from cid_store.cid import Cid
 from cid_store.errors import InputError
-from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.commands.store.words import seconds
+from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
 SUMMARIES: Mapping[str, str] = {
@@ -16,8 +14,6 @@ SUMMARIES: Mapping[str, str] = {
     "unbind": "take a root's name away, so that gc may drop what only it led to",
     "gc": "drop what neither a root nor the ledger leads to",
 }
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def add_arguments(verbs: Mapping[str, Parser]) -> None:
@@ -30,7 +26,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     gc.add_argument(
         "--grace",
         metavar="TIME",
-        type=_seconds,
+        type=seconds,
         default="7d",
         help="leave alone what was put in this time: 90s, 30m, 12h, 7d; 0 only where nobody else "
         "works (default: 7d)",
@@ -38,21 +34,16 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     gc.add_argument("--dry-run", action="store_true", help="change nothing; say what would go")
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw]?)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 30m, 12h, 7d or 0")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _roots(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _roots(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     bound = [(name, str(cid)) for name, cid in store.roots(args.prefix)]
     context.report.data({"roots": dict(bound)})
     context.report.table(("root", "names"), bound)
     return 0
 
 
-def _unbind(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _unbind(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     cid = store.root(args.name)
     if cid is None:
         raise InputError(f"the store has no root {args.name!r}; `redoxa store roots` lists them")
@@ -62,15 +53,21 @@ def _unbind(store: LocalStore, args: argparse.Namespace, context: Context) -> in
     return 0
 
 
-def _gc(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _gc(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     report = context.report
+    before = store.books()
     with report.progress("gc", total=store.stat().packs, after_s=1.0) as advance:
         found = store.gc(
-            live=lambda: ledger_batches(context.home_path / "ledger", store),
+            live=home.needed,
             grace_s=args.grace,
             dry_run=args.dry_run,
             progress=advance,
         )
+    if home.has_ledger and not args.dry_run:
+        from ring2_orchestrator.tiers.booking import book_forgotten  # noqa: PLC0415 - start-up
+
+        book_forgotten(home.ledger, before, store.books())
     values = {**found._asdict(), "dry_run": args.dry_run, "grace_s": args.grace}
     report.data({**values, "lost": [str(cid) for cid in found.lost]})
     for note in found.notes:
@@ -91,20 +88,6 @@ def _gc(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return 4 if found.lost else 0
 
 
-def ledger_batches(path: Path, store: LocalStore) -> Iterable[Cid]:
-    """The batches of the ledger in that folder, which are needed as roots are."""
-    if not path.is_dir():
-        return []
-    from ring2_orchestrator.clock import SystemClock  # noqa: PLC0415 - start-up is performance
-    from ring2_orchestrator.ledger import Ledger  # noqa: PLC0415
-
-    ledger = Ledger(path, store=store, clock=SystemClock())
-    try:
-        return ledger.needed()
-    finally:
-        ledger.close()
-
-
 def _amount(objects: int, size: int) -> str:
     return f"{objects:,} objects, {size_text(size)},"
 
@@ -113,7 +96,7 @@ def _packs(numbers: tuple[int, ...]) -> str:
     return f"packs {', '.join(map(str, numbers))} go" if numbers else "every pack stays"
 
 
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "roots": _roots,
     "unbind": _unbind,
     "gc": _gc,

@@ -2,13 +2,13 @@
 
 import argparse
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from cid_store.cid import Cid
-from cid_store.local import LocalStore
+from cid_store.tiers import Account, Tier
 from ring2_orchestrator.commands import Context, Parser
-from ring2_orchestrator.commands.store.garbage import ledger_batches
-from ring2_orchestrator.report import size_text
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.report import seconds_text, size_text
 
 SUMMARIES: Mapping[str, str] = {
     "stat": "say how much the store holds, and its size on the disk",
@@ -26,6 +26,11 @@ _AGAIN = {
 def add_arguments(verbs: Mapping[str, Parser]) -> None:
     """The words after these verbs."""
     verbs["verify"].add_argument(
+        "--rebuild",
+        action="store_true",
+        help="rebuild what was demoted, too; else only what that needs is checked",
+    )
+    verbs["verify"].add_argument(
         "--sample",
         metavar="P",
         type=_share,
@@ -42,9 +47,10 @@ def _share(text: str) -> float:
     return share
 
 
-def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _stat(home: Home, args: argparse.Namespace, context: Context) -> int:
     del args
-    stat, census = store.stat(), store.census()
+    store = home.store
+    stat, census, books = store.stat(), store.census(), store.books()
     dead = sum(pack.dead for pack in census.packs)
     codecs = {codec.name.lower(): counts for codec, counts in census.codecs.items()}
     context.report.data(
@@ -55,6 +61,7 @@ def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
                 name: {"objects": count, "bytes": size} for name, (count, size) in codecs.items()
             },
             "in_chunks": census.in_chunks,
+            "tiers": {tier.value: books.of(tier)._asdict() for tier in Tier},
             "dead_bytes": dead,
             "pack_fill": [pack._asdict() for pack in census.packs],
         }
@@ -67,6 +74,7 @@ def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
             ("  kept in chunks", census.in_chunks),
             ("their bytes", stat.object_bytes),
             *((f"  {name}", size) for name, (_, size) in codecs.items()),
+            *(row for tier in Tier for row in _tier_rows(tier, books.of(tier))),
             ("roots", stat.roots),
             ("packs", stat.packs),
             ("bytes in packs", sum(pack.used for pack in census.packs)),
@@ -77,11 +85,21 @@ def _stat(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _verify(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _tier_rows(tier: Tier, account: Account) -> Iterator[tuple[str, int | str]]:
+    """The account of one tier in the table."""
+    yield tier.value, account.objects
+    yield "  their bytes", account.object_bytes
+    yield "  bytes in packs", account.stored_bytes
+    if tier is not Tier.ILLUMINATED:
+        yield "  debt", seconds_text(account.debt_s)
+
+
+def _verify(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     report = context.report
     total = store.stat().object_bytes * args.sample
     with report.progress("verify", total=total) as advance:
-        found = store.verify(advance, sample=args.sample)
+        found = store.verify(advance, sample=args.sample, rebuild=args.rebuild)
     report.data(
         {
             "ok": found.ok,
@@ -105,12 +123,13 @@ def _verify(store: LocalStore, args: argparse.Namespace, context: Context) -> in
     return 0 if found.ok else 4
 
 
-def _repair(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _repair(home: Home, args: argparse.Namespace, context: Context) -> int:
     del args
+    store = home.store
     report = context.report
     with report.progress("repair", total=store.stat().object_bytes) as advance:
         done = store.repair(
-            live=ledger_batches(context.home_path / "ledger", store),
+            live=home.needed(),
             derives=_again,
             progress=advance,
         )
@@ -146,7 +165,7 @@ def _again(name: str, cid: Cid) -> str | None:
     return next((way for prefix, way in _AGAIN.items() if name.startswith(prefix)), None)
 
 
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "stat": _stat,
     "verify": _verify,
     "repair": _repair,

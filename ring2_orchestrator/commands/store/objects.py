@@ -13,6 +13,7 @@ from cid_store.cid import Cid
 from cid_store.errors import InputError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import Advance, printing, size_text
 
 _PATIENCE_S = 1.0  # what is done by then needs no bar
@@ -36,7 +37,8 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     get.add_argument("-f", "--force", action="store_true", help="overwrite FILE where it exists")
 
 
-def _put(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _put(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     with (
         _input(args.file) as (file, size),
         context.report.progress("put", total=size, after_s=_PATIENCE_S) as advance,
@@ -50,7 +52,8 @@ def _put(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _get(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _get(home: Home, args: argparse.Namespace, context: Context) -> int:
+    store = home.store
     cid = Cid.parse(args.cid)
     if args.output is None and context.report.json:
         raise UsageError("--json and the bytes both want standard output; name a file with -o")
@@ -87,7 +90,7 @@ def _copy(store: LocalStore, cid: Cid, out: BinaryIO, advance: Advance) -> None:
         out.flush()
 
 
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "put": _put,
     "get": _get,
 }

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from cid_store.cid import Cid
 from cid_store.errors import InputError, MalformedCidError
-from cid_store.local import LocalStore
 from cid_store.store import Store
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     )
 
 
-def _push(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _push(home: Home, args: argparse.Namespace, context: Context) -> int:
     from cid_store.remote import RemoteStore, push  # noqa: PLC0415 - start-up is performance
 
+    store = home.store
     roots, cids = _meant(store, args.what, f"the store at {store.path}")
     _check_there(cids, (store,), f"{store.path}; put it first")
     with RemoteStore(args.url) as remote:
@@ -73,9 +74,10 @@ def _push(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return _done(moved, roots, remote.url, context)
 
 
-def _pull(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _pull(home: Home, args: argparse.Namespace, context: Context) -> int:
     from cid_store.remote import RemoteStore, pull  # noqa: PLC0415 - start-up is performance
 
+    store = home.store
     with RemoteStore(args.url) as remote:
         roots, cids = _meant(remote, args.what, f"the store at {remote.url}")
         _free(store, roots, f"the store at {store.path}", force=args.force)
@@ -88,10 +90,10 @@ def _pull(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return _done(moved, roots, remote.url, context)
 
 
-def _remote(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _remote(home: Home, args: argparse.Namespace, context: Context) -> int:
     from cid_store.remote import RemoteStore  # noqa: PLC0415 - start-up is performance
 
-    del store
+    del home
     with RemoteStore(args.url) as remote:
         bound = [(name, str(cid)) for name, cid in remote.roots(args.prefix)]
     context.report.data({"url": remote.url, "roots": dict(bound)})
@@ -147,7 +149,7 @@ def _done(moved: "Moved", roots: Mapping[str, Cid], url: str, context: Context) 
     return 0
 
 
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "push": _push,
     "pull": _pull,
     "remote": _remote,

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cid_store.cid import Cid
-from cid_store.errors import InputError, MalformedCidError
-from cid_store.local import LocalStore
+from cid_store.errors import InputError
 from ring2_orchestrator.commands import Context, Parser
-from ring2_orchestrator.report import one_line, size_text
+from ring2_orchestrator.commands.store.words import byte_count, named
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
     from ring2_orchestrator.tree import Totals
@@ -28,7 +28,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     add.add_argument(
         "--max-bytes",
         metavar="N",
-        type=_size,
+        type=byte_count,
         help="what an archive may unpack to (default: 64 MiB, or 100 times its size if more)",
     )
     checkout = verbs["checkout"]
@@ -40,12 +40,12 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     checkout.add_argument(
         "--max-bytes",
         metavar="N",
-        type=_size,
+        type=byte_count,
         help="write no tree with larger files in all (default: what the disk has free)",
     )
 
 
-def _add(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _add(home: Home, args: argparse.Namespace, context: Context) -> int:
     from ring2_orchestrator.tree import (  # noqa: PLC0415 - start-up is performance
         Limits,
         add_archive,
@@ -54,6 +54,7 @@ def _add(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
         survey,
     )
 
+    store = home.store
     path: Path = args.path
     with context.report.progress("add") as advance, store.batch():
         if path.is_dir():
@@ -73,10 +74,11 @@ def _add(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def _checkout(store: LocalStore, args: argparse.Namespace, context: Context) -> int:
+def _checkout(home: Home, args: argparse.Namespace, context: Context) -> int:
     from ring2_orchestrator.tree import Limits, checkout  # noqa: PLC0415 - start-up is performance
 
-    cid = _named(store, args.what)
+    store = home.store
+    cid = named(store, args.what)
     limits = Limits(args.max_bytes) if args.max_bytes is not None else None
     with context.report.progress("checkout") as advance:
         totals = checkout(
@@ -99,16 +101,6 @@ def _amount(totals: "Totals") -> str:
     return f"{entries}, {size_text(totals.size_bytes)}"
 
 
-def _named(store: LocalStore, word: str) -> Cid:
-    try:
-        return Cid.parse(word)
-    except MalformedCidError:
-        bound = store.root(word)
-    if bound is None:
-        raise InputError(f"{word!r} is neither a CID nor a root of the store")
-    return bound
-
-
 def _size_of(path: Path) -> int:
     try:
         if not path.is_file():
@@ -121,13 +113,7 @@ def _size_of(path: Path) -> int:
         ) from error
 
 
-def _size(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{one_line(text)!r} is not a number of bytes")
-    return int(text)
-
-
-VERBS: Mapping[str, Callable[[LocalStore, argparse.Namespace, Context], int]] = {
+VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]] = {
     "add": _add,
     "checkout": _checkout,
 }
