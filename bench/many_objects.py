@@ -2,13 +2,14 @@
 
     python bench/many_objects.py [--folder DIR] [--least 5] [--most 7] [--write]
 
-Stores of 10^LEAST to 10^MOST random objects of 100 bytes are filled in batches of 10,000, each with
-a node that links to the batch, and a root from which all is reached. Then, for each store, a fresh
+Stores of 10^LEAST to 10^MOST random objects of 100 bytes are filled in forty batches, with nodes
+that link to 10,000 objects each, and a root from which all is reached. Then, for each store, a new
 process opens it, looks 2,000 of its objects up (`has`), looks for as many that are not there, reads
 them (`get`, `get_many`), and says how much memory it took: three times with the files in the
-system's memory, three times after the system was asked to drop them. Last, processes of their own
-collect garbage without dropping anything, and verify a sample of a hundredth.
-Medians count. Ten million objects (7) take 3 GB. `--write` renews bench/results/many_objects.md.
+system's memory, three times after the system was asked to drop them. Processes of their own collect
+garbage without dropping anything, and verify a sample of a hundredth. Last, more is put, one by one
+and in batches. Medians count. Ten million objects (7) take 3 GB. `--write` renews
+bench/results/many_objects.md.
 """
 
 import argparse
@@ -28,13 +29,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cid_store.cid import Codec
+from cid_store.cid import Cid, Codec
 from cid_store.encoding import encode
 from cid_store.local import LocalStore
 
 RESULT = Path(__file__).parent / "results" / "many_objects.md"
 SIZE = 100
-BATCH = 10_000
+BATCHES = 40
+LINKS = 10_000
+MORE = {1: 200, 1_000: 9, 10_000: 5}  # objects put at once, and how often
 ASKED = 2_000
 OPENINGS = 3
 
@@ -46,26 +49,27 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 from cid_store.local import LocalStore
 before = resident()
-start = time.perf_counter()
+clock = getattr(time, sys.argv[2])
+start = clock()
 store = LocalStore(sys.argv[1])
 store.root("none")
-opened = time.perf_counter()
+opened = clock()
 names = [Cid.parse(line) for line in sys.stdin.read().split()]
 absent = [Cid.of(b"absent %d" % at) for at in range(len(names))]
 def each(ask, cids):
-    start = time.perf_counter()
+    start = clock()
     for cid in cids:
         ask(cid)
-    return (time.perf_counter() - start) / len(cids) * 1e6
+    return (clock() - start) / len(cids) * 1e6
 said = {
     "open": (opened - start) * 1e3,
     "has": each(store.has, names),
     "has not": each(store.has, absent),
     "get": each(store.get, names),
 }
-start = time.perf_counter()
+start = clock()
 store.get_many(names)
-said["get_many"] = (time.perf_counter() - start) / len(names) * 1e6
+said["get_many"] = (clock() - start) / len(names) * 1e6
 print(json.dumps({**said, "memory": (resident() - before) / 1e6}))
 """
 
@@ -73,11 +77,11 @@ CHORE = """
 import json, resource, sys, time
 from cid_store.local import LocalStore
 with LocalStore(sys.argv[1]) as store:
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     {call}
-    took = time.perf_counter() - start
+    took, busy = time.perf_counter() - start, time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(json.dumps([took, peak / 1e6]))
+print(json.dumps([took, busy, peak / 1e6]))
 """
 
 CHORES = {
@@ -91,21 +95,22 @@ PAGE = """\
 Measured by `python bench/many_objects.py --least {least} --most {most} --write` on {day}: Python
 {python}, {system}, {machine}, {cores} cores; load {before:.1f} before, {after:.1f} after.
 
-Objects of 100 bytes, put in batches of 10,000, each batch with a node that links to it. Medians of
-three processes. The last row of a table is the growth from the last store but one, a tenth as
-large, to the last.
+Objects of 100 bytes, put in forty batches, with nodes that link to 10,000 each. Medians. The last
+row of a table is the growth from the last store but one, a tenth as large, to the last.
 
 ## Putting
 
-Objects a second in the first, the middle and the last tenth of each store; megabytes on the disk.
+Objects put in a second while the store was filled, and what it takes on the disk. Then how long one
+more put takes, of one object and in batches of 1,000 and 10,000, by the clock and in CPU time.
 
 {putting}
 
 ## Asking
 
 Opening in milliseconds, one question in microseconds, and the megabytes the process had more at its
-end than before it opened the store. *Cold* is after the system was asked to drop the store's files
-from its memory.
+end than before it opened the store. First the CPU time with the files in the system's memory, then
+the time by the clock after the system was asked to drop them (*cold*): a question waits for the
+disk then, unless one before it has brought the page.
 
 {warm}
 
@@ -113,8 +118,9 @@ from its memory.
 
 ## Looking after
 
-Seconds, and the megabytes a process of its own had at its peak: a collection that marks everything
-and drops nothing, and an examination that reads a hundredth of the objects and every header.
+Seconds by the clock and of CPU time, and the megabytes a process of its own had at its peak: a
+collection that marks everything and drops nothing, and an examination that reads a hundredth of the
+objects and every header.
 
 {chores}
 """
@@ -125,32 +131,56 @@ class Filled(NamedTuple):
 
     path: Path
     names: list[str]  # of some objects
-    rates: list[float]  # objects put in a second, a tenth of the store each
+    rate: float  # objects put in a second
+
+
+def blobs(count: int, random: np.random.Generator) -> list[bytes]:
+    """That many objects."""
+    data = random.bytes(SIZE * count)
+    return [data[at : at + SIZE] for at in range(0, len(data), SIZE)]
 
 
 def fill(path: Path, count: int, random: np.random.Generator) -> Filled:
     """Put that many objects, and nodes that lead to them from one root."""
     names: list[str] = []
-    nodes = []
-    seconds = np.zeros(10)
+    nodes: list[Cid] = []
+    seconds = 0.0
     with LocalStore(path) as store:
-        for start in range(0, count, BATCH):
-            data = random.bytes(SIZE * BATCH)
-            blobs = [data[at : at + SIZE] for at in range(0, len(data), SIZE)]
+        for _ in range(BATCHES):
+            some = blobs(count // BATCHES, random)
             begun = time.perf_counter()
-            cids = store.put_many(blobs)
-            seconds[start * 10 // count] += time.perf_counter() - begun
-            nodes.append(store.put(encode(cids), Codec.NODE))
-            names += [str(cids[at]) for at in random.choice(BATCH, 20, replace=False)]
+            cids = store.put_many(some)
+            seconds += time.perf_counter() - begun
+            parts = (cids[at : at + LINKS] for at in range(0, len(cids), LINKS))
+            nodes += store.put_many([encode(part) for part in parts], Codec.NODE)
+            names += map(str, cids[:: len(cids) * BATCHES // ASKED])
         store.set_root("all", store.put(encode(nodes), Codec.NODE))
-    order = random.permutation(len(names))[:ASKED]
-    return Filled(path, [names[at] for at in order], [count / 10 / tenth for tenth in seconds])
+    order = random.permutation(len(names))
+    return Filled(path, [names[at] for at in order], count / seconds)
 
 
-def run(program: str, path: Path, text: str = "") -> str:
+def more(path: Path, random: np.random.Generator) -> dict[str, float]:
+    """What putting more costs now: milliseconds, and those of CPU time."""
+    said: dict[str, float] = {}
+    with LocalStore(path) as store:
+        for count, times in MORE.items():
+            taken: list[tuple[float, float]] = []
+            for _ in range(times):
+                some = blobs(count, random)
+                begun, cpu = time.perf_counter(), time.process_time()
+                store.put_many(some)
+                taken.append((time.perf_counter() - begun, time.process_time() - cpu))
+            by_clock, busy = (
+                1e3 * statistics.median(column) for column in zip(*taken, strict=True)
+            )
+            said |= {f"{count:,}, ms": by_clock, f"{count:,}, CPU ms": busy}
+    return said
+
+
+def run(program: str, path: Path, *words: str, text: str = "") -> str:
     """What a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
+        [sys.executable, "-c", program, str(path), *words],
         input=text,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
         stdout=subprocess.PIPE,
@@ -175,31 +205,38 @@ def drop(path: Path) -> None:
 
 def look(filled: Filled, *, cold: bool) -> dict[str, float]:
     """What processes of their own say of the store, one after another: the medians."""
+    # A busy machine stretches CPU time least, but waiting for the disk is none.
+    clock = "perf_counter" if cold else "process_time"
     looks: list[dict[str, float]] = []
     for _ in range(OPENINGS):
         if cold:
             drop(filled.path)
-        looks.append(json.loads(run(LOOK, filled.path, "\n".join(filled.names))))
+        looks.append(json.loads(run(LOOK, filled.path, clock, text="\n".join(filled.names))))
     return {key: statistics.median(one[key] for one in looks) for key in looks[0]}
 
 
 def measure(folder: Path, power: int) -> dict[str, dict[str, float]]:
     """A row of each table."""
     path = folder / f"{power}"
-    filled = fill(path, 10**power, np.random.Generator(np.random.PCG64(power)))
-    rates = filled.rates
-    said = {
-        "putting": {"first": rates[0], "middle": rates[5], "last": rates[9]},
+    random = np.random.Generator(np.random.PCG64(power))
+    filled = fill(path, 10**power, random)
+    sizes = {
+        f"{name}, MB": sum(file.stat().st_blocks * 512 for file in path.glob(pattern)) / 1e6
+        for name, pattern in (("packs", "packs/*"), ("index", "index*"))
+    }
+    said: dict[str, dict[str, float]] = {
+        "putting": {"a second": filled.rate, **sizes},
         "warm": look(filled, cold=False),
         "cold": look(filled, cold=True),
-        "chores": {},
     }
+    print(power, said, flush=True)
+    said["chores"] = {}
     for name, call in CHORES.items():
-        took, peak = json.loads(run(CHORE.format(call=call), path))
-        said["chores"] |= {f"{name}, s": took, f"{name}, MB": peak}
-    for name, pattern in (("packs, MB", "packs/*"), ("index, MB", "index*")):
-        taken = sum(file.stat().st_blocks * 512 for file in path.glob(pattern))
-        said["putting"][name] = taken / 1e6
+        took, busy, peak = json.loads(run(CHORE.format(call=call), path))
+        said["chores"] |= {f"{name}, s": took, f"{name}, CPU s": busy, f"{name}, MB": peak}
+    print(power, said["chores"], flush=True)
+    said["putting"] |= more(path, random)
+    print(power, said["putting"], flush=True)
     shutil.rmtree(path)
     return said
 
@@ -238,7 +275,6 @@ def main() -> None:
     try:
         for power in range(args.least, args.most + 1):
             said[power] = measure(folder, power)
-            print(power, said[power], flush=True)
     finally:
         shutil.rmtree(folder)
     text = PAGE.format(

@@ -5,7 +5,7 @@
 Objects are random, of 64 bytes to 256 MiB; a batch holds 1,000 of them, or as many as make 32 MiB.
 In every round each contender keeps the same batch, durably, and gives it back in another order; the
 order of the contenders turns from round to round, and what others left to be written is waited for
-before each is timed. LMDB and matplotlib come with the extras `bench` and `plot`; git and restic
+before each puts. LMDB and matplotlib come with the extras `bench` and `plot`; git and restic
 (Debian: `apt install restic`) are timed where they are installed. `--write` renews
 bench/results/store_sizes.md and the curves beside it.
 """
@@ -55,7 +55,6 @@ class Times(NamedTuple):
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     """How long it took, and what came of it."""
-    os.sync()
     start = time.perf_counter()
     done = work()
     return time.perf_counter() - start, done
@@ -92,6 +91,7 @@ def one_round(
     size = sum(map(len, batch.blobs))
     puts: dict[str, tuple[float, list[Any]]] = {}
     for name in turned(peers, number):
+        os.sync()
         took, names = seconds(lambda name=name: peers[name].put(batch))
         puts[name] = took, [names[at] for at in order]
     for name in turned(peers, number):
@@ -149,6 +149,7 @@ def singles(folder: Path, rounds: int) -> dict[str, list[float]]:
     for number in range(-1, rounds):
         batches = [Batch([random.bytes(SMALL)], folder) for _ in range(SINGLES)]
         for name in turned(peers, number):
+            os.sync()
             took, _ = seconds(
                 lambda name=name, some=batches: [peers[name].put(one) for one in some]
             )
