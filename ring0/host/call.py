@@ -171,16 +171,19 @@ def work(instance: Instance, call: Call, shape: Shape) -> list[tuple[int, int]]:
 
     # The kernel's numbers are only ever sizes: unsigned, and checked before memory is given.
     words, head = shape.words, shape.head
-    said = words.unpack_from(instance.window(base, words.size))
+    block = instance.window(base, words.size)
+    said = words.unpack_from(block)
     first = len(head) + 2
     sizes, scratch = said[first:-2:3], said[-1]
     if sum(sizes) > output_bytes:
         raise EndedError(too_much_output(sum(sizes), output_bytes))
     places = _places(shape.end, (*sizes, scratch))
-    _make_room(instance, places[-1], memory_bytes)
+    if places[-1] > min(instance.size, memory_bytes):
+        _make_room(instance, places[-1], memory_bytes)
+        block = instance.window(base, words.size)  # memory may lie elsewhere now
+    instance.used = places[-1]
     instance.granted = (places, sizes, scratch)
     room = [word for at in range(n_out) for word in (places[at], sizes[at], 0)]
-    block = instance.window(base, words.size)
     words.pack_into(block, 0, op, *head, *room, places[n_out], scratch)
     _run(instance)
 

@@ -49,7 +49,7 @@ class DirectProgram:
         try:
             rig = self._rigs.pop()
         except IndexError:
-            rig = self._make()
+            rig = self.make_rig()
         bounds = new_bounds(
             self.ffi, boundary.memory_bytes, boundary.output_bytes, boundary.wall_ms, work_bytes
         )
@@ -80,7 +80,7 @@ class DirectProgram:
         if len(self._rigs) < _KEPT_RIGS:
             self._rigs.append(rig)
 
-    def _make(self) -> _Rig:
+    def make_rig(self) -> _Rig:
         """Instances and arrays for one more thread. Raises Stopped."""
         ffi, links = self.ffi, self._program.links
         instances = [resident.make() for resident in self._residents]

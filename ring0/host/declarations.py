@@ -91,6 +91,7 @@ int pthread_attr_destroy(void *);
 int pthread_attr_getstack(void *, void **, size_t *);
 int pthread_getattr_np(unsigned long, void *);
 unsigned long pthread_self(void);
+int memcmp(const void *, const void *, size_t);
 void *memset(void *, int, size_t);
 """
 

@@ -37,7 +37,8 @@ class Watchdog:
     """One thread, asleep but for a look at the clock every 20 ms; started by the first call."""
 
     def __init__(self) -> None:
-        self._deadlines: dict[int, tuple[float, Instance]] = {}
+        # The calls under way that a dictionary watches; an entry belongs to whoever takes it out.
+        self.deadlines: dict[int, tuple[float, Instance]] = {}
         self._followed: dict[int, weakref.ref[Followed]] = {}
         self._epochs: list[Engine] = []
         # Held while memory is taken away, so that nobody frees it meanwhile.
@@ -67,16 +68,10 @@ class Watchdog:
         if self._thread is not None:
             self._thread.join()
 
-    def enter(self, deadline: float, instance: Instance) -> None:
-        """The instance runs from now on."""
-        self._deadlines[id(instance)] = (deadline, instance)
-
-    def leave(self, instance: Instance) -> bool:
-        """The instance has stopped running; False if it was made to."""
-        if self._deadlines.pop(id(instance), None) is not None:
-            return True
+    def struck(self) -> bool:
+        """What a call finds whose entry was taken: True, once its memory is gone."""
         with self._striking:
-            return False
+            return True
 
     def start(self) -> None:
         """Have the thread run; epochs pass and calls are looked at only then."""
@@ -93,7 +88,7 @@ class Watchdog:
             for engine in self._epochs:
                 engine.tick()
             now = time.monotonic()
-            for key, (deadline, instance) in list(self._deadlines.items()):
+            for key, (deadline, instance) in list(self.deadlines.items()):
                 if now > deadline:
                     self._strike(key, instance)
             for reference in list(self._followed.values()):
@@ -103,19 +98,19 @@ class Watchdog:
 
     def _strike(self, key: int, instance: Instance) -> None:
         with self._striking:
-            # Whoever takes the entry out decides: either the call has ended, or it is stopped.
-            if self._deadlines.pop(key, None) is not None:
+            if self.deadlines.pop(key, None) is not None:
                 libc.mprotect(instance.data, instance.size, _PROT_NONE)
 
 
 class Timed:
     """One call's deadline, armed only while the kernel itself runs."""
 
-    __slots__ = ("_deadline", "_dog")
+    __slots__ = ("_deadline", "_dog", "_entries")
 
     def __init__(self, dog: Watchdog, deadline: float) -> None:
         self._dog = dog
         self._deadline = deadline
+        self._entries = dog.deadlines
 
     def arm(self, instance: Instance) -> None:
         """The kernel starts to run."""
@@ -123,8 +118,11 @@ class Timed:
             left = max(self._deadline - time.monotonic(), 0.0)
             instance.set_ticks(int(left / PERIOD_S) + 2)
         else:
-            self._dog.enter(self._deadline, instance)
+            self._entries[id(instance)] = (self._deadline, instance)
 
     def disarm(self, instance: Instance) -> bool:
         """It has ended; False if it was stopped."""
-        return instance.epochs or self._dog.leave(instance)
+        # Whoever takes the entry out decides: either the call has ended, or it is stopped.
+        if self._entries.pop(id(instance), None) is not None or instance.epochs:
+            return True
+        return not self._dog.struck()
