@@ -36,124 +36,156 @@ static inline void cos_sin(double turns, double *cosine, double *sine) {
   *sine = steep ? c : s;
 }
 
+/* Numbers lie in blocks of two: both real parts, both imaginary parts; cosines and sines likewise. So
+ * a vector holds two real or imaginary parts, and an address serves a whole block. */
+enum { BLOCK = 4 };
+
 /* What a transform of n = 2^k >= 2 real numbers needs, carved from memory for fft_doubles(n). */
 typedef struct {
   u32 n;
-  double *cos_half, *sin_half;    /* of j / (n/2) turns, j < n/4 */
-  double *cos_whole, *sin_whole;  /* of j / n turns, j < n/2 */
-  double *re, *im, *other_re, *other_im;
+  double *whole, *half;   /* cosines and sines of j / n turns, and of j / (n/2) */
+  double *from, *to;
 } Fft;
 
-static inline u32 fft_doubles(u32 n) { return n < 4 ? 12 : n / 2 + n + 2 * n; }
+static inline u32 fft_doubles(u32 n) { return n < 8 ? 16 : 3 * n + n / 2; }
 
 static Fft fft_in(double *memory, u32 n) {
-  u32 half = n / 2, quarter = half < 2 ? 1 : half / 2;
-  Fft fft = {.n = n, .cos_half = memory, .sin_half = memory + quarter};
-  memory += 2 * quarter;
-  fft.cos_whole = memory;
-  fft.sin_whole = memory + half;
-  fft.re = memory + 2 * half;
-  fft.im = memory + 3 * half;
-  fft.other_re = memory + 4 * half;
-  fft.other_im = memory + 5 * half;
-  for (u32 j = 0; j < half; j++)
-    cos_sin((double)j / (double)n, &fft.cos_whole[j], &fft.sin_whole[j]);
+  u32 half = n / 2, room = half < 2 ? BLOCK : 2 * half;
+  Fft fft = {.n = n, .whole = memory, .half = memory + room};
+  fft.from = fft.half + (half < 4 ? BLOCK : half);
+  fft.to = fft.from + room;
+  for (u32 j = 0; j < half; j++) {
+    double *entry = fft.whole + j / 2 * BLOCK + j % 2;
+    cos_sin((double)j / (double)n, entry, entry + 2);
+  }
   for (u32 j = 0; j < half / 2; j++) {
-    fft.cos_half[j] = fft.cos_whole[2 * j];
-    fft.sin_half[j] = fft.sin_whole[2 * j];
+    const double *entry = fft.whole + j * BLOCK;
+    fft.half[j / 2 * BLOCK + j % 2] = entry[0];
+    fft.half[j / 2 * BLOCK + j % 2 + 2] = entry[2];
   }
   return fft;
 }
 
-/* The complex transform of n/2 numbers re + i im, which is where these point afterwards: Stockham's,
- * which leaves them in order. */
-static void fft_complex(Fft *fft, double **re, double **im, double **to_re, double **to_im) {
+#define EVENS(a, b) __builtin_shufflevector(a, b, 0, 2)
+#define ODDS(a, b) __builtin_shufflevector(a, b, 1, 3)
+#define ENDS(a, b) __builtin_shufflevector(a, b, 0, 3)
+
+/* Each of `pairs` numbers and its partner give two neighbours: the first step, before which there
+ * is nothing to do over and over. */
+static void fft_first(const Fft *fft, const double *from, double *restrict to, u32 pairs) {
+  const double *a = from, *b = from + 2 * pairs, *turn = fft->half;
+  for (; a < from + 2 * pairs; a += BLOCK, b += BLOCK, turn += BLOCK, to += 2 * BLOCK) {
+    Pair ar = PAIR(a), ai = PAIR(a + 2), br = PAIR(b), bi = PAIR(b + 2);
+    Pair c = PAIR(turn), s = PAIR(turn + 2);
+    Pair sr = ar + br, si = ai + bi, dr = ar - br, di = ai - bi;
+    Pair tr = dr * c + di * s, ti = di * c - dr * s;
+    PAIR(to) = EVENS(sr, tr);
+    PAIR(to + 2) = EVENS(si, ti);
+    PAIR(to + BLOCK) = ODDS(sr, tr);
+    PAIR(to + BLOCK + 2) = ODDS(si, ti);
+  }
+}
+
+/* Two numbers that are each other's partners, which is the first step and the last. */
+static void fft_only(const Fft *fft, const double *from, double *to) {
+  double c = fft->half[0], s = fft->half[2];
+  double dr = from[0] - from[1], di = from[2] - from[3];
+  to[0] = from[0] + from[1];
+  to[2] = from[2] + from[3];
+  to[1] = dr * c + di * s;
+  to[3] = di * c - dr * s;
+}
+
+/* The complex transform of the n/2 numbers in fft->from, which is where they are afterwards:
+ * Stockham's, which leaves them in order. */
+static void fft_complex(Fft *fft) {
   u32 half = fft->n / 2;
   for (u32 step = 1, pairs = half / 2; pairs > 0; step *= 2, pairs /= 2) {
-    const double *xr = *re, *xi = *im;
-    double *restrict yr = *to_re, *restrict yi = *to_im;
-    if (step == 1 && pairs == 1) {
-      double c = fft->cos_half[0], s = fft->sin_half[0];
-      double dr = xr[0] - xr[1], di = xi[0] - xi[1];
-      yr[0] = xr[0] + xr[1];
-      yi[0] = xi[0] + xi[1];
-      yr[1] = dr * c + di * s;
-      yi[1] = di * c - dr * s;
-    } else if (step == 1) {
-      for (u32 p = 0; p < pairs; p += 2) {
-        Pair ar = PAIR(xr + p), ai = PAIR(xi + p);
-        Pair br = PAIR(xr + pairs + p), bi = PAIR(xi + pairs + p);
-        Pair c = PAIR(fft->cos_half + p), s = PAIR(fft->sin_half + p);
-        Pair sr = ar + br, si = ai + bi, dr = ar - br, di = ai - bi;
-        Pair tr = dr * c + di * s, ti = di * c - dr * s;
-        PAIR(yr + 2 * p) = __builtin_shufflevector(sr, tr, 0, 2);
-        PAIR(yr + 2 * p + 2) = __builtin_shufflevector(sr, tr, 1, 3);
-        PAIR(yi + 2 * p) = __builtin_shufflevector(si, ti, 0, 2);
-        PAIR(yi + 2 * p + 2) = __builtin_shufflevector(si, ti, 1, 3);
-      }
-    } else {
+    double *from = fft->from, *to = fft->to;
+    if (step == 1 && pairs == 1)
+      fft_only(fft, from, to);
+    else if (step == 1)
+      fft_first(fft, from, to, pairs);
+    else
       for (u32 p = 0; p < pairs; p++) {
-        Pair c = (Pair){} + fft->cos_half[p * step], s = (Pair){} + fft->sin_half[p * step];
-        u32 a = p * step, b = a + pairs * step, to = 2 * a;
-        for (u32 q = 0; q < step; q += 2) {
-          Pair ar = PAIR(xr + a + q), ai = PAIR(xi + a + q);
-          Pair br = PAIR(xr + b + q), bi = PAIR(xi + b + q);
+        const double *turn = fft->half + 2 * p * step, *a = from + 2 * p * step;
+        const double *b = a + 2 * pairs * step, *end = a + 2 * step;
+        Pair c = (Pair){} + turn[0], s = (Pair){} + turn[2];
+        double *restrict sum = to + 4 * p * step, *restrict turned = sum + 2 * step;
+        for (; a < end; a += BLOCK, b += BLOCK, sum += BLOCK, turned += BLOCK) {
+          Pair ar = PAIR(a), ai = PAIR(a + 2), br = PAIR(b), bi = PAIR(b + 2);
           Pair dr = ar - br, di = ai - bi;
-          PAIR(yr + to + q) = ar + br;
-          PAIR(yi + to + q) = ai + bi;
-          PAIR(yr + to + step + q) = dr * c + di * s;
-          PAIR(yi + to + step + q) = di * c - dr * s;
+          PAIR(sum) = ar + br;
+          PAIR(sum + 2) = ai + bi;
+          PAIR(turned) = dr * c + di * s;
+          PAIR(turned + 2) = di * c - dr * s;
         }
       }
-    }
-    double *swap_re = *re, *swap_im = *im;
-    *re = *to_re;
-    *im = *to_im;
-    *to_re = swap_re;
-    *to_im = swap_im;
+    fft->from = to;
+    fft->to = from;
   }
+}
+
+/* Two numbers of the spectrum, from two that were transformed, a, and those opposite them, b. */
+static inline void fft_part(Pair ar, Pair ai, Pair br, Pair bi, const double *turn,
+                            double *spectrum) {
+  Pair er = 0.5 * (ar + br), ei = 0.5 * (ai - bi);
+  Pair or = 0.5 * (ai + bi), oi = 0.5 * (br - ar), c = PAIR(turn), s = PAIR(turn + 2);
+  Pair re = er + (or * c + oi * s), im = ei + (oi * c - or * s);
+  PAIR(spectrum) = EVENS(re, im);
+  PAIR(spectrum + 2) = ODDS(re, im);
 }
 
 /* The spectrum of n real numbers: n/2 + 1 complex numbers, real and imaginary part in turn. */
 static void fft_forward(Fft *fft, const double *x, double *spectrum) {
   u32 half = fft->n / 2;
-  double *re = fft->re, *im = fft->im, *to_re = fft->other_re, *to_im = fft->other_im;
-  for (u32 k = 0; k < half; k++) {
-    re[k] = x[2 * k];
-    im[k] = x[2 * k + 1];
+  fft->from[0] = x[0];
+  fft->from[2] = x[1];
+  for (u32 k = 0; k + 1 < half; k += 2) {
+    Pair a = PAIR(x + 2 * k), b = PAIR(x + 2 * k + 2);
+    PAIR(fft->from + 2 * k) = EVENS(a, b);
+    PAIR(fft->from + 2 * k + 2) = ODDS(a, b);
   }
-  fft_complex(fft, &re, &im, &to_re, &to_im);
-  spectrum[0] = re[0] + im[0];
+  fft_complex(fft);
+  const double *z = fft->from;
+  for (u32 k = 0; k + 1 < half; k += 2) {
+    /* Opposite k and k + 1 lie half - k, or 0 for k = 0, and half - k - 1. */
+    const double *a = z + 2 * k, *b = z + 2 * (half - k - 2), *c = k > 0 ? b + BLOCK : z;
+    fft_part(PAIR(a), PAIR(a + 2), ENDS(PAIR(c), PAIR(b)), ENDS(PAIR(c + 2), PAIR(b + 2)),
+             fft->whole + 2 * k, spectrum + 2 * k);
+  }
+  spectrum[0] = z[0] + z[2];
   spectrum[1] = 0;
-  spectrum[2 * half] = re[0] - im[0];
+  spectrum[2 * half] = z[0] - z[2];
   spectrum[2 * half + 1] = 0;
-  for (u32 k = 1; k < half; k++) {
-    double er = 0.5 * (re[k] + re[half - k]), ei = 0.5 * (im[k] - im[half - k]);
-    double or = 0.5 * (im[k] + im[half - k]), oi = 0.5 * (re[half - k] - re[k]);
-    double c = fft->cos_whole[k], s = fft->sin_whole[k];
-    spectrum[2 * k] = er + (or * c + oi * s);
-    spectrum[2 * k + 1] = ei + (oi * c - or * s);
-  }
 }
 
-/* n/2 times the n real numbers with that spectrum. */
+/* n/2 times the n real numbers with that spectrum. Real and imaginary parts change places before
+ * and after the complex transform, which makes it the inverse one. */
 static void fft_inverse(Fft *fft, const double *spectrum, double *x) {
   u32 half = fft->n / 2;
-  double *re = fft->re, *im = fft->im, *to_re = fft->other_re, *to_im = fft->other_im;
-  for (u32 k = 0; k < half; k++) {
+  for (u32 k = 0; k < half; k += 2) {
     const double *a = spectrum + 2 * k, *b = spectrum + 2 * (half - k);
-    double er = 0.5 * (a[0] + b[0]), ei = 0.5 * (a[1] - b[1]);
-    double tr = 0.5 * (a[0] - b[0]), ti = 0.5 * (a[1] + b[1]);
-    double c = fft->cos_whole[k], s = fft->sin_whole[k];
-    double or = tr * c - ti * s, oi = ti * c + tr * s;
-    re[k] = er - oi;
-    im[k] = ei + or;
+    bool alone = half == 1;
+    Pair a0 = PAIR(a), a1 = alone ? a0 : PAIR(a + 2), b0 = PAIR(b), b1 = alone ? b0 : PAIR(b - 2);
+    Pair ar = EVENS(a0, a1), ai = ODDS(a0, a1), br = EVENS(b0, b1), bi = ODDS(b0, b1);
+    Pair er = 0.5 * (ar + br), ei = 0.5 * (ai - bi);
+    Pair tr = 0.5 * (ar - br), ti = 0.5 * (ai + bi);
+    Pair c = PAIR(fft->whole + 2 * k), s = PAIR(fft->whole + 2 * k + 2);
+    Pair or = tr * c - ti * s, oi = ti * c + tr * s;
+    PAIR(fft->from + 2 * k) = ei + or;
+    PAIR(fft->from + 2 * k + 2) = er - oi;
   }
-  /* Real and imaginary parts change places: the transform is then the inverse one. */
-  fft_complex(fft, &im, &re, &to_im, &to_re);
-  for (u32 k = 0; k < half; k++) {
-    x[2 * k] = re[k];
-    x[2 * k + 1] = im[k];
+  fft_complex(fft);
+  const double *z = fft->from;
+  if (half == 1) {
+    x[0] = z[2];
+    x[1] = z[0];
+    return;
+  }
+  for (u32 k = 0; k < half; k += 2) {
+    PAIR(x + 2 * k) = EVENS(PAIR(z + 2 * k + 2), PAIR(z + 2 * k));
+    PAIR(x + 2 * k + 2) = ODDS(PAIR(z + 2 * k + 2), PAIR(z + 2 * k));
   }
 }
 
