@@ -3,25 +3,24 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from cid_store.cid import Cid
 from ring0.abi import Op
 from ring0.host import Host
 from ring0.kernel import Kernel
-from ring0.manifest import WIDTHS
 from ring0.outcome import Refused, Result
 from ring2_orchestrator.kernel_build import kernel_folders, source_root
 from ring2_orchestrator.kernels import KernelSet
+from tests.kernels.conftest import draws
 
 HARNESS = Path(__file__).with_name("harness.mjs")
 NAMES = KernelSet.shipped().names
-DEADLINE_S = 60  # V8 counts no fuel
+DEADLINE_S = 300  # V8 counts no fuel
+drawn = pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
 
 
 def node(pairs: list[tuple[Path, Path]]) -> list[dict[str, Any]]:
@@ -36,34 +35,9 @@ def node(pairs: list[tuple[Path, Path]]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def draws(kernel: Kernel) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Parameter bytes and inputs, always the same ones: noise, walks, repeats, float patterns."""
-    seed = int.from_bytes(Cid.of(kernel.name.encode()).digest[:8], "little")
-    rng = np.random.default_rng(seed)
-    manifest = kernel.manifest
-    for _ in range(100):
-        dtype = str(rng.choice(manifest.types)) if manifest.types else None
-        values = {
-            one.name: int(rng.integers(one.min, min(one.max, one.min + 22) + 1))
-            for one in manifest.parameters
-        }
-        params = manifest.encode_parameters(values, dtype=dtype)
-        lanes = int(rng.integers(0, 400))
-        width = max(WIDTHS[dtype] if dtype else 1, 1)
-        noise = rng.integers(0, 256, lanes * width, dtype=np.uint8)
-        few = rng.choice(noise[:3], lanes * width) if lanes else noise
-        walk = np.cumsum(rng.integers(-3, 4, lanes * width), dtype=np.int64).astype(np.uint8)
-        special = rng.choice(
-            np.array([0, 0x7F, 0x80, 0xFF, 0xF0, 0x7FF0 >> 8], np.uint8), lanes * width
-        )
-        data = (noise, few, walk, special)[int(rng.integers(4))].tobytes()
-        yield params, [data]
-
-
-def write_drawn(kernel: Kernel, host: Host, folder: Path) -> int:
-    """The host's answers to all draws, as vectors."""
-    count = 0
-    for number, (params, inputs) in enumerate(draws(kernel)):
+def write_drawn(kernel: Kernel, host: Host, folder: Path, count: int) -> None:
+    """The host's answers to so many draws, as vectors."""
+    for number, (params, inputs) in enumerate(draws(kernel, count)):
         made = host.call(kernel, Op.FORWARD, params, inputs)
         lines = ['about = "drawn"', f'bytes = "{params.hex()}"']
         outputs: list[bytes] = []
@@ -76,8 +50,6 @@ def write_drawn(kernel: Kernel, host: Host, folder: Path) -> int:
         for kind, ports in (("in", inputs), ("out", outputs)):
             for port, data in enumerate(ports):
                 (folder / f"{number}.{kind}.{port}").write_bytes(data)
-        count += 1
-    return count
 
 
 @pytest.mark.slow
@@ -91,24 +63,27 @@ def test_v8_agrees_on_every_vector() -> None:
 
 
 @pytest.mark.slow
-def test_v8_agrees_on_drawn_inputs(kernels: KernelSet, host: Host, tmp_path: Path) -> None:
-    pairs: list[tuple[Path, Path]] = []
+@drawn
+def test_v8_agrees_on_drawn_inputs(
+    count: int, kernels: KernelSet, host: Host, tmp_path: Path
+) -> None:
     for name in NAMES:
         folder = tmp_path / name
         folder.mkdir()
-        assert write_drawn(kernels.by_name(name), host, folder) == 100
-        pairs.append((source_root() / name / f"{name}.wasm", folder))
+        write_drawn(kernels.by_name(name), host, folder, count)
+    pairs = [(source_root() / name / f"{name}.wasm", tmp_path / name) for name in NAMES]
     for answer in node(pairs):
-        assert answer["calls"] >= 100
+        assert answer["calls"] >= count
         assert not answer["wrong"], answer["folder"]
 
 
+@drawn
 @pytest.mark.parametrize("name", NAMES)
 def test_optimisation_changes_nothing(
-    name: str, kernels: KernelSet, host: Host, bare: Callable[..., Any]
+    name: str, count: int, kernels: KernelSet, host: Host, bare: Callable[..., Any]
 ) -> None:
     kernel = kernels.by_name(name)
-    for params, inputs in draws(kernel):
+    for params, inputs in draws(kernel, count):
         made = host.call(kernel, Op.FORWARD, params, inputs)
         n_out = kernel.manifest.call_shape(Op.FORWARD, params)[1]
         plain = bare(name, "none").call(Op.FORWARD, params, inputs, n_out)
@@ -122,7 +97,7 @@ def test_a_worker_with_fuel_gives_the_same(name: str, kernels: KernelSet, host: 
     kernel = kernels.by_name(name)
     with Host() as stranger:
         assert not stranger.is_base(kernel)
-        for params, inputs in list(draws(kernel))[:12]:
+        for params, inputs in draws(kernel, 12):
             made = host.call(kernel, Op.FORWARD, params, inputs)
             again = stranger.call(kernel, Op.FORWARD, params, inputs)
             if isinstance(made, Result):

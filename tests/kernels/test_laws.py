@@ -1,6 +1,7 @@
 """The kernel law, for every kernel alike: reversible, refusing, within its bounds."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from ring0.kernel import Kernel
 from ring0.manifest import WIDTHS, Port
 from ring0.outcome import Outcome, Refused, Result
 from ring2_orchestrator.kernels import KernelSet
+from tests.kernels.conftest import draws
 
 NAMES = KernelSet.shipped().names
 every_kernel = pytest.mark.parametrize("name", NAMES)
@@ -161,6 +163,19 @@ def test_every_short_length(name: str, kernels: KernelSet, host: Host) -> None:
 @every_kernel
 def test_every_length_to_4096(name: str, kernels: KernelSet, host: Host) -> None:
     sweep(kernels.by_name(name), host, range(4097))
+
+
+@pytest.mark.long
+@every_kernel
+def test_a_hundred_thousand_draws_come_back(name: str, kernels: KernelSet, host: Host) -> None:
+    kernel = kernels.by_name(name)
+    count = 2_000 if os.environ.get("REDOXA_LONG") == "bounded" else 100_000
+    for params, inputs in draws(kernel, count):
+        made = host.call(kernel, Op.FORWARD, params, inputs)
+        if is_refused(made, BAD_PARAMETER):  # a range may depend on the type
+            continue
+        assert isinstance(made, Result)
+        assert host.call(kernel, Op.INVERSE, params, made.outputs) == Result(inputs)
 
 
 @every_kernel
