@@ -22,7 +22,7 @@ MAX_TICKS = 24
 # would still have to be executed at every decoding.
 STEP_PRICE = 16
 
-# Transforms of signals: trying one took 1.2 to 1.6 times the time and saved no byte on real series,
+# Transforms of signals: trying one took up to 1.6 times the time and saved no byte on real series,
 # grids, sound or pixels, where `delta` predicts better. Whoever wants one names it in a gene.
 NOT_TRIED = frozenset({"cdf53", "haar", "hilbert_lift", "kravchuk", "mellin", "stft"})
 

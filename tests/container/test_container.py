@@ -8,9 +8,11 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ring0.host import Host
 from ring0.plan import Plan
 from ring2_orchestrator.container import BytesSource, Container, Original, write_planned
 from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.packing import STORE, Packed, pack, unpack
 from ring2_orchestrator.planner import library
 from ring2_orchestrator.toolbox import Toolbox
@@ -46,6 +48,20 @@ def test_a_sample_comes_back_and_shrinks(tools: Toolbox, name: str) -> None:
     assert unpacked(tools, container) == data
     assert result.container_bytes == len(container) < len(data)
     assert result.plan is not None
+
+
+def test_kernels_that_came_later_change_no_container(tools: Toolbox) -> None:
+    """A container names the kernels it uses, so others may be there or not."""
+    data = (SAMPLES / "instrument.i16").read_bytes()[:3000]
+    genes = [Gene.parse(AUDIO, tools.palette)]
+    few = KernelSet(
+        tools.kernels.folder(name) for name in ("byte_split", "delta", "rans0", "zigzag")
+    )
+    with Host(base=few.cids) as host:
+        _, container = packed(Toolbox(few, host), data, genes)
+    assert len(tools.kernels) > len(few)
+    assert packed(tools, data, genes)[1] == container
+    assert unpacked(tools, container) == data
 
 
 def test_the_same_bytes_always_make_the_same_container(tools: Toolbox) -> None:
