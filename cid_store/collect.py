@@ -81,6 +81,7 @@ class Collector:
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> GcReport:
         """Find what nothing leads to, drop it, and say what became of it."""
+        self._keeper.settle()
         if not dry_run:
             self._adopt_strays()
             if self._index_lies():

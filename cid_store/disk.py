@@ -14,6 +14,8 @@ from cid_store.errors import DamageError, StoreLockedError
 FILE_MODE = 0o600  # a store may hold secrets that a program read
 FOLDER_MODE = 0o700
 
+CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
+
 _IOV_MAX = 1024
 _READ_BYTES = 1 << 30  # Linux moves at most 2 GiB in one call
 _COPY_BYTES = 4 << 20

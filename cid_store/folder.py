@@ -28,6 +28,8 @@ PACK_BYTES = 1 << 30  # a pack that would grow past this is left for a new one
 
 _OPEN_PACKS = 64  # well below the usual limit of 1,024 descriptors
 _ROOM_MIN, _ROOM_MAX = 1 << 20, 16 << 20
+SMALL_BYTES = 64 << 10  # of an append of more, waiting for the disk is the smaller part
+_ZEROS = memoryview(bytes(256 << 10))
 
 
 class Place(NamedTuple):
@@ -70,8 +72,9 @@ class Tail(NamedTuple):
 class PackFile:
     """One open pack. Its descriptor lives as long as somebody holds this value."""
 
-    def __init__(self, path: Path, *, write: bool = False) -> None:
+    def __init__(self, path: Path, *, write: bool = False, number: int = 0) -> None:
         self.path = path
+        self.number = number
         self.fd = disk.open_file(path, os.O_RDWR if write else os.O_RDONLY)
         self._map: mmap.mmap | None = None
 
@@ -82,6 +85,10 @@ class PackFile:
     def size(self) -> int:
         """The file's length now."""
         return os.fstat(self.fd).st_size
+
+    def is_there(self) -> bool:
+        """Whether the file still has a name."""
+        return os.fstat(self.fd).st_nlink > 0
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from there; fewer where the pack ends. Raises UnavailableError."""
@@ -121,6 +128,9 @@ class PackFolder:
         self.path = path
         self._open: OrderedDict[int, PackFile] = OrderedDict()
         self._lock = threading.Lock()
+        self._writing: PackFile | None = None  # the last pack, kept open for the next append
+        self._zeroed = Tail(0, 0)  # up to here there are zeros on the disk, not only room
+        self._small_bytes = 0  # in small appends so far
 
     def file(self, number: int) -> Path:
         """The path of a pack."""
@@ -173,6 +183,7 @@ class PackFolder:
         """Let a pack go; who has it open, or maps it, keeps its bytes. Raises OSError."""
         with self._lock:
             self._open.pop(number, None)
+            self._writing = None
         disk.remove(self.file(number))
 
     def head(self, number: int) -> PackHead | None:
@@ -219,9 +230,13 @@ class PackFolder:
         size = sum(record_bytes(len(record.payload)) for record in records)
         try:
             tail = self._room(tail, size, records)
-            pack = PackFile(self.file(tail.pack), write=True)
-            _preallocate(pack, tail.end, tail.end + size)
-            disk.write_all(pack.fd, laid_out(records, tail.pack, tail.end), tail.end)
+            pack = self._opened(tail.pack)
+            if not self._is_zeroed(tail.pack, tail.end + size):
+                _preallocate(pack, tail.end, tail.end + size)
+            parts = laid_out(records, tail.pack, tail.end)
+            if size <= SMALL_BYTES:
+                parts += self._zeros(pack, tail, size)
+            disk.write_all(pack.fd, parts, tail.end)
         except OSError as error:
             raise UnavailableError(
                 f"the store at {self.path.parent} could not be written ({error.strerror}); "
@@ -234,6 +249,32 @@ class PackFolder:
             places.append(place_of(record, tail.pack, offset))
             offset += record_bytes(len(record.payload))
         return places, Tail(tail.pack, offset)
+
+    def _opened(self, number: int) -> PackFile:
+        """The pack, opened for writing."""
+        pack = self._writing
+        if pack is None or pack.number != number or not pack.is_there():
+            pack = self._writing = PackFile(self.file(number), write=True, number=number)
+        return pack
+
+    def _is_zeroed(self, number: int, stop: int) -> bool:
+        """Whether this process wrote zeros in that pack up to there, which records may cover."""
+        return self._zeroed.pack == number and stop <= self._zeroed.end
+
+    def _zeros(self, pack: PackFile, tail: Tail, size: int) -> list[memoryview]:
+        """What to write behind a small append for the sake of the next ones.
+
+        A sync of bytes in room that was reserved and never written must note in the journal that
+        now it is; of bytes written over zeros nothing is to be noted: 0.11 ms, not 0.17.
+        """
+        stop = tail.end + size
+        self._small_bytes += size
+        if self._is_zeroed(tail.pack, stop):
+            return []
+        # As much as was written so far: who puts one object does not pay for a hundred.
+        room = min(self._small_bytes, len(_ZEROS), max(0, pack.size() - stop))
+        self._zeroed = Tail(tail.pack, stop + room)
+        return [_ZEROS[:room]]
 
     def sync(self, pack: PackFile) -> None:
         """Return when the pack's bytes are on the disk. Raises StoreStoppedError."""
@@ -268,6 +309,7 @@ class PackFolder:
         """Forget the open packs; views keep theirs."""
         with self._lock:
             self._open.clear()
+            self._writing = None
 
 
 def place_of(record: Record, pack: int, offset: int) -> Place:

@@ -4,9 +4,9 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 from cid_store import disk
 from cid_store.census import Census, PackFill, Totals
@@ -63,7 +63,7 @@ class Index:
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> "Index":
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
         """An index that exists. Raises FileNotFoundError or IndexDamagedError."""
         # SQLite follows links and creates files; descriptors of ours say first what is there.
         os.close(disk.open_file(path, os.O_RDONLY))
@@ -84,7 +84,7 @@ class Index:
         return index
 
     @classmethod
-    def create(cls, path: Path | None) -> "Index":
+    def create(cls, path: Path | None) -> Self:
         """An empty index in a new file (None: in memory) that nobody else opens yet.
 
         Raises UnavailableError where the disk does not take it.
@@ -257,11 +257,24 @@ class Index:
         end: PackEnd,
     ) -> None:
         """Learn what was appended to one pack, all of it or nothing."""
+        self._apply(objects, roots, end, where=lambda _known: True)
+
+    def _apply(
+        self,
+        objects: Iterable[tuple[Cid, Place]],
+        roots: Mapping[str, Cid | None],
+        end: PackEnd,
+        *,
+        where: Callable[[PackEnd | None], bool],
+    ) -> None:
+        """The same; `where` is told how far the packs are known, and may refuse."""
         rows = [(cid.digest, int(cid.codec), *place) for cid, place in objects]
         with self._lock:
             try:
                 with self._connection:  # commits, or rolls back when an error passes
                     self._connection.execute("BEGIN IMMEDIATE")
+                    if not where(Index.last_pack(self)):
+                        return
                     self._connection.executemany(
                         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
                     )
@@ -323,7 +336,7 @@ class Index:
             except _TROUBLE as error:
                 raise _translated(error) from error
 
-    def copy(self) -> "Index":
+    def copy(self) -> Self:
         """The same index in memory."""
         connection = _connect("file::memory:")
         with self._lock:
@@ -332,7 +345,7 @@ class Index:
             except _TROUBLE as error:
                 connection.close()
                 raise _translated(error) from error
-        return Index(connection)
+        return type(self)(connection)
 
     def close(self) -> None:
         """Let the connection go; closing twice is harmless."""

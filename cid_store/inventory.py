@@ -39,6 +39,7 @@ def inventory(keeper: Keeper, reader: Reader, least_bytes: int, live: Iterable[C
 
     Needed is what roots and `live` lead to.
     """
+    keeper.settle()
     lists: dict[Cid, ChunkList] = {}
     ingredients: set[Cid] = set()
     for cid, kind in keeper.ask(lambda index: index.sealed()):

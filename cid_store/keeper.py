@@ -16,7 +16,7 @@ from cid_store.errors import (
     StoreStoppedError,
     UnavailableError,
 )
-from cid_store.folder import Place, Tail, unreadable
+from cid_store.folder import SMALL_BYTES, Place, Tail, unreadable
 from cid_store.index import IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
 from cid_store.shared import SharedFiles
@@ -38,9 +38,9 @@ class Keeper(SharedFiles):
 
     def find(self, cid: Cid) -> Place | None:
         """Where the object lies, or None where the store does not know it."""
-        place = self.ask(lambda index: index.places([cid])).get(cid)
+        place = self.places([cid]).get(cid)
         if place is None and self._reopened():
-            place = self.ask(lambda index: index.places([cid])).get(cid)
+            place = self.places([cid]).get(cid)
         return place
 
     def read(self, place: Place) -> bytes:
@@ -61,6 +61,7 @@ class Keeper(SharedFiles):
 
         Raises CorruptObjectError where there is none, MissingObjectError where it was dropped.
         """
+        self.listen()
         now = self.find(cid)
         if now is None:
             raise MissingObjectError(
@@ -128,13 +129,18 @@ class Keeper(SharedFiles):
         the same append, so no crash can keep a root without its objects.
         """
         self.check_writable()
+        if roots or self._index.waits(objects):
+            self.listen()  # what was bound so, or put, in this process may have changed since
         request = Request(objects, lists or {}, roots)
         seen = self._last_tail
         request.missing, sure = self._missing(request.objects, locked=False)
         request.unlisted, sure_of_lists = self._unlisted(request.lists, locked=False)
         if sure and sure_of_lists:
             request.seen = seen
-        changed = any(self._bound(name) != cid for name, cid in roots.items())
+        if roots and self._unheard is not None and not self._unheard.is_empty:
+            changed = True  # what others wrote is relied on only when it is indexed
+        else:
+            changed = any(self._bound(name) != cid for name, cid in roots.items())
         if changed or request.missing or request.unlisted:
             self._commits.join(request)
 
@@ -145,13 +151,17 @@ class Keeper(SharedFiles):
             missing: dict[Cid, Payload] = {}
             lists: dict[Cid, bytes] = {}
             roots: dict[str, Cid | None] = {}
+            new = True
             for request in group:
                 if tail == request.seen:
                     missing.update(request.missing)
                     lists.update(request.unlisted)
                 else:  # others wrote since, or dropped what was there
-                    missing.update(self._missing(request.objects, locked=True)[0])
-                    lists.update(self._unlisted(request.lists, locked=True)[0])
+                    objects, are_new = self._missing(request.objects, locked=True)
+                    listed, are_new_too = self._unlisted(request.lists, locked=True)
+                    missing.update(objects)
+                    lists.update(listed)
+                    new &= are_new and are_new_too
                 if not self._dangles(request, missing, lists):
                     roots.update(request.roots)
             # Decided under the lock: between two writers of one name, the later one stands.
@@ -162,7 +172,7 @@ class Keeper(SharedFiles):
             if changed:
                 records.append(roots_record(changed))
             if records:
-                self.append(tail, records, changed)
+                self.append(tail, records, changed, new=new)
 
     def _dangles(
         self, request: Request, missing: Mapping[Cid, Payload], lists: Mapping[Cid, bytes]
@@ -189,7 +199,7 @@ class Keeper(SharedFiles):
         try:
             tail = self.packs.leave(tail)
         except StoreStoppedError as error:
-            self._stopped = str(error)
+            self.stop(error)
             raise
         except OSError as error:
             raise unreadable(self.packs.path, error) from error
@@ -209,27 +219,43 @@ class Keeper(SharedFiles):
         head = self.packs.head(tail.pack)
         return PackEnd(tail.pack, head.identity if head is not None else b"", tail.end)
 
-    def append(self, tail: Tail, records: list[Record], roots: Mapping[str, Cid | None]) -> None:
-        """Write records, then index them. Only the holder of the writer's lock may."""
+    def append(
+        self,
+        tail: Tail,
+        records: list[Record],
+        roots: Mapping[str, Cid | None],
+        *,
+        new: bool = False,
+    ) -> None:
+        """Write records, then index them, `new` ones later. Only the holder of the lock may.
+
+        New is what the index has no place of.
+        """
         self._last_tail = None
         try:
             places, end = self.packs.append(tail, records)
         except StoreStoppedError as error:
-            self._stopped = str(error)
+            self.stop(error)
             raise
         objects = [
             (record.cid, place)
             for record, place in zip(records, places, strict=True)
             if record.kind.is_object
         ]
+        # Who finds in the index where an object stood before does not look for another place.
+        small = new and end.pack == tail.pack and end.end - tail.end <= SMALL_BYTES
+        self._together -= self._together > 0
         try:
-            self._index.apply(objects, roots, self._pack_end(end))
+            if small and not self._together:
+                self._index.apply_late(objects, roots, start=tail, end=end)
+            else:
+                self._index.apply(objects, roots, self._pack_end(end))
         except IndexDamagedError:
             self._replace_index()  # from the packs, which have it all
         except UnavailableError as error:
-            self._stopped = str(error)
+            self.stop(error)
             raise
-        self._last_tail = end
+        self._last_tail = self._heard = end
 
     def _missing(
         self, objects: Mapping[Cid, Payload], *, locked: bool
@@ -251,6 +277,8 @@ class Keeper(SharedFiles):
         self, lists: Mapping[Cid, bytes], *, locked: bool
     ) -> tuple[dict[Cid, bytes], bool]:
         """The same of objects that are kept in chunks, unless they are kept whole."""
+        if not lists:
+            return {}, True
         places = self.ask(lambda index: index.places(list(lists)))
         missing = {
             cid: payload

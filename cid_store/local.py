@@ -10,7 +10,6 @@ from cid_store.census import Census
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
 from cid_store.errors import InputError, UsageError
-from cid_store.index import Index
 from cid_store.keeper import Keeper
 from cid_store.reading import Reader
 from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
@@ -191,12 +190,12 @@ class LocalStore:
         pending = self._batches.roots()
         if name in pending:
             return pending[name]
-        return self._keeper.ask(lambda index: index.root(name))
+        return self._keeper.root(name)
 
     def roots(self, prefix: str = "") -> Iterator[tuple[str, Cid]]:
         """Every bound name with that prefix, in order, as of now."""
         check_root_name(prefix)
-        bound: dict[str, Cid | None] = {**self._keeper.ask(lambda index: index.roots(prefix))}
+        bound: dict[str, Cid | None] = {**self._keeper.roots(prefix)}
         pending = self._batches.roots().items()
         bound.update((name, cid) for name, cid in pending if name.startswith(prefix))
         return iter(sorted((name, cid) for name, cid in bound.items() if cid is not None))
@@ -231,7 +230,8 @@ class LocalStore:
 
     def books(self) -> Books:
         """Every object the store knows, in the account of its tier; it reads no pack."""
-        return self._keeper.ask(Index.books)
+        self._keeper.settle()
+        return self._keeper.ask(lambda index: index.books())
 
     def entry(self, cid: Cid) -> "Entry":
         """How the store keeps an object. Raises MissingObjectError."""
@@ -252,7 +252,8 @@ class LocalStore:
 
     def stat(self) -> StoreStat:
         """How much the store holds, and what that takes on the disk."""
-        totals = self._keeper.ask(Index.totals)
+        self._keeper.settle()
+        totals = self._keeper.ask(lambda index: index.totals())
         files = [path.lstat() for path in self.path.rglob("*")]
         return StoreStat(
             *totals,
@@ -262,7 +263,8 @@ class LocalStore:
 
     def census(self) -> Census:
         """What the index knows of objects by codec and of each pack; it reads no pack."""
-        return self._keeper.ask(Index.census)
+        self._keeper.settle()
+        return self._keeper.ask(lambda index: index.census())
 
     def verify(
         self, progress: "Progress | None" = None, *, sample: float = 1.0, rebuild: bool = False
@@ -276,6 +278,7 @@ class LocalStore:
         """
         from cid_store.verify import verify_store  # noqa: PLC0415 - start-up is performance
 
+        self._keeper.settle()
         return verify_store(self._keeper, self._reader, progress, sample=sample, rebuild=rebuild)
 
     def repair(

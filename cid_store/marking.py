@@ -84,7 +84,7 @@ class Marker:
         return fresh
 
     def _below(self, cids: list[Cid]) -> list[Cid]:
-        places = self._keeper.ask(lambda index: index.places(cids))
+        places = self._keeper.places(cids)
         below: list[Cid] = []
         nodes: list[Cid] = []
         for cid in cids:

@@ -55,7 +55,7 @@ class Reader:
 
     def get_many(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
         """The bytes of each name, read in the order in which they lie on the disk."""
-        places = self._keeper.ask(lambda index: index.places(cids))
+        places = self._keeper.places(cids)
         runs = _runs(places)
         # What a rebuild may read is known to its own thread.
         alone = self.rebuilder.is_busy or len(runs) == 1
@@ -212,7 +212,7 @@ class Reader:
         chunks = parse_chunks(cid, payload)
         if chunks is None:
             return payload, False
-        places = self._keeper.ask(lambda index: index.places([name for name, _ in chunks.chunks()]))
+        places = self._keeper.places([name for name, _ in chunks.chunks()])
         hasher = large_hasher()
         if all(name in places and places[name].length == size for name, size in chunks.chunks()):
             sources = ((places[name], 0, size) for name, size in chunks.chunks())

@@ -7,8 +7,8 @@ did not finish; `rebuild` learns everything anew and steps over damage.
 import errno
 import itertools
 import os
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from cid_store import disk
 from cid_store.cid import Cid, large_hasher
@@ -31,6 +31,19 @@ from cid_store.pack import (
 _CHUNK = 4 << 20
 _PAGE = 4096
 _AHEAD = 64 << 10
+
+
+class Learner(Protocol):
+    """What can learn records: an index, or what stands in for a part of one."""
+
+    def apply(
+        self,
+        objects: Iterable[tuple[Cid, Place]],
+        roots: Mapping[str, Cid | None],
+        end: PackEnd,
+    ) -> None:
+        """Learn what was appended to one pack."""
+        ...
 
 
 class Gap(NamedTuple):
@@ -83,7 +96,7 @@ def learn_unfinished(folder: PackFolder, index: Index) -> None:
         raise IndexDamagedError
     number, start = last.number, last.end
     while (pack := folder.pack(number)) is not None:
-        _learn(index, folder, number, survey(pack, number, start).readable(), end=start)
+        learn(index, folder, number, survey(pack, number, start).readable(), end=start)
         number, start = number + 1, HEADER_BYTES
 
 
@@ -103,9 +116,9 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
         found = survey(pack, number, HEADER_BYTES)
         if number != numbers[-1]:
             found = found.settled()
-            _learn(index, folder, number, found.sound)
+            learn(index, folder, number, found.sound)
         elif not writable:
-            _learn(index, folder, number, found.readable())
+            learn(index, folder, number, found.readable())
         else:
             folder.begin(number)
             _finish(folder, index, number, found, keep=True)
@@ -340,7 +353,7 @@ def _finish(folder: PackFolder, index: Index, number: int, found: Survey, *, kee
         # Cut, not skipped: no later record may ever seem to continue what stood here.
         pack.cut(found.end)
         folder.sync(pack)
-    _learn(index, folder, number, found.sound, end=found.end)
+    learn(index, folder, number, found.sound, end=found.end)
     tail = Tail(number, found.end)
     if rescued:
         places, tail = folder.append(tail, rescued)
@@ -370,8 +383,8 @@ def _learn_damaged(index: Index, folder: PackFolder, heads: list[Head]) -> None:
             index.apply([(head.cid, placed(pack, head))], {}, ends[head.pack])
 
 
-def _learn(
-    index: Index, folder: PackFolder, number: int, heads: list[Head], end: int = HEADER_BYTES
+def learn(
+    index: Learner, folder: PackFolder, number: int, heads: list[Head], end: int = HEADER_BYTES
 ) -> None:
     """Give the index these records of one pack."""
     pack_head = folder.head(number)

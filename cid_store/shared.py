@@ -3,23 +3,29 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from cid_store import disk, recovery
+from cid_store.cid import Cid
 from cid_store.errors import (
     DamageError,
     InputError,
+    StoreLockedError,
     StoreStoppedError,
     UnavailableError,
     UsageError,
 )
-from cid_store.folder import PackFolder, Tail, unreadable
-from cid_store.index import Index, IndexDamagedError
+from cid_store.folder import PackFolder, Place, Tail, unreadable
+from cid_store.index import Index, IndexDamagedError, PackEnd
+from cid_store.late import LateIndex, merged
+from cid_store.pack import HEADER_BYTES
+from cid_store.unheard import Unheard
 
-_CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
+_TOGETHER = 64  # appends for which somebody who met another writer keeps the index up to date
+_ROOM = bytes(HEADER_BYTES)  # what stands where the next record will
 _Answer = TypeVar("_Answer")
 
 
@@ -31,12 +37,19 @@ class SharedFiles:
         self.read_only = read_only
         self.packs = PackFolder(path / "packs")
         self._index_path = path / "index.sqlite"
+        self._index_name = str(self._index_path)  # asked for at every put
         self._index_id: tuple[int, int] | None = None
         self._turn = threading.RLock()  # one thread of this process writes, or changes the index
         self._process = os.getpid()
         self._closed = False
         self._stopped: str | None = None
         self._last_tail: Tail | None = None
+        self._heard: Tail | None = None  # up to here index and `_unheard` know the packs
+        self._unheard: Unheard | None = None  # what others wrote beyond the index
+        self._is_writing = False  # the lock is held, and the index knows all there is
+        self._doubted: Tail | None = None  # where it stopped writing
+        self._together = 0
+        self._wants_whole = False  # a reader was asked about the whole store
         self._stand_in_mark: object = None  # the files that an index in memory was made from
         self._prepare_folder()
         self._lock = None if read_only else disk.WriterLock(path / "lock", timeout_s=lock_timeout_s)
@@ -49,7 +62,7 @@ class SharedFiles:
 
     # Asking
 
-    def ask(self, question: Callable[[Index], _Answer]) -> _Answer:
+    def ask(self, question: Callable[[LateIndex], _Answer]) -> _Answer:
         """The index's answer; an index that turns out damaged is rebuilt first."""
         self.check_open()
         if self._stand_in_mark is not None:
@@ -71,12 +84,115 @@ class SharedFiles:
             "of this machine"
         )
 
+    def places(self, cids: Sequence[Cid]) -> dict[Cid, Place]:
+        """Where each of the objects can be read that any process was told to be durable."""
+        if self._index.waits(cids):
+            self.listen()  # what was dropped since must not be found in what waits to be written
+        found = self.ask(lambda index: index.places(cids))
+        if len(found) == len(cids):
+            return found
+        self.listen()
+        unheard = self._unheard
+        missing = [cid for cid in cids if cid not in found]
+        found |= self.ask(lambda index: index.places(missing))
+        if unheard is not None:
+            found |= {cid: unheard.objects[cid] for cid in missing if cid in unheard.objects}
+        return found
+
+    def root(self, name: str) -> Cid | None:
+        """The CID bound to a name, by whichever process."""
+        self.listen()
+        unheard = self._unheard
+        if unheard is not None and name in unheard.roots:
+            return unheard.roots[name]
+        return self.ask(lambda index: index.root(name))
+
+    def roots(self, prefix: str) -> dict[str, Cid]:
+        """Every bound name with that prefix, in order."""
+        self.listen()
+        unheard = self._unheard
+        bound = self.ask(lambda index: index.roots(prefix))
+        return merged(bound, unheard.roots if unheard is not None else {}, prefix)
+
+    # Hearing of what others wrote and did not index yet
+
+    def listen(self) -> None:
+        """Hear of everything that other processes were told to be durable."""
+        self.check_open()
+        if self._stand_in_mark is not None:
+            self._renew_stand_in()
+        if not (self._is_writing or self._stand_in_mark is not None or self._is_quiet()):
+            self._hear()
+
+    def _is_quiet(self) -> bool:
+        """Whether nobody wrote since: there are zeros where the next record would be.
+
+        A pack that was left for the next one ends there, so that is no such place.
+        """
+        heard = self._heard
+        if heard is None:
+            return False
+        pack = self.packs.pack(heard.pack)
+        return pack is not None and pack.read(heard.end, HEADER_BYTES) == _ROOM
+
+    def _hear(self, *, closely: bool = False) -> None:
+        with self._turn:
+            if self._is_writing or (self._is_quiet() and not closely):
+                return
+            self._reopened()
+            known = self.ask(lambda index: index.last_pack())
+            if known is None:
+                self._heard = self._unheard = None
+                return
+            if self._is_doubtful(known):
+                return
+            if self._unheard is None or not self._unheard.continues(known):
+                self._unheard = Unheard(known)
+            try:
+                self._unheard.listen(self.packs, closely=closely)
+            except OSError as error:
+                raise unreadable(self.packs.path, error) from error
+            reached = self._unheard.reached
+            self._heard = reached if reached.fit else None
+
+    def _is_doubtful(self, known: PackEnd) -> bool:
+        """Whether this process failed to sync what stands there, and nobody has seen to it since.
+
+        The system may show what it will never write, and sync the rest without a word about it.
+        """
+        doubted = self._doubted
+        if self._stopped is None:
+            return False
+        return doubted is None or (known.number, known.end) <= (doubted.pack, doubted.end)
+
+    def stop(self, reason: Exception) -> None:
+        """Write nothing more, because nobody knows what is on the disk."""
+        self._stopped = str(reason)
+        self._doubted = self._heard
+
+    def settle(self) -> None:
+        """Let the index know all there is, for questions about the whole store."""
+        self.listen()
+        if self._unheard is None or self._unheard.is_empty or self._stopped is not None:
+            return
+        if not self.read_only:
+            with suppress(StoreLockedError), self.exclusive():
+                self.followed()
+        elif self._stand_in_mark is None:
+            with self._turn:
+                self._wants_whole = True
+                old, self._index = self._index, self._opened_index()
+                old.close()
+
     @contextmanager
     def locked(self) -> Generator[None]:
         """Hold the store's lock among threads and processes; a thread may hold it twice."""
         assert self._lock is not None, "only a store opened for writing takes the lock"
         with self._turn, self._lock.held():
-            yield
+            try:
+                yield
+            finally:
+                self._is_writing = False
 
     @contextmanager
     def exclusive(self) -> Generator[None]:
@@ -89,20 +205,33 @@ class SharedFiles:
     def followed(self) -> Tail:
         """The place for the next record, after whatever a crashed writer left is in order."""
         try:
-            try:
-                return recovery.follow(self.packs, self._index, self._last_tail)
-            except IndexDamagedError:
-                self._replace_index()
-                return recovery.follow(self.packs, self._index)
+            last = self._last_tail
+            if last is not None and last == self._heard and self._is_quiet():
+                tail = last
+            else:
+                tail = self._follow(last)
+                if last is not None:
+                    self._together = _TOGETHER
         except StoreStoppedError as error:
-            self._stopped = str(error)
+            self.stop(error)
             raise
         except OSError as error:
             raise unreadable(self.packs.path, error) from error
+        self._unheard = None
+        self._heard = tail if tail.fit else None
+        self._is_writing = True
+        return tail
+
+    def _follow(self, last: Tail | None) -> Tail:
+        try:
+            return recovery.follow(self.packs, self._index, last)
+        except IndexDamagedError:
+            self._replace_index()
+            return recovery.follow(self.packs, self._index)
 
     # The index file
 
-    def _opened_index(self) -> Index:
+    def _opened_index(self) -> LateIndex:
         self._stand_in_mark = None
         mark = self._files_mark() if self.read_only else None
         try:
@@ -116,6 +245,10 @@ class SharedFiles:
             index, behind = None, True
         if index is not None and not behind:
             return index
+        if self._is_enough_to_read(index):
+            self._index = index
+            self._hear(closely=True)
+            return self._index
         if self.read_only:
             self._stand_in_mark = mark
             return self._index_in_memory(index)
@@ -129,12 +262,20 @@ class SharedFiles:
             self.followed()
         return self._index
 
-    def _existing_index(self) -> Index:
+    def _is_enough_to_read(self, behind: LateIndex | None) -> TypeGuard[LateIndex]:
+        """Whether a reader may use the index that is behind, and hear of the rest."""
+        if not self.read_only or self._wants_whole or behind is None:
+            return False
+        return behind.last_pack() is not None
+
+    def _existing_index(self) -> LateIndex:
         # Its identity first: if it is replaced in between, we reopen once too often.
         self._index_id = self._current_index_id()
-        return Index.open(self._index_path, read_only=self.read_only)
+        # How far another index knows the packs is to be found out.
+        self._last_tail = self._heard = self._unheard = None
+        return LateIndex.open(self._index_path, read_only=self.read_only)
 
-    def _index_in_memory(self, behind: Index | None) -> Index:
+    def _index_in_memory(self, behind: LateIndex | None) -> LateIndex:
         """What the index would say if this process were allowed to bring it up to date."""
         if behind is not None:
             try:
@@ -146,7 +287,7 @@ class SharedFiles:
                 return copy
             finally:
                 behind.close()
-        index = Index.create(None)
+        index = LateIndex.create(None)
         recovery.rebuild(self.packs, index, writable=False)
         return index
 
@@ -176,7 +317,7 @@ class SharedFiles:
                 continue
             found.append((status.st_ino, status.st_size, status.st_mtime_ns))
         newest = max((mtime for *_, mtime in found), default=0)
-        if time.time_ns() - newest < _CLOCK_TICK_NS:
+        if time.time_ns() - newest < disk.CLOCK_TICK_NS:
             return object()  # too fresh to tell from the next write: equal to nothing
         return len(numbers), found
 
@@ -215,7 +356,7 @@ class SharedFiles:
             self._replace_index()
             self.followed()
 
-    def _mend_index(self, damaged: Index) -> None:
+    def _mend_index(self, damaged: LateIndex) -> None:
         with self._turn:
             if self._index is not damaged or self._reopened():
                 return  # another thread or process has replaced it
@@ -245,7 +386,7 @@ class SharedFiles:
 
     def _current_index_id(self) -> tuple[int, int] | None:
         try:
-            status = self._index_path.lstat()
+            status = os.lstat(self._index_name)
         except FileNotFoundError:
             return None
         return status.st_dev, status.st_ino
