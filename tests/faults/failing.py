@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +71,7 @@ def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -
         _, status = os.waitpid(pid, 0)
         assert status == 0, f"the child of round {at} ended with status {status}"
         return
+    code = 1
     try:
         out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
@@ -84,8 +86,12 @@ def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -
                 for step in work.steps():
                     work.attempt(step, again * ROUNDS)
         say("failed", failing.disarm() or "")
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def sweep(folder: Path, how: str, first: int, step: int) -> Iterator[Round]:
