@@ -209,6 +209,10 @@ class Index:
         rows = self._ask("SELECT number, identity, end FROM packs ORDER BY number DESC LIMIT 1")
         return _pack_end(rows[0]) if rows else None
 
+    def is_sound(self) -> bool:
+        """Whether SQLite finds its own file in order: else a row may be there and never found."""
+        return self._ask("PRAGMA quick_check(1)") == [("ok",)]
+
     def totals(self) -> Totals:
         """How many objects, bytes and roots the index names."""
         (objects, size), *_ = self._ask("SELECT count(*), coalesce(sum(length), 0) FROM objects")
