@@ -91,6 +91,26 @@ def test_a_call_sees_nothing_of_the_last_one_in_the_hosts_part(twin: Twin, place
             assert outcome.outputs == [bytes(4)]
 
 
+SPOIL = """(loop $l
+      (local.set $j (i32.add (i32.mul (local.get $j) (i32.const 31)) (i32.load (local.get $i))))
+      (if (i32.eqz (i32.rem_u (local.get $i) (i32.const {every})))
+        (then (i32.store (local.get $i) (i32.const -1))))
+      (local.set $i (i32.add (local.get $i) (i32.const 4)))
+      (br_if $l (i32.lt_u (local.get $i) (i32.const 65536))))
+    (i32.store (local.get $out) (local.get $j))"""
+
+
+@pytest.mark.parametrize("every", [4, 4096, 65_532, 24_000])
+@pytest.mark.parametrize("at", [0, 5_000, 65_530])
+def test_a_module_finds_its_own_memory_as_it_left_the_engine(
+    twin: Twin, every: int, at: int
+) -> None:
+    kernel = twin(SPOIL.format(every=every), length=4, fields=f'(data (i32.const {at}) "abcdef")')
+    ends = [end for way in both(kernel, [b"abc"] * 4) for end in way]
+    assert isinstance(ends[0], Result)
+    assert all(end == ends[0] for end in ends)
+
+
 def test_memory_that_a_large_call_took_is_given_back(twin: Twin) -> None:
     body = "(i32.store (local.get $out) (i32.load offset=60 (local.get $call)))"
     kernel = twin(body, length=4, pages="1 4096")
