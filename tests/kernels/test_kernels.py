@@ -40,6 +40,14 @@ def test_a_kernel_is_found_by_its_cid(kernels: KernelSet) -> None:
     assert kernels.cids == {kernel.cid for kernel in kernels}
 
 
+def test_a_kernel_that_knows_several_edge_rules_is_told_which(kernels: KernelSet) -> None:
+    several = [kernel.manifest for kernel in kernels if len(kernel.manifest.edges) > 1]
+    assert {manifest.name for manifest in several} >= {"cdf53", "hilbert_lift", "stft"}
+    for manifest in several:
+        edge = manifest.parameter("edge")
+        assert (edge.min, edge.max) == (0, len(manifest.edges) - 1)
+
+
 def test_a_misspelt_name_gets_a_suggestion(kernels: KernelSet) -> None:
     with pytest.raises(UnknownKernelError) as caught:
         kernels.by_name("dleta")
