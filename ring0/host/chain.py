@@ -8,11 +8,13 @@ from ring0.abi import MAX_PORTS
 from ring0.boundary import Boundary
 from ring0.host.answers import outcome_of
 from ring0.host.direct import DirectInstance, DirectResident, fill, new_bounds
+from ring0.host.engine import Stopped
 from ring0.program import Program, Ran
 
 # A longer program would hold that many instances at once, and goes step by step instead.
 MOST_LINKS = 64
-_KEPT_RIGS = os.cpu_count() or 1
+# Every instance reserves gigabytes of addresses, so idle ones are few.
+_KEPT_RIGS = min(os.cpu_count() or 1, 4)
 
 
 class _Rig(NamedTuple):
@@ -44,12 +46,15 @@ class DirectProgram:
             return None
         return cls(program, direct) if len(direct) <= MOST_LINKS and widest <= MAX_PORTS else None
 
-    def run(self, given: Sequence[Any], boundary: Boundary, work_bytes: int) -> Ran:
-        """Run it within a boundary for each link, and that much work for all of them."""
+    def run(self, given: Sequence[Any], boundary: Boundary, work_bytes: int) -> Ran | None:
+        """Run it within a boundary for each link, and that much work for all of them.
+
+        None where the machine has no room for an instance for each.
+        """
         try:
-            rig = self._rigs.pop()
-        except IndexError:
-            rig = self.make_rig()
+            rig = self._take()
+        except Stopped:
+            return None
         bounds = new_bounds(
             self.ffi, boundary.memory_bytes, boundary.output_bytes, boundary.wall_ms, work_bytes
         )
@@ -62,6 +67,13 @@ class DirectProgram:
         if kind not in (self.lib.RDX_STOPPED, self.lib.RDX_OVERDUE):
             self._keep(rig, bounds.kept_bytes)
         return ran
+
+    def _take(self) -> _Rig:
+        # Not asked first: between the question and the taking, another thread may take the last.
+        try:
+            return self._rigs.pop()
+        except IndexError:
+            return self.make_rig()
 
     def _ran(self, rig: _Rig, kind: int, boundary: Boundary) -> Ran:
         work = int(rig.work[0])

@@ -164,10 +164,7 @@ class DirectResident:
         operation, _held = self.operation(op, params, len(inputs), n_out)
         key = (memory_bytes, output_bytes, wall_ms)
         bounds = self._bounds.get(key) or self._bound(key)
-        try:
-            one = self._idle.pop()
-        except IndexError:
-            one = self.make()
+        one = self._take()
         c = one.c
         if len(inputs) == 1 and type(inputs[0]) is bytes:
             kind = self.lib.rdx_call_one(c, operation, bounds, inputs[0], len(inputs[0]))
@@ -189,8 +186,7 @@ class DirectResident:
 
     def lend(self, call: Call, lengths: tuple[int, ...], wall_ms: int) -> "DirectLoan":
         """An instance for a call whose inputs, of these lengths, are written in place."""
-        one = self._idle.pop() if self._idle else self.make()
-        return DirectLoan(self, one, call, lengths, wall_ms)
+        return DirectLoan(self, self._take(), call, lengths, wall_ms)
 
     def make(self) -> DirectInstance:
         """A new instance, watched for as long as it exists. Raises Stopped."""
@@ -214,6 +210,13 @@ class DirectResident:
                 self._operations.clear()
             known = self._operations[key] = (made, params)
         return known
+
+    def _take(self) -> DirectInstance:
+        # Not asked first: between the question and the taking, another thread may take the last.
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.make()
 
     def _bound(self, key: tuple[int, int, int]) -> Any:  # noqa: ANN401 - a C structure
         if len(self._bounds) >= _KEPT_SHAPES:

@@ -44,10 +44,7 @@ class Resident:
     def call(self, call: Call, wall_ms: int, fuel: int | None) -> Answer:
         """Perform the call on an instance that no other call is using."""
         watch = self.watch(wall_ms)
-        try:
-            instance = self._idle.pop()
-        except IndexError:
-            instance = Instance(self._module, self._base)
+        instance = self._take()
         instance.watch = watch
         if self._module.engine.metered:
             instance.set_fuel(fuel)
@@ -59,12 +56,18 @@ class Resident:
 
     def lend(self, call: Call, lengths: tuple[int, ...], wall_ms: int) -> "Loan":
         """An instance for a call whose inputs, of these lengths, are written in place."""
-        instance = self._idle.pop() if self._idle else Instance(self._module, self._base)
-        return Loan(self, instance, call, lengths, wall_ms)
+        return Loan(self, self._take(), call, lengths, wall_ms)
 
     def watch(self, wall_ms: int) -> Watch:
         """What stops a call that takes longer than that from now."""
         return self._watchdog.watch(time.monotonic() + wall_ms / 1000)
+
+    def _take(self) -> Instance:
+        # Not asked first: between the question and the taking, another thread may take the last.
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Instance(self._module, self._base)
 
     def keep(self, instance: Instance, answer: Answer) -> None:
         """Take an instance back after a call that ended like that."""

@@ -8,6 +8,7 @@ from cid_store.store import Buffer
 from ring0.abi import Op
 from ring0.boundary import MIB, Boundary
 from ring0.host import Host, direct
+from ring0.host.engine import Stopped
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfMemory, Refused, Result, TimedOut, Trapped
 from ring0.program import Link, Program, Ran
@@ -209,6 +210,20 @@ def test_what_cannot_be_run_at_once_goes_call_by_call(twin: Twin) -> None:
             assert host.run(program, [b"abcd"], boundary, 1 << 40) is None
         longest = host.run(chain(*[good] * 64), [b"abcd"], LIMITS, 1 << 40)
         assert longest == Ran([bytes([ord("a") + 64]) + b"bcd"], 64 * 8)
+
+
+def test_where_there_is_no_room_for_all_instances_it_goes_call_by_call(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(resident: direct.DirectResident) -> direct.DirectInstance:
+        raise Stopped("instantiation", "no addresses are left")
+
+    good = twin(COPY, length=4)
+    with Host(base=frozenset({good.cid}), compiled=True) as host:
+        with monkeypatch.context() as patch:
+            patch.setattr(direct.DirectResident, "make", full)
+            assert host.run(chain(good, good), [b"abcd"], LIMITS, 1 << 40) is None
+        assert host.run(chain(good, good), [b"abcd"], LIMITS, 1 << 40) == Ran([b"cbcd"], 16)
 
 
 @pytest.mark.slow
