@@ -272,7 +272,8 @@ class Index:
         where: Callable[[PackEnd | None], bool],
     ) -> None:
         """The same; `where` is told how far the packs are known, and may refuse."""
-        rows = [(cid.digest, int(cid.codec), *place) for cid, place in objects]
+        # In the order of the index, neighbours share a leaf; of one object, the later place stands.
+        rows = sorted((cid.digest, int(cid.codec), *place) for cid, place in objects)
         with self._lock:
             try:
                 with self._connection:  # commits, or rolls back when an error passes
