@@ -104,7 +104,10 @@ microseconds, and beside it what compiling takes.
 
 ## Two cores
 
-64 MiB in blocks of {block} MiB, one block after another and two at a time, MB/s of the data:
+64 MiB in blocks of {block} MiB, one block after another and two at a time, MB/s of the data. Where
+other work keeps the machine busy (see the load above), two threads get two shares of it: a ratio
+beyond 2 is theirs and not the cores'. Blocks that a kernel is done with sooner than they are copied
+into Python's memory, which takes Python's lock, gain little.
 
 | plan | direction | one thread | two threads | ratio |
 |---|---|---:|---:|---:|
