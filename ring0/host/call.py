@@ -29,6 +29,8 @@ _KINDS = {
     INTERRUPT: NO_TIME,
     OUT_OF_MEMORY: NO_MEMORY,
 }
+# The word of the answer when a worker process died for no reason that is known.
+WORKER_DIED = "worker-died"
 _DONE = 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ring0.host import wire
-from ring0.host.call import NO_MEMORY, NO_TIME, TRAPPED, Answer
+from ring0.host.call import NO_MEMORY, NO_TIME, TRAPPED, WORKER_DIED, Answer
 from ring0.host.library import LibraryError
 
 _START_S = 60.0
@@ -107,7 +107,7 @@ class Worker:
         except wire.WireError as error:
             self.close()
             detail = f"the worker answered nonsense ({error})"
-            raise WorkerDiedError(Answer(TRAPPED, word="worker-died", detail=detail)) from error
+            raise WorkerDiedError(Answer(TRAPPED, word=WORKER_DIED, detail=detail)) from error
 
     def _timed_out(self) -> WorkerDiedError:
         self.close()
@@ -137,7 +137,7 @@ def _verdict(status: int | None, last_words: str) -> Answer:
         return Answer(NO_MEMORY, detail="the system killed the worker, as it does for memory")
     if "memory allocation of" in last_words or "MemoryError" in last_words:
         return Answer(NO_MEMORY, detail="the worker process could not allocate memory")
-    return Answer(TRAPPED, word="worker-died", detail=f"the worker process died ({name})")
+    return Answer(TRAPPED, word=WORKER_DIED, detail=f"the worker process died ({name})")
 
 
 def _import_paths() -> Sequence[str]:

@@ -6,6 +6,7 @@ engine's NaN canonicalization, and limits on memory and time that hold for compi
 """
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from ring0.boundary import DEFAULT, Boundary
 from ring0.errors import CapabilityError, EngineError
 from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
-from ring0.host.call import Answer, Call
+from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call
 from ring0.host.chain import DirectProgram
 from ring0.host.foreign import Workers, empty_request
 from ring0.host.library import LibraryError, find
@@ -111,6 +112,9 @@ class Host:
         # By digest, whose hash Python remembers: these are looked up in every call.
         self._base = frozenset(cid.digest for cid in base)
         self._process = os.getpid()
+        # How many calls ended, up to now, for want of this machine's time or memory.
+        self.unsettled = 0
+        self._counting = threading.Lock()
         self._cache = cache
         self._compiled = compiled
         self._start()
@@ -244,9 +248,13 @@ class Host:
     def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
         self._check_process()
         try:
-            return self._workers.ask(request, wasm)
+            answer = self._workers.ask(request, wasm)
         except LibraryError as error:
             raise EngineError(str(error)) from error
+        if answer.kind in (NO_TIME, NO_MEMORY) or answer.word == WORKER_DIED:
+            with self._counting:
+                self.unsettled += 1
+        return answer
 
     def _check_process(self) -> None:
         # After a fork the engine's locks may be held by threads that do not exist here, and both

@@ -108,12 +108,12 @@ def _show(args: argparse.Namespace, context: Context) -> int:
 
 
 def _check(args: argparse.Namespace, context: Context) -> int:
-    from ring0.examination import examine  # noqa: PLC0415 - start-up is performance
-    from ring0.host import Host  # noqa: PLC0415
+    from ring0.host import Host  # noqa: PLC0415 - start-up is performance
+    from ring0.verdicts import Verdicts  # noqa: PLC0415
 
     wasm = _read(args.file)
     with Host() as host:
-        examination = examine(wasm, host)
+        examination = Verdicts(context.home_path / "verdicts").examine(wasm, host)
     report = context.report
     report.data({"file": str(args.file), **_examination_facts(examination)})
     for check in examination.checks:
