@@ -67,14 +67,24 @@ class Appender:
         """Named and laid out as in a pack, durable together."""
         self.append(laid_out([Record(Kind.OBJECT, Cid.of(b), b) for b in blobs], 1, 0))
 
-    def rewritten(self, blobs: Sequence[bytes]) -> None:
-        """A new file's bytes, as `write` and `fsync` alone keep them."""
+
+class Writer:
+    """A new file for each blob. Files stay, as objects do: pages that were just freed cost less."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = count()
+        folder.mkdir()
+
+    def put(self, blobs: Sequence[bytes]) -> None:
+        """Each blob as `write` and `fsync` alone keep it."""
         for blob in blobs:
-            os.ftruncate(self._fd, 0)
+            fd = os.open(self._folder / str(next(self._number)), os.O_WRONLY | os.O_CREAT)
             at = 0
             while at < len(blob):
-                at += os.pwrite(self._fd, memoryview(blob)[at:], at)
-            os.fsync(self._fd)
+                at += os.write(fd, memoryview(blob)[at:])
+            os.fsync(fd)
+            os.close(fd)
 
 
 class Table:
@@ -106,7 +116,7 @@ class Table:
 def lines(folder: Path) -> list[Line]:
     """What is compared."""
     store, table = LocalStore(folder / "store"), Table(folder / "blobs.sqlite")
-    singles, batches, raw = (Appender(folder / name) for name in ("singles", "batches", "raw"))
+    singles, batches = (Appender(folder / name) for name in ("singles", "batches"))
     small = [os.urandom(SMALL) for _ in range(10 * GETS)]
     names = store.put_many(small)
     table.put(small)
@@ -159,7 +169,7 @@ def lines(folder: Path) -> list[Line]:
             "`write` and `fsync`",
             0.6,
             store.put_many,
-            raw.rewritten,
+            Writer(folder / "raw").put,
             fresh(1, LARGE),
         ),
         Line(
