@@ -6,6 +6,7 @@ It shares no code with the ledger: hashes are Python's own, signatures those of 
 import base64
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,57 @@ def test_what_is_not_this_log_s_is_left_alone(
         assert says in captured.err
     assert {path: path.read_bytes() for path in public.rglob("*") if path.is_file()} == before
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("within", ["ledger", "ledger/tile", "store/packs", "new"])
+def test_the_home_itself_is_no_place_to_publish_to(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], within: str
+) -> None:
+    grow(home, 3)
+    (home / "ledger").rename(tmp_path / "elsewhere")
+    (home / "ledger").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "link").symlink_to(home / within)
+    before = (home / "ledger" / "checkpoint").read_bytes()
+    for folder in (home / within, tmp_path / "link"):
+        assert main(["--home", str(home), "ledger", "publish", str(folder)]) == 3
+        assert "is a folder of the home itself" in capsys.readouterr().err
+    assert (home / "ledger" / "checkpoint").read_bytes() == before
+    assert not (home / "new").exists()
+    grow(home, 4)
+
+
+@pytest.mark.parametrize("plant", ["pipe", "link", "dangling"])
+def test_a_checkpoint_that_is_no_file_is_neither_waited_for_nor_followed(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], plant: str
+) -> None:
+    grow(home, 2)
+    public, victim = tmp_path / "public", tmp_path / "victim"
+    published(home, public, capsys)
+    if plant != "dangling":
+        shutil.copyfile(public / "checkpoint", victim)
+    (public / "checkpoint").unlink()
+    if plant == "pipe":
+        os.mkfifo(public / "checkpoint")
+    else:
+        (public / "checkpoint").symlink_to(victim)
+    grow(home, 3)
+    assert main(["--home", str(home), "ledger", "publish", str(public)]) == 3
+    assert "is no plain file" in capsys.readouterr().err
+    assert not (public / "tile" / "entries" / "000.p" / "3").exists()
+
+
+def test_what_a_kill_or_a_copied_checkpoint_left_is_completed(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grow(home, 257)
+    public, lone, cut = tmp_path / "public", tmp_path / "lone", tmp_path / "cut"
+    published(home, public, capsys)
+    lone.mkdir()
+    shutil.copyfile(public / "checkpoint", lone / "checkpoint")
+    judge(published(home, lone, capsys), 257)
+    cut.mkdir()
+    (cut / ".checkpoint.k3x9.part").write_bytes(b"redoxa/")
+    judge(published(home, cut, capsys), 257)
 
 
 def test_as_json_it_says_what_the_head_is(

@@ -1,7 +1,9 @@
 """The verb of `redoxa ledger` that gives the whole log to others."""
 
 import argparse
+import stat
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,7 @@ def _publish(args: argparse.Namespace, context: Context) -> int:
 
     folder: Path = args.folder
     with context.open_home() as home:
+        _refuse_within(folder, home.path)
         old = _published(folder)
         if old is not None:
             home.ledger.head(extending=old)
@@ -50,7 +53,7 @@ def _publish(args: argparse.Namespace, context: Context) -> int:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             new = {folder}
-            for path, data in home.ledger.resources(head, since=old.size if old is not None else 0):
+            for path, data in home.ledger.resources(head, since=_served(folder, old)):
                 write(folder / path, data)
                 files += 1
                 new.update(up for up in (folder / path).parents if up.is_relative_to(folder))
@@ -67,6 +70,18 @@ def _publish(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
+def _refuse_within(folder: Path, home: Path) -> None:
+    """Raise InputError for a folder of the home: what is published would replace what it holds."""
+    real = folder.resolve()
+    if any(real.is_relative_to(own.resolve()) for own in (home, home / "ledger", home / "store")):
+        raise InputError(f"{folder} is a folder of the home itself; name one elsewhere")
+
+
+def _served(folder: Path, old: "Checkpoint | None") -> int:
+    """How many entries the folder serves already; a checkpoint alone serves none."""
+    return old.size if old is not None and (folder / "tile").is_dir() else 0
+
+
 def _published(folder: Path) -> "Checkpoint | None":
     """The checkpoint in a folder that was published to; None in one that holds nothing else."""
     from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415 - start-up is performance
@@ -77,10 +92,15 @@ def _published(folder: Path) -> "Checkpoint | None":
         return None
     except OSError as error:
         raise InputError(f"{folder} cannot be used ({error.strerror}); name a folder") from error
+    path = folder / "checkpoint"
     if "checkpoint" in names:
-        return Checkpoint.of(read_note(folder / "checkpoint"))
-    # Tiles without a checkpoint are what a publication left that was broken off.
-    if names - {"tile"}:
+        # Whoever wrote into the folder must not make us wait for a pipe, or write elsewhere.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise InputError(f"{path} is no plain file, so nothing of ours; name another folder")
+        return Checkpoint.of(read_note(path))
+    # Tiles without a checkpoint are what a publication left that was broken off, and so is the
+    # part of a checkpoint.
+    if any(name != "tile" and not fnmatch(name, ".checkpoint.*.part") for name in names):
         raise InputError(f"{folder} holds something else; name a new or an empty folder")
     return None
 
