@@ -12,11 +12,14 @@ RedoxaError (cid_store.errors)
     EngineError             the WebAssembly engine is missing, another version, or failed to start
 """
 
+from cid_store.cid import Cid
 from cid_store.errors import InputError, UnavailableError, UsageError
 
 
 class KernelError(InputError):
-    """Something handed to the machine is no kernel it runs."""
+    """Something handed to the machine is no kernel it runs; `module` names it, where known."""
+
+    module: Cid | None = None
 
 
 class RefusedModuleError(KernelError):

@@ -24,8 +24,9 @@ _KEPT_PROGRAMS = 32
 class StepFailedError(InputError):
     """A call came to something else than a result; `step` is its place in a plan, from 0."""
 
-    def __init__(self, name: str, outcome: Outcome, *, step: int | None = None) -> None:
-        super().__init__(f"kernel '{name}': {sentence(outcome)}")
+    def __init__(self, kernel: Kernel, outcome: Outcome, *, step: int | None = None) -> None:
+        super().__init__(f"kernel '{kernel.name}': {sentence(outcome)}")
+        self.kernel = kernel
         self.step = step
         self.outcome = outcome
 
@@ -199,7 +200,7 @@ class Executor:
             return Execution(ran.outputs, None, ran.work_bytes)
         if ran.outcome is None:
             raise _too_much_work(limits)
-        raise StepFailedError(ran.failed.kernel.name, ran.outcome, step=ran.failed.step)
+        raise StepFailedError(ran.failed.kernel, ran.outcome, step=ran.failed.step)
 
 
 class _Programs:
@@ -366,7 +367,7 @@ class _Run:
         self._spend(sum(map(len, given)))
         outcome = self._host.call(kernel, op, params, given, self._boundary)
         if not isinstance(outcome, Result):
-            raise StepFailedError(kernel.name, outcome, step=self.at)
+            raise StepFailedError(kernel, outcome, step=self.at)
         self._spend(sum(map(len, outcome.outputs)))
         if self._fuel is not None:
             self._fuel = None if outcome.fuel is None else self._fuel + outcome.fuel

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cid_store.cid import Cid
+from ring0.errors import KernelError
 from ring0.manifest import SECTION, Manifest, parse_manifest
 from ring0.module import ModuleInfo, inspect
 
@@ -20,8 +21,13 @@ class Kernel:
     def from_wasm(cls, wasm: bytes) -> "Kernel":
         """The kernel these bytes are. Raises RefusedModuleError or ManifestError."""
         wasm = bytes(wasm)
-        info = inspect(wasm)
-        return cls(Cid.of(wasm), wasm, parse_manifest(info.custom(SECTION)), info)
+        cid = Cid.of(wasm)
+        try:
+            info = inspect(wasm)
+            return cls(cid, wasm, parse_manifest(info.custom(SECTION)), info)
+        except KernelError as error:
+            error.module = cid
+            raise
 
     @property
     def name(self) -> str:

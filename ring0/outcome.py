@@ -59,6 +59,31 @@ class OutOfMemory:
 
 Outcome = Result | Refused | Trapped | OutOfFuel | TimedOut | OutOfMemory
 
+_NAMES: dict[type, str] = {
+    Result: "result",
+    Refused: "refused",
+    Trapped: "trapped",
+    OutOfFuel: "out of fuel",
+    TimedOut: "timed out",
+    OutOfMemory: "out of memory",
+}
+
+
+def name_of(outcome: Outcome) -> str:
+    """Which of the six it is, in the words that never change."""
+    return _NAMES[type(outcome)]
+
+
+def reason_of(outcome: Outcome) -> str:
+    """The stable word that says why; empty where the outcome itself says it."""
+    match outcome:
+        case Refused(reason):
+            return reason
+        case Trapped(code):
+            return code
+        case _:
+            return ""
+
 
 def sentence(outcome: Outcome) -> str:
     """The outcome in one sentence, for reports and error messages."""

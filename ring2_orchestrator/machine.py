@@ -1,24 +1,24 @@
 """The machine as a Python program uses it: one object over the store, the kernels and the runs."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Self
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import decode
-from cid_store.errors import DamageError, InputError, UsageError
+from cid_store.errors import DamageError, InputError, RedoxaError, UsageError
 from cid_store.store import Buffer
 from cid_store.tiers import Tier
 from ring0.execution import Executor, Limits, StoreMemo
 from ring0.frame import Frame, Operation, Request, root_name
 from ring0.plan import Dtype, Plan
-from ring2_orchestrator import packing, planner
+from ring2_orchestrator import packing, planner, refusals
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.gene import Gene, print_plan
@@ -27,8 +27,28 @@ from ring2_orchestrator.planner import BEAM, Frontier
 from ring2_orchestrator.probe import Probe, Realm
 from ring2_orchestrator.toolbox import Toolbox
 
+_Args = ParamSpec("_Args")
+_Made = TypeVar("_Made")
+
 # A search without a gene starts from one hole: any kernels that fit may follow.
 _ANYTHING = "input x: {dtype}\nemit x |> ?\n"
+
+
+def _entered(
+    method: "Callable[Concatenate[VM, _Args], _Made]",
+) -> "Callable[Concatenate[VM, _Args], _Made]":
+    """What the host refuses meanwhile is entered in the ledger, and raised all the same."""
+
+    @wraps(method)
+    def entering(self: "VM", *args: _Args.args, **kwargs: _Args.kwargs) -> _Made:
+        try:
+            return method(self, *args, **kwargs)
+        except RedoxaError as error:
+            # The VM's own decorator, which cannot stand inside the class that it is used in.
+            self._enter(error, method.__name__)  # pyright: ignore[reportPrivateUsage]
+            raise
+
+    return entering
 
 
 class VM:
@@ -56,10 +76,12 @@ class VM:
         _require_bytes(data)
         return self._home.store.put(data)
 
+    @_entered
     def get(self, cid: Cid | str) -> bytes:
         """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
         return self._home.store.get(_named(cid))
 
+    @_entered
     def view(
         self, cid: Cid | str, dtype: npt.DTypeLike = np.uint8, shape: Sequence[int] | None = None
     ) -> npt.NDArray[np.generic]:
@@ -90,6 +112,7 @@ class VM:
             return Gene.parse(text_or_name, palette)
         return planner.library_gene(text_or_name, palette)
 
+    @_entered
     def plan(self, cid: Cid | str, gene: Gene | None = None) -> Plan:
         """The plan whose container of these bytes is the smallest: real bytes, decoded and checked.
 
@@ -107,6 +130,7 @@ class VM:
         """The plan as the text of a gene that checks to exactly this plan."""
         return print_plan(plan, self._tools.manifests)
 
+    @_entered
     def run(self, plan: Plan | Gene, cid: Cid | str) -> Frame:
         """Execute a plan on an object; the frame names the streams it made, all of them kept.
 
@@ -119,6 +143,7 @@ class VM:
         self._executor.forward(chosen, self._home.store.view(cid))
         return self._frame(Request(chosen.cid, Operation.FORWARD, b"", (_raw(cid),)))
 
+    @_entered
     def invert(self, frame: Frame) -> Cid:
         """Undo a plan's frame from its streams alone; the name of what comes out, checked.
 
@@ -140,6 +165,7 @@ class VM:
 
     # Search, step by step.
 
+    @_entered
     def frontier(self, cid: Cid | str, gene: Gene | None = None, *, dtype: str = "u8") -> Frontier:
         """Where a search for a plan starts: a gene with holes, or anything from one element type.
 
@@ -162,6 +188,7 @@ class VM:
 
     # Containers.
 
+    @_entered
     def pack(self, cid: Cid | str, gene: Gene | None = None) -> Cid:
         """The smallest container of an object, kept; verified by decoding before it is."""
         source = self._source(cid)
@@ -170,6 +197,7 @@ class VM:
         packing.pack(source, out, genes, self._tools)
         return self._home.store.put(out.getbuffer())
 
+    @_entered
     def unpack(self, cid: Cid | str) -> Cid:
         """What a kept container holds, kept as well. Raises DamagedContainerError."""
         source = self._source(cid, "container")
@@ -238,6 +266,9 @@ class VM:
         self.close()
 
     # Inside.
+
+    def _enter(self, error: RedoxaError, method: str) -> None:
+        refusals.enter(error, lambda: self._home.ledger, doing=f"vm.{method}")
 
     @property
     def _home(self) -> Home:

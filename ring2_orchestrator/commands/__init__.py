@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
@@ -94,7 +94,7 @@ def _refusal(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         code, text = 130, "interrupted"
     elif isinstance(error, RedoxaError):
-        code, text = error.exit_code, error_text(error)
+        code, text = error.exit_code, "; ".join([error_text(error), *_notes(error)])
     elif isinstance(error, ModuleNotFoundError) and not _is_ours(error.name):
         code, text = UnavailableError.exit_code, one_line(_missing_package_text(error))
     elif isinstance(error, OSError | MemoryError):
@@ -106,6 +106,10 @@ def _refusal(error: BaseException) -> int:
     with suppress(OSError):
         sys.stderr.write(f"redoxa: {text}\n")
     return code
+
+
+def _notes(error: BaseException) -> list[str]:
+    return [one_line(note) for note in getattr(error, "__notes__", [])]
 
 
 def system_text(error: OSError | MemoryError) -> str:
@@ -160,7 +164,23 @@ def _dispatch(words: list[str]) -> int:
         report=Report(json=args.json, quiet=args.quiet),
         debug=args.debug,
     )
-    return load(args.command).run(args, context)
+    try:
+        return load(args.command).run(args, context)
+    except RedoxaError as error:
+        _enter(error, args, context)
+        raise
+
+
+def _enter(error: RedoxaError, args: argparse.Namespace, context: Context) -> None:
+    """Enter in the ledger what the host refused, if that is what went wrong."""
+    from ring2_orchestrator import refusals  # noqa: PLC0415 - nothing was refused until now
+
+    with ExitStack() as opened:
+        refusals.enter(
+            error,
+            lambda: opened.enter_context(context.open_home()).ledger,
+            doing=" ".join(filter(None, ("redoxa", args.command, getattr(args, "verb", None)))),
+        )
 
 
 def _command_in(words: list[str]) -> str | None:

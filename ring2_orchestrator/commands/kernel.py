@@ -110,6 +110,7 @@ def _show(args: argparse.Namespace, context: Context) -> int:
 def _check(args: argparse.Namespace, context: Context) -> int:
     from ring0.host import Host  # noqa: PLC0415 - start-up is performance
     from ring0.verdicts import Verdicts  # noqa: PLC0415
+    from ring2_orchestrator.refusals import enter_examination  # noqa: PLC0415
 
     wasm = _read(args.file)
     with Host() as host:
@@ -123,6 +124,10 @@ def _check(args: argparse.Namespace, context: Context) -> int:
         report.line(f"{named}, {examination.cid}")
         return 0
     report.line(f"{args.file} is refused")
+    with context.open_home() as home:
+        trouble = enter_examination(examination, lambda: home.ledger, doing="redoxa kernel check")
+    if trouble is not None:
+        report.warn(trouble)
     return 1
 
 

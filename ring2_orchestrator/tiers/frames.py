@@ -91,7 +91,7 @@ def _outputs(frame: Frame, store: Store, tools: Toolbox) -> list[bytes]:
     op = Op.FORWARD if forward else Op.INVERSE
     outcome = tools.host.call(kernel, op, request.parameters, inputs, Limits().boundary())
     if not isinstance(outcome, Result):
-        raise StepFailedError(kernel.name, outcome)
+        raise StepFailedError(kernel, outcome)
     return outcome.outputs
 
 
