@@ -22,6 +22,8 @@ THREADS = "threads"
 RELAXED_SIMD = "relaxed SIMD"
 WIDE_ARITHMETIC = "wide arithmetic"
 
+_I32_CONST, _I64_CONST, _F32_CONST, _F64_CONST = range(0x41, 0x45)
+
 # What no kernel may contain, because it is off in the engine.
 OFF = frozenset(
     {
@@ -100,6 +102,43 @@ def scan(wasm: bytes, info: ModuleInfo) -> frozenset[str]:
     for kind in sorted(kinds & OFF):
         raise RefusedModuleError("feature", f"the module uses {kind}, which is off")
     return frozenset(kinds)
+
+
+def constants(wasm: bytes, info: ModuleInfo) -> frozenset[int]:
+    """The numbers that the functions mention: whole ones as they are written, floats by their bits.
+
+    For a module that `scan` has accepted.
+    """
+    found: set[int] = set()
+    for start, end in info.bodies:
+        at = start
+        while at < end:
+            opcode = wasm[at]
+            after = _pass(wasm, at)
+            if opcode in (_I32_CONST, _I64_CONST):
+                found.add(_signed(wasm[at + 1 : after]))
+            elif opcode in (_F32_CONST, _F64_CONST):
+                found.add(int.from_bytes(wasm[at + 1 : after], "little"))
+            at = after
+    return frozenset(found)
+
+
+def _pass(wasm: bytes, at: int) -> int:
+    """Where the instruction after this one begins."""
+    opcode = wasm[at]
+    what, at = _IMMEDIATES[opcode], at + 1
+    if what == _PREFIX:
+        return _scan_prefixed(wasm, opcode, at, set())
+    if what >= _BYTES_1:
+        return _pass_other(wasm, what, at)
+    for _ in range(what):
+        at = _pass_number(wasm, at)
+    return at
+
+
+def _signed(data: bytes) -> int:
+    value = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data))
+    return value - (1 << 7 * len(data)) if data[-1] & 0x40 else value
 
 
 def _scan_body(wasm: bytes, start: int, end: int, seen: set[int], kinds: set[str]) -> None:

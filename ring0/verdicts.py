@@ -13,10 +13,11 @@ from blake3 import blake3
 from cid_store.cid import Cid
 from cid_store.encoding import Node, decode, encode
 from cid_store.errors import MalformedNodeError
-from ring0.examination import LIMITS, Check, Examination, examine
+from ring0.examination import QUICK, Check, Examination, examine
 from ring0.host import Host
 from ring0.host.library import VERSION as ENGINE
 from ring0.sealed import SealedFolder
+from ring0.subject import LIMITS, Advance, Depth
 
 _FORMAT = 1
 _SUFFIX = ".verdict"
@@ -32,29 +33,31 @@ class Verdicts:
     def __init__(self, folder: Path) -> None:
         self._sealed = SealedFolder.open(folder, suffix=_SUFFIX, limit_bytes=LIMIT_BYTES)
 
-    def examine(self, wasm: bytes, host: Host) -> Examination:
+    def examine(
+        self, wasm: bytes, host: Host, *, depth: Depth = QUICK, advance: Advance = lambda: None
+    ) -> Examination:
         """What `ring0.examination.examine` says of these bytes, now or an earlier time."""
         cid = Cid.of(wasm)
-        if (known := self.find(cid)) is not None:
+        if (known := self.find(cid, depth)) is not None:
             return known
         before = host.unsettled
-        examination = examine(wasm, host)
+        examination = examine(wasm, host, depth=depth, advance=advance)
         if host.unsettled == before:
-            self._keep(examination)
+            self._keep(examination, depth)
         return examination
 
-    def find(self, cid: Cid) -> Examination | None:
-        """What was said of the module of that name, if it is still known."""
-        content = None if self._sealed is None else self._sealed.find(_identity(cid))
+    def find(self, cid: Cid, depth: Depth = QUICK) -> Examination | None:
+        """What was said of the module of that name, looked at so far, if it is still known."""
+        content = None if self._sealed is None else self._sealed.find(_identity(cid, depth))
         return None if content is None else _decoded(cid, content)
 
-    def _keep(self, examination: Examination) -> None:
+    def _keep(self, examination: Examination, depth: Depth) -> None:
         if self._sealed is not None:
-            self._sealed.keep(_identity(examination.cid), _encoded(examination))
+            self._sealed.keep(_identity(examination.cid, depth), _encoded(examination))
 
 
-def _identity(cid: Cid) -> bytes:
-    about = repr((_FORMAT, ENGINE, _inspector(), LIMITS, str(cid)))
+def _identity(cid: Cid, depth: Depth) -> bytes:
+    about = repr((_FORMAT, ENGINE, _inspector(), LIMITS, depth, str(cid)))
     return blake3(about.encode()).digest()
 
 

@@ -90,42 +90,6 @@ def metered(instance: Instance, answer: Answer) -> Answer:
     return Answer(NO_FUEL) if used is None else answer._replace(fuel=used)
 
 
-def perform_strictly(instance: Instance, call: Call, fuel: int | None) -> Answer:
-    """Perform the call twice, catching what an honest kernel never does.
-
-    Writing outside its outputs and scratch is refused. The second time the module finds its own
-    pages as it left them, and its answer, which is given, shows what it remembers.
-    """
-    answer = perform(instance, call)
-    if answer.kind != RESULT:
-        return answer
-    if _strayed(instance, call):
-        detail = "it wrote outside its outputs and scratch"
-        return Answer(REFUSED, word="stray-write", detail=detail)
-    instance.reset(instance.read(0, instance.base))
-    instance.set_fuel(fuel)
-    return perform(instance, call)
-
-
-def _strayed(instance: Instance, call: Call) -> bool:
-    """Whether the host's part of memory holds anything else than it should after a call."""
-    base, (places, sizes, scratch) = instance.base, instance.granted
-    memory = bytearray(instance.read(base, instance.size - base))
-    shape = _shape(call.op & ~1, base, call.params, tuple(map(len, call.inputs)), call.n_out)
-    param = shape.head[0] - base
-    lengths = map(len, call.inputs)
-    kept = [(param, call.params)]
-    kept += [(at - base, data) for at, data in zip(shape.inputs, call.inputs, strict=True)]
-    if any(bytes(memory[at : at + len(data)]) != data for at, data in kept):
-        return True
-    free = [(0, shape.words.size), (param, len(call.params))]
-    free += [(at - base, length) for at, length in zip(shape.inputs, lengths, strict=True)]
-    free += [(at - base, length) for at, length in zip(places, (*sizes, scratch), strict=False)]
-    for at, length in free:
-        memory[at : at + length] = bytes(length)
-    return any(memory)
-
-
 def halted(stopped: Stopped) -> Answer:
     """The answer of a call that the engine stopped."""
     kind = _KINDS.get(stopped.code, TRAPPED)
@@ -184,7 +148,6 @@ def work(instance: Instance, call: Call, shape: Shape) -> list[tuple[int, int]]:
         _make_room(instance, places[-1], memory_bytes)
         block = instance.window(base, words.size)  # memory may lie elsewhere now
     instance.used = places[-1]
-    instance.granted = (places, sizes, scratch)
     room = [word for at in range(n_out) for word in (places[at], sizes[at], 0)]
     words.pack_into(block, 0, op, *head, *room, places[n_out], scratch)
     _run(instance)

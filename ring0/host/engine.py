@@ -4,7 +4,7 @@ Everything here may raise `Stopped`; nothing else leaves the engine.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from ring0.host.library import NULL, ffi, open_library
 
@@ -59,12 +59,22 @@ class Stopped(Exception):  # noqa: N818 - not an error of ours: the normal end o
         self.detail = detail
 
 
-def settings(*, metered: bool, canonical_nan: bool, epochs: bool) -> dict[str, int]:
+class Tuning(NamedTuple):
+    """What may differ in how the engine compiles without changing what an honest kernel answers."""
+
+    optimised: bool = True
+    canonical_nan: bool = True
+
+
+def settings(
+    *, metered: bool, canonical_nan: bool, epochs: bool, optimised: bool = True
+) -> dict[str, int]:
     """Everything that is set; the rest is the engine's own choice, fixed by its version."""
     return {
         "consume_fuel": metered,
         "epoch_interruption": epochs,
         "cranelift_nan_canonicalization": canonical_nan,
+        "cranelift_opt_level": int(optimised),  # 0 is none, 1 for speed
         "max_wasm_stack": WASM_STACK_BYTES,
         # No thread pool: a worker's processor limit then bounds it, and kernels are small.
         "parallel_compilation": False,
@@ -79,14 +89,22 @@ class Engine:
     """One configuration of the engine. Engines live as long as the process."""
 
     def __init__(
-        self, path: str, *, metered: bool, canonical_nan: bool, epochs: bool = False
+        self,
+        path: str,
+        *,
+        metered: bool,
+        canonical_nan: bool,
+        epochs: bool = False,
+        optimised: bool = True,
     ) -> None:
         self.lib = open_library(path)
         self.metered = metered
         self.epochs = epochs
         lib = self.lib
         config = lib.wasm_config_new()
-        chosen = settings(metered=metered, canonical_nan=canonical_nan, epochs=epochs)
+        chosen = settings(
+            metered=metered, canonical_nan=canonical_nan, epochs=epochs, optimised=optimised
+        )
         for name, value in chosen.items():
             getattr(lib, f"wasmtime_config_{name}_set")(config, value)
         self.pointer = lib.wasm_engine_new_with_config(config)

@@ -17,14 +17,18 @@ from typing import Any
 
 from ring0.host import wire
 from ring0.host.call import NO_MEMORY, NO_TIME, TRAPPED, WORKER_DIED, Answer
+from ring0.host.engine import Tuning
 from ring0.host.library import LibraryError
 
 _START_S = 60.0
+DEFAULT_TUNING = Tuning()
 # What the interpreter itself may need to start.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _HEADROOM_BYTES = 1 << 16
 _PROGRAM = (
-    "import sys; sys.path += sys.argv[2:]; from ring0.host.worker import main; main(sys.argv[1])"
+    "import sys; sys.path += sys.argv[3:]\n"
+    "from ring0.host.worker import Tuning, main\n"
+    "main(sys.argv[1], Tuning(*(letter == '1' for letter in sys.argv[2])))"
 )
 
 
@@ -39,11 +43,12 @@ class WorkerDiedError(Exception):
 class Worker:
     """One live process. Raises LibraryError if it does not come up."""
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: str, tuning: Tuning = DEFAULT_TUNING) -> None:
+        chosen = "".join("01"[one] for one in tuning)
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, library, *_import_paths()],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, library, chosen, *_import_paths()],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -151,8 +156,9 @@ def _import_paths() -> Sequence[str]:
 class Workers:
     """A few workers, one for each call under way, at most as many as there are cores."""
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: str, tuning: Tuning = DEFAULT_TUNING) -> None:
         self._library = library
+        self._tuning = tuning
         self._idle: list[Worker] = []
         self._places = threading.Semaphore(os.cpu_count() or 1)
         self._closed = False
@@ -179,7 +185,7 @@ class Workers:
             if worker.process.poll() is None:
                 return worker
             worker.close()  # it died between calls, which no call is to blame for
-        return Worker(self._library)
+        return Worker(self._library, self._tuning)
 
     def close(self) -> None:
         """End every worker; those at work end with their call."""

@@ -4,7 +4,6 @@ Every address the host uses is one it computed itself and checked against the si
 number read from the module ever becomes an address.
 """
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ring0 import abi
@@ -43,7 +42,6 @@ class Instance:
         "base",
         "data",
         "epochs",
-        "granted",
         "size",
         "used",
         "watch",
@@ -62,8 +60,6 @@ class Instance:
         self._args = ffi.new("wasmtime_val_raw_t *")
         self.base = self.used = base
         self.watch: Watch | None = None
-        # Where the last call's outputs and scratch began, and how large they were.
-        self.granted: tuple[Sequence[int], Sequence[int], int] = ((), (), 0)
         self._limit(base)
         self._given = 0
         if engine.metered:

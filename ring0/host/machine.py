@@ -23,7 +23,8 @@ from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
 from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call
 from ring0.host.chain import DirectProgram
-from ring0.host.foreign import Workers, empty_request
+from ring0.host.engine import Tuning
+from ring0.host.foreign import DEFAULT_TUNING, Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
 from ring0.host.session import Session
@@ -65,10 +66,10 @@ class Prepared:
         return self._host.lend(self.kernel, call, tuple(lengths), boundary)
 
     def strictly(self, inputs: Sequence[Buffer], boundary: Boundary = DEFAULT) -> Outcome:
-        """Run it in a worker, refuse stray writes, and run it again without a reset between.
+        """Run it in a worker in several ways, as `ring0.host.strict` says; refuse what is a lie.
 
-        The outcome is the second run's: it differs from a plain call's exactly when the kernel
-        remembers something.
+        The instance is that of all strict calls of this kernel before, without a reset between. So
+        the outcome differs from a plain call's exactly when the kernel remembers something.
         """
         call = self._call(inputs, boundary)
         return self._host.strictly(self.kernel, call, boundary)
@@ -94,7 +95,7 @@ class Host:
     `base` names the kernels that run in this process: those that ship with Redoxa and are examined.
     `cache` is a folder of this user's own where their compiled code is kept for the next process.
     Where the compiled trampoline is built, calls without fuel go through it, unless `compiled` is
-    False.
+    False. `tuning` says how the other kernels are compiled, which no honest kernel's answer shows.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Host:
         base: frozenset[Cid] = frozenset(),
         cache: Path | None = None,
         compiled: bool = True,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         """Find the engine. Raises EngineError where it is missing or another version."""
         try:
@@ -117,6 +119,7 @@ class Host:
         self._counting = threading.Lock()
         self._cache = cache
         self._compiled = compiled
+        self._tuning = tuning
         self._start()
 
     def is_base(self, kernel: Kernel) -> bool:
@@ -232,7 +235,7 @@ class Host:
 
     def _start(self) -> None:
         self._watchdog = Watchdog()
-        self._workers = Workers(self._library)
+        self._workers = Workers(self._library, self._tuning)
         # A program goes with whoever made it: the host need not count them.
         self._programs: WeakKeyDictionary[Program, DirectProgram | None] = WeakKeyDictionary()
         self._residents = Residents(

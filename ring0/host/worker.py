@@ -14,17 +14,18 @@ from typing import Any
 from ring0.host import wire
 from ring0.host.call import (
     NO_MEMORY,
+    REFUSED,
     RESULT,
     Answer,
     Call,
     halted,
     metered,
     perform,
-    perform_strictly,
 )
-from ring0.host.engine import Engine, Module, Stopped
+from ring0.host.engine import Engine, Module, Stopped, Tuning
 from ring0.host.exercise import exercise
 from ring0.host.instance import Instance
+from ring0.host.strict import perform_strictly
 
 _MIB = 1 << 20
 # The interpreter, the engine and what compiling a module within our caps has been seen to take.
@@ -34,11 +35,14 @@ _KEPT_MODULES = 8
 _NO_LIMIT = 1 << 62
 _SOCKET = 0
 
+# The instance of the last strict call, by its module's digest.
+_strict: dict[bytes, Instance] = {}
 
-def main(library: str) -> None:
+
+def main(library: str, tuning: Tuning) -> None:
     """Serve until the host closes the socket."""
     _harden()
-    engine = Engine(library, metered=True, canonical_nan=True)
+    engine = Engine(library, metered=True, **tuning._asdict())
     modules: dict[bytes, Module] = {}
     _send(wire.pack_answer(Answer(RESULT)))
     while True:
@@ -76,7 +80,6 @@ def _serve(engine: Engine, modules: dict[bytes, Module], request: wire.Request) 
 
 
 def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
-    instance = Instance(module, request.base, fuel=fuel)
     call = Call(
         request.op,
         bytes(request.params),
@@ -86,8 +89,19 @@ def _call(module: Module, request: wire.Request, fuel: int | None) -> Answer:
         request.output_bytes,
     )
     if request.kind == wire.STRICT:
-        return metered(instance, perform_strictly(instance, call, fuel))
+        return _strictly(module, request, call, fuel)
+    instance = Instance(module, request.base, fuel=fuel)
     return metered(instance, perform(instance, call))
+
+
+def _strictly(module: Module, request: wire.Request, call: Call, fuel: int | None) -> Answer:
+    """On the instance of all strict calls of this module before, if it came to its end in each."""
+    instance = _strict.pop(request.digest, None) or Instance(module, request.base, fuel=fuel)
+    answer = metered(instance, perform_strictly(instance, call, fuel))
+    _strict.clear()
+    if answer.kind in (RESULT, REFUSED):
+        _strict[request.digest] = instance
+    return answer
 
 
 def _harden() -> None:

@@ -1,7 +1,9 @@
 """List, show, check and build kernels; rebuild the shipped ones.
 
 `check` examines any file at all: its bytes first, then, if they keep the law, how it behaves in a
-worker process under limits. It answers 0 for a kernel and 1 for anything else. `build` and
+worker process under limits, then whether every engine at hand gives the same bytes (Node's V8 where
+it is on PATH, wasm2c with a C compiler: pip install 'redoxa[engines]'). An engine that is not there
+is named. It answers 0 for a kernel and 1 for anything else. `build` and
 `rebuild` need the pinned compiler: pip install 'redoxa[kernels]'.
 """
 
@@ -15,14 +17,16 @@ from ring2_orchestrator.commands import Context, add_verbs
 from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
-    from ring0.examination import Examination
     from ring0.kernel import Kernel
     from ring0.manifest import Port
+    from ring2_orchestrator.engines import Finding
+    from ring2_orchestrator.kernel_check import Checked
 
 EXAMPLES: Sequence[str] = (
     "redoxa kernel list",
     "redoxa kernel show delta",
     "redoxa kernel check mine.wasm",
+    "redoxa kernel check mine.wasm --cases 100000 --lengths 4096",
     "redoxa kernel check mine.wasm --json",
     "redoxa kernel build my_kernels/mine",
     "redoxa kernel rebuild",
@@ -30,6 +34,7 @@ EXAMPLES: Sequence[str] = (
 
 # Far above any module that is accepted; a device or a disk image is not read to its end.
 _READ_BYTES = 16 * 1024 * 1024
+_MOST = 10_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs["check"].add_argument(
         "file", metavar="FILE.wasm", type=Path, help="the module; any bytes do"
     )
+    _add_depth(verbs["check"])
     verbs["build"].add_argument(
         "folders",
         metavar="FOLDER",
@@ -55,6 +61,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="holds kernel.toml and NAME.c, NAME being the folder's own",
     )
+
+
+def _add_depth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cases",
+        type=_count,
+        default=300,
+        metavar="N",
+        help="drawn inputs, besides the patterns every kernel is given (default: 300)",
+    )
+    parser.add_argument(
+        "--lengths",
+        type=_count,
+        default=130,
+        metavar="N",
+        help="try every length up to so many bytes (default: 130)",
+    )
+    parser.add_argument(
+        "--no-engines",
+        dest="engines",
+        action="store_false",
+        help="leave out Node's V8, wasm2c and the other ways of compiling",
+    )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST:,}")
+    return value
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -108,24 +144,30 @@ def _show(args: argparse.Namespace, context: Context) -> int:
 
 
 def _check(args: argparse.Namespace, context: Context) -> int:
-    from ring0.host import Host  # noqa: PLC0415 - start-up is performance
+    from ring0.subject import Depth  # noqa: PLC0415 - start-up is performance
     from ring0.verdicts import Verdicts  # noqa: PLC0415
+    from ring2_orchestrator import kernel_check  # noqa: PLC0415
     from ring2_orchestrator.refusals import enter_examination  # noqa: PLC0415
 
-    wasm = _read(args.file)
-    with Host() as host:
-        examination = Verdicts(context.home_path / "verdicts").examine(wasm, host)
+    wasm, depth = _read(args.file), Depth(args.cases, args.lengths)
+    verdicts = Verdicts(context.home_path / "verdicts")
     report = context.report
-    report.data({"file": str(args.file), **_examination_facts(examination)})
-    for check in examination.checks:
+    with report.progress(f"checking {args.file.name}", kernel_check.steps(depth)) as advance:
+        checked = kernel_check.check(
+            wasm, verdicts, depth=depth, engines=args.engines, advance=advance
+        )
+    report.data({"file": str(args.file), **_checked_facts(checked)})
+    for check in checked.checks:
         report.line(f"{'ok' if check.passed else 'NO':4}{check.name:14}{check.sentence}")
-    named = f"{args.file} is the kernel '{examination.name}'"
-    if examination.passed:
-        report.line(f"{named}, {examination.cid}")
+    if not args.engines:
+        report.line(f"{'--':4}{'engines':14}not asked")
+    name, cid = checked.examination.name, checked.examination.cid
+    if checked.passed:
+        report.line(f"{args.file} is the kernel '{name}', {cid}")
         return 0
     report.line(f"{args.file} is refused")
     with context.open_home() as home:
-        trouble = enter_examination(examination, lambda: home.ledger, doing="redoxa kernel check")
+        trouble = enter_examination(checked.whole, lambda: home.ledger, doing="redoxa kernel check")
     if trouble is not None:
         report.warn(trouble)
     return 1
@@ -204,16 +246,46 @@ def _read(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a .wasm file") from error
 
 
-def _examination_facts(examination: "Examination") -> dict[str, object]:
-    return {
-        "cid": str(examination.cid),
-        "name": examination.name,
-        "passed": examination.passed,
+def _checked_facts(checked: "Checked") -> dict[str, object]:
+    facts: dict[str, object] = {
+        "cid": str(checked.examination.cid),
+        "name": checked.examination.name,
+        "passed": checked.passed,
         "checks": [
             {"name": check.name, "passed": check.passed, "sentence": check.sentence}
-            for check in examination.checks
+            for check in checked.checks
         ],
+        "engines": None,
     }
+    if checked.comparison is not None:
+        facts["engines"] = {
+            "calls": checked.comparison.calls,
+            "left_out": checked.comparison.left_out,
+            "findings": [_finding_facts(finding) for finding in checked.comparison.findings],
+        }
+    return facts
+
+
+def _finding_facts(finding: "Finding") -> dict[str, object]:
+    facts: dict[str, object] = {
+        "engine": finding.engine,
+        "verdict": finding.verdict,
+        "sentence": finding.sentence,
+        "difference": None,
+    }
+    found = finding.difference
+    if found is not None:
+        facts["difference"] = {
+            "operation": found.call.op.name.lower(),
+            "parameters": found.call.params.hex(),
+            "inputs": [data.hex() for data in found.call.inputs],
+            "input": found.call.what,
+            "output": found.output,
+            "byte": found.place,
+            "expected": found.expected,
+            "given": found.given,
+        }
+    return facts
 
 
 def _facts(kernel: "Kernel") -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ring0.examination import examine
+from ring0.examination import Depth, examine
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring2_orchestrator.commands import main
@@ -22,6 +22,8 @@ BOUND = """
     (if (i32.eqz (i32.and (i32.load (local.get $call)) (i32.const 1))) (then
       (i32.store offset=32 (local.get $call) (i32.load offset=20 (local.get $call)))
       (return (i32.const 0))))
+    (if (i32.lt_u (i32.load offset=32 (local.get $call)) (i32.load offset=20 (local.get $call)))
+      (then (return (i32.const 4))))
 """
 # out[i] = f(in[i]); f finds the byte on the stack and the direction (0 or 2) in $j.
 EACH = """
@@ -39,9 +41,12 @@ COPY = EACH.replace("{f}", "")
 STEP_UP = "(i32.sub (i32.const 1) (local.get $j)) (i32.add)"  # +1 forward, -1 inverse
 
 
+SHALLOW = Depth(cases=30, lengths=20)
+
+
 def examined(host: Host, kernel: Kernel) -> dict[str, str]:
     """The failed checks and what they say."""
-    examination = examine(kernel.wasm, host)
+    examination = examine(kernel.wasm, host, depth=SHALLOW)
     return {check.name: check.sentence for check in examination.checks if not check.passed}
 
 
@@ -52,7 +57,7 @@ def test_an_honest_kernel_passes(host: Host, twin: Twin) -> None:
     assert (examination.name, examination.cid) == ("twin", kernel.cid)
     assert [check.name for check in examination.checks] == [
         "module", "border", "instructions", "manifest", "compiles",
-        "round trip", "isolation", "refusals", "inverse",
+        "round trip", "lengths", "isolation", "refusals", "inverse",
     ]  # fmt: skip
 
 
@@ -65,7 +70,7 @@ REMEMBERING = (
     COPY
     + """
     (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))
-    (if (i32.gt_u (i32.load (i32.const 64)) (i32.const 1)) (then
+    (if (i32.and (i32.gt_u (i32.load (i32.const 64)) (i32.const 1)) (local.get $i)) (then
       (i32.store8 (local.get $out) (i32.const 9))))
 """
 )
@@ -124,8 +129,12 @@ def test_an_inverse_that_accepts_what_is_never_made_is_caught(host: Host, twin: 
         "(i32.load offset=20 (local.get $call)))\n      (return (i32.const 0))",
         "(i32.shl (i32.load offset=20 (local.get $call)) (i32.const 1)))\n"
         "      (return (i32.const 0))",
+    ).replace(
+        "(i32.load offset=20 (local.get $call)))\n      (then (return (i32.const 4",
+        "(i32.shl (i32.load offset=20 (local.get $call)) (i32.const 1)))\n"
+        "      (then (return (i32.const 4",
     )
-    failed = examined(host, twin(strides + padding, bound=roomy))
+    failed = examined(host, twin(strides + padding, bound=roomy, kind="bijection"))
     assert list(failed) == ["inverse"]
     assert "accepts bytes that it never makes" in failed["inverse"]
 
@@ -154,7 +163,7 @@ def test_the_command_answers_0_for_a_kernel(
     path.write_bytes(twin(COPY, bound=BOUND).wasm)
     assert main(["kernel", "check", str(path)]) == 0
     said = capsys.readouterr().out
-    assert said.count("ok ") == 9
+    assert said.count("ok ") == 11
     assert "is the kernel 'twin'" in said
 
 

@@ -240,8 +240,13 @@ def test_a_stray_write_is_seen_when_run_strictly(host: Host, twin: Twin, stray: 
 
 
 def test_an_honest_kernel_is_the_same_when_run_strictly(host: Host, twin: Twin) -> None:
+    room = "(if (i32.lt_u (i32.load offset=32 (local.get $call)) (i32.const 16))"
     prepared = host.prepare(
-        twin("(i32.store (local.get $out) (i32.const 7))", length=4), Op.FORWARD
+        twin(
+            f"{room} (then (return (i32.const 4)))) (i32.store (local.get $out) (i32.const 7))",
+            length=4,
+        ),
+        Op.FORWARD,
     )
     assert prepared([b"abc"], LIMITS) == prepared.strictly([b"abc"], LIMITS)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ring0 import examination, verdicts
+from ring0 import subject, verdicts
 from ring0.boundary import MIB, Boundary
 from ring0.examination import Examination
 from ring0.host import Host
@@ -40,7 +40,7 @@ def only_file(folder: Path) -> Path:
 def test_a_module_is_examined_once(
     host: Host, folder: Path, twin: Twin, refused: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(wasm: bytes, host: Host) -> Examination:
+    def never(wasm: bytes, host: Host, **_: object) -> Examination:
         raise AssertionError("it was examined again")
 
     monkeypatch.setattr(verdicts, "examine", never)
@@ -95,7 +95,7 @@ def test_what_this_machine_had_no_time_for_is_examined_again(
     host: Host, folder: Path, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Boundary(memory_bytes=16 * MIB, output_bytes=MIB, wall_ms=60)
-    monkeypatch.setattr(examination, "LIMITS", short)
+    monkeypatch.setattr(subject, "LIMITS", short)
     endless = twin("(loop $l (br $l))")
     found = Verdicts(folder).examine(endless.wasm, host)
     assert "timed out" in found.checks[-4].sentence

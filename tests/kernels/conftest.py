@@ -3,61 +3,22 @@
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
 import pytest
 import wasmtime
 
-from cid_store.cid import Cid
-from ring0 import abi
+from ring0 import abi, cases
 from ring0.host import Host
 from ring0.kernel import Kernel
-from ring0.manifest import WIDTHS
 from ring2_orchestrator.kernels import KernelSet
 
 FILL = 0xA5
 
-# Zeros, infinities, the smallest and largest numbers, NaNs quiet and signalling, with payloads.
-FLOATS = {
-    4: (0, 0x7F800000, 1, 0x7FFFFF, 0x800000, 0x7F7FFFFF, 0x7FC00000, 0x7F800001, 0x7FEDCBA9),
-    8: (0, 0x7FF << 52, 1, 1 << 52, (0x7FF << 52) - 1, 0x7FF8 << 48, 0x7FF << 52 | 5),
-}
-
 
 def draws(kernel: Kernel, count: int) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Parameter bytes and inputs, always the same ones: noise, walks, repeats, float patterns."""
-    seed = int.from_bytes(Cid.of(kernel.name.encode()).digest[:8], "little")
-    rng = np.random.default_rng(seed)
-    manifest = kernel.manifest
-    for _ in range(count):
-        dtype = str(rng.choice(manifest.types)) if manifest.types else None
-        values = {
-            one.name: int(rng.integers(one.min, min(one.max, one.min + 22) + 1))
-            for one in manifest.parameters
-        }
-        params = manifest.encode_parameters(values, dtype=dtype)
-        width = WIDTHS[dtype] if dtype else 1
-        yield params, [_drawn(rng, int(rng.integers(0, 400)), width).tobytes()]
-
-
-def _drawn(rng: np.random.Generator, lanes: int, width: int) -> "np.ndarray[Any, Any]":
-    length = lanes * width
-    noise = rng.integers(0, 256, length, dtype=np.uint8)
-    match int(rng.integers(5)):
-        case 0:
-            return noise
-        case 1:
-            return rng.choice(noise[:3], length) if lanes else noise
-        case 2:
-            return np.cumsum(rng.integers(-3, 4, length), dtype=np.int64).astype(np.uint8)
-        case 3:
-            return rng.choice(np.array([0, 0x7F, 0x80, 0xFF, 0xF0], np.uint8), length)
-        case _:
-            kind = np.dtype(f"<u{width}")
-            patterns = np.array(FLOATS.get(width, (0, 1)), np.uint64).astype(kind)
-            signs = rng.integers(0, 2, lanes).astype(kind) << kind.type(8 * width - 1)
-            return rng.choice(patterns, lanes) | signs
+    """Parameter bytes and inputs, always the same ones."""
+    for case in cases.drawn(kernel, count):
+        yield case.params, case.inputs
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
-"""The same bytes in every engine: the host's, the engine without optimisation, and Node's V8."""
+"""The same bytes in every engine: the host's, Node's V8, wasm2c."""
 
 import json
+import os
+import re
 import shutil
+import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,16 @@ import pytest
 from ring0.abi import Op
 from ring0.host import Host
 from ring0.kernel import Kernel
+from ring0.manifest import SECTION
 from ring0.outcome import Refused, Result
-from ring2_orchestrator.kernel_build import kernel_folders, source_root
+from ring2_orchestrator.engines import ENGINES, Comparison, EngineCall, compare, known
+from ring2_orchestrator.engines.batch import read_answers, write_calls
+from ring2_orchestrator.engines.known import Heard
+from ring2_orchestrator.kernel_build import custom_section, kernel_folders
 from ring2_orchestrator.kernels import KernelSet
 from tests.kernels.conftest import draws
 
-HARNESS = Path(__file__).with_name("harness.mjs")
+HARNESS = Path(__file__).with_name("vectors.mjs")
 NAMES = KernelSet.shipped().names
 DEADLINE_S = 300  # V8 counts no fuel
 drawn = pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.long)])
@@ -35,23 +42,6 @@ def node(pairs: list[tuple[Path, Path]]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def write_drawn(kernel: Kernel, host: Host, folder: Path, count: int) -> None:
-    """The host's answers to so many draws, as vectors."""
-    for number, (params, inputs) in enumerate(draws(kernel, count)):
-        made = host.call(kernel, Op.FORWARD, params, inputs)
-        lines = ['about = "drawn"', f'bytes = "{params.hex()}"']
-        outputs: list[bytes] = []
-        if isinstance(made, Refused):
-            lines.append(f"refuse = {made.code}")
-        else:
-            assert isinstance(made, Result)
-            outputs = made.outputs
-        (folder / f"{number}.toml").write_text("\n".join(lines))
-        for kind, ports in (("in", inputs), ("out", outputs)):
-            for port, data in enumerate(ports):
-                (folder / f"{number}.{kind}.{port}").write_bytes(data)
-
-
 @pytest.mark.slow
 def test_v8_agrees_on_every_vector() -> None:
     folders = kernel_folders()
@@ -62,19 +52,32 @@ def test_v8_agrees_on_every_vector() -> None:
         assert not answer["wrong"]
 
 
+def compared(kernel: Kernel, count: int) -> Comparison:
+    """Every engine's answers, or a skip that names one that is not installed."""
+    comparison = compare(kernel, count)
+    for finding in comparison.findings:
+        if finding.verdict == "not asked":
+            pytest.skip(f"{finding.engine} is not asked: {finding.sentence}")
+    assert len(comparison.findings) == len(ENGINES)
+    assert comparison.left_out == 0
+    return comparison
+
+
 @pytest.mark.slow
-@drawn
-def test_v8_agrees_on_drawn_inputs(
-    count: int, kernels: KernelSet, host: Host, tmp_path: Path
-) -> None:
-    for name in NAMES:
-        folder = tmp_path / name
-        folder.mkdir()
-        write_drawn(kernels.by_name(name), host, folder, count)
-    pairs = [(source_root() / name / f"{name}.wasm", tmp_path / name) for name in NAMES]
-    for answer in node(pairs):
-        assert answer["calls"] >= count
-        assert not answer["wrong"], answer["folder"]
+@pytest.mark.parametrize("name", ["delta", "rans0", "mantissa_quant", "stft"])
+def test_every_engine_gives_the_same_bytes(name: str, kernels: KernelSet) -> None:
+    """One kernel of each sort: integers, a codec, floats that move, floats that are computed."""
+    comparison = compared(kernels.by_name(name), 20)
+    assert comparison.exact, comparison.sentence
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kernel_is_exact_on_a_thousand_inputs(name: str, kernels: KernelSet) -> None:
+    count = 100 if os.environ.get("REDOXA_LONG") == "bounded" else 1_000
+    comparison = compared(kernels.by_name(name), count)
+    assert comparison.exact, comparison.sentence
+    assert comparison.calls > count
 
 
 @drawn
@@ -105,3 +108,103 @@ def test_a_worker_with_fuel_gives_the_same(name: str, kernels: KernelSet, host: 
                 assert again.outputs == made.outputs
             else:
                 assert isinstance(again, Refused)
+
+
+class Told:
+    """An engine that answers what a test has it answer."""
+
+    def __init__(self, answers: Callable[[EngineCall], Any], lacks: str | None = None) -> None:
+        self.name, self._answers, self._lacks = "told", answers, lacks
+
+    def lacking(self) -> str | None:
+        return self._lacks
+
+    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
+        del kernel
+        answers = [self._answers(call) for call in calls]
+        return (
+            Heard(answers[: answers.index("stop")], "it was stopped")
+            if "stop" in answers
+            else Heard(answers)
+        )
+
+
+def told(kernel: Kernel, other: Any, lacks: str | None = None) -> Comparison:
+    same = Told(lambda call: call.inputs)
+    return compare(kernel, 0, engines=[same, Told(other, lacks)])
+
+
+def test_the_first_difference_is_named_with_its_place(kernels: KernelSet) -> None:
+    def other(call: EngineCall) -> Any:
+        data = call.inputs[0]
+        return (data[:6] + b"\x77" + data[7:],) if len(data) > 6 else call.inputs
+
+    comparison = told(kernels.by_name("gray"), other)
+    assert not comparison.exact
+    finding = comparison.findings[1]
+    assert finding.difference is not None
+    assert (finding.difference.output, finding.difference.place) == (0, 6)
+    assert finding.difference.given == "0x77"
+    assert "7 lanes of noise of u8" in comparison.sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (3, "a refusal with code 3 where"),
+        ("trapped", "a trap where"),
+        ((b"", b""), "outputs of 0, 0 bytes where"),
+        (None, "no answer within its limits where"),
+        ("stop", "no answer \\(it was stopped\\) where"),
+    ],
+)
+def test_answers_of_another_kind_are_differences(
+    answer: Any, said: str, kernels: KernelSet
+) -> None:
+    def other(call: EngineCall) -> Any:
+        del call
+        return answer
+
+    comparison = told(kernels.by_name("gray"), other)
+    assert not comparison.exact
+    assert re.search(said, comparison.sentence)
+
+
+def test_an_engine_that_is_missing_is_named_and_not_asked(kernels: KernelSet) -> None:
+    comparison = told(kernels.by_name("gray"), str, lacks="install it")
+    assert comparison.exact
+    assert comparison.sentence.endswith("NOT ASKED: told (install it)")
+
+
+@pytest.mark.slow
+def test_a_module_that_never_ends_in_v8_is_stopped(
+    twin_that_spins: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node is not installed")
+    monkeypatch.setattr(known, "_START_S", 3.0)
+    call = EngineCall(Op.FORWARD, b"", (b"abc",), 1, "abc")
+    heard = known.Node("V8", "--liftoff-only").ask(twin_that_spins, [call])
+    assert not heard.answers
+    assert heard.stopped == "it was stopped after 3 s"
+
+
+@pytest.fixture
+def twin_that_spins() -> Kernel:
+    text = """(module (memory (export "memory") 1 9)
+      (func (export "run") (param i32) (result i32) (loop $l (br $l)) (i32.const 0)))"""
+    import wasmtime  # noqa: PLC0415 - for its assembler
+
+    manifest = KernelSet.shipped().by_name("gray").manifest
+    return Kernel.from_wasm(
+        bytes(wasmtime.wat2wasm(text)) + custom_section(SECTION, manifest.to_bytes())
+    )
+
+
+def test_calls_and_answers_are_files_that_may_end_early() -> None:
+    calls = [EngineCall(Op.INVERSE, b"p", (b"ab", b""), 1, "one")]
+    assert write_calls(calls) == (struct.pack("<7I", 1, 3, 1, 1, 2, 2, 0) + b"p" + b"ab")
+    data = struct.pack("<4I", 0, 2, 1, 0) + b"x" + struct.pack("<Ii", 1, -5) + struct.pack("<I", 2)
+    assert [*read_answers(data)] == [(b"x", b""), -5, "trapped"]
+    for end in range(len(data)):
+        assert len([*read_answers(data[:end])]) < 3

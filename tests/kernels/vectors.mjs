@@ -1,12 +1,11 @@
-// Runs vectors in this JavaScript engine: node harness.mjs MODULE.wasm FOLDER [MODULE FOLDER ...]
+// Runs vectors in this JavaScript engine: node vectors.mjs MODULE.wasm FOLDER [MODULE FOLDER ...]
 //
 // One line of JSON for each folder: how many calls agreed with the files, and those that did not.
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { call } from "../../ring2_orchestrator/engines/harness.mjs";
 
-const PAGE = 65536;
 const INVERSE = 3, FORWARD = 1;
-const align = (address) => Math.ceil(address / 16) * 16;
 
 function readCase(folder, name) {
   const keys = new Map();
@@ -31,44 +30,6 @@ function readCase(folder, name) {
     inputs: ports("in"),
     outputs: ports("out"),
   };
-}
-
-// The outputs, or the code of the refusal.
-function call(module, op, params, inputs, nOut) {
-  const { memory, run } = new WebAssembly.Instance(module, {}).exports;
-  const base = memory.buffer.byteLength;
-  const words = 7 + 2 * inputs.length + 3 * nOut;
-  let end = align(base + 4 * words);
-  const place = (size) => {
-    const at = end;
-    end = align(end + size);
-    const missing = Math.ceil((end - memory.buffer.byteLength) / PAGE);
-    if (missing > 0) memory.grow(missing);
-    return at;
-  };
-  const put = (data) => {
-    const at = place(data.length);
-    new Uint8Array(memory.buffer).set(data, at);
-    return [at, data.length];
-  };
-  const param = put(params);
-  const ins = inputs.map(put);
-  const block = () => new Uint32Array(memory.buffer, base, words);
-  const outWord = 5 + 2 * ins.length;
-  const fill = (operation, outs, scratch) =>
-    block().set([operation, ...param, ins.length, ...ins.flat(), nOut, ...outs.flat(), ...scratch]);
-
-  fill(op - 1, Array(nOut).fill([0, 0, 0]), [0, 0]);
-  let code = run(base);
-  if (code !== 0) return code;
-  const caps = Array.from({ length: nOut }, (_, port) => block()[outWord + 3 * port + 1]);
-  const scratchLength = block()[words - 1];
-  const outs = caps.map((cap) => [place(cap), cap, 0]);
-  fill(op, outs, [place(scratchLength), scratchLength]);
-  code = run(base);
-  if (code !== 0) return code;
-  return outs.map(([at], port) =>
-    Buffer.from(memory.buffer.slice(at, at + block()[outWord + 3 * port + 2])));
 }
 
 const equal = (a, b) =>
