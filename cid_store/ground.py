@@ -9,7 +9,6 @@ from cid_store.folder import Place
 from cid_store.keeper import Keeper
 from cid_store.pack import Kind
 from cid_store.reading import Reader
-from cid_store.tiers import parse_recipe
 
 
 class Ground:
@@ -59,16 +58,9 @@ class Ground:
         if place.kind == Kind.OBJECT:
             return []
         try:
-            chunks = self._reader.chunks(cid)
-            if chunks is not None:
-                return [name for name, _ in chunks.chunks()]
-            demotion = self._reader.demotion(cid)
-            if demotion is not None:
-                recipe = parse_recipe(self._reader.get(demotion.recipe))
-                return [demotion.recipe, *recipe.needs]
+            return self._reader.below(cid)
         except (DamageError, MalformedNodeError):
             return None
-        return []
 
     def _stands(self, cid: Cid, place: Place) -> bool:
         return recovery.is_sound_place(self._keeper.packs, cid, place)

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import IO, NamedTuple, TypeVar
 
 from blake3 import blake3
@@ -11,13 +12,18 @@ from cid_store import disk
 from cid_store.chunks import CHUNK_BYTES, ChunkList, parse_chunks
 from cid_store.cid import MANY_BYTES, Cid, digest_of, large_hasher
 from cid_store.demotion import Demotion, parse_demotion
-from cid_store.errors import CorruptObjectError, MissingObjectError
+from cid_store.errors import (
+    CorruptObjectError,
+    DamageError,
+    MalformedNodeError,
+    MissingObjectError,
+)
 from cid_store.folder import Place, Tail, unreadable
 from cid_store.keeper import Keeper
 from cid_store.pack import HEADER_BYTES, Kind
 from cid_store.pages import prefer_large_pages
 from cid_store.rebuilding import Rebuilder
-from cid_store.tiers import Rebuild
+from cid_store.tiers import Rebuild, parse_recipe
 
 _STEP_BYTES = 2 << 20  # what was just read is hashed while it is still in the cache
 _MOVES = 4  # how often an object may be moved while it is being read
@@ -34,7 +40,7 @@ class Reader:
 
     def __init__(self, keeper: Keeper, rebuild: Rebuild | None = None) -> None:
         self._keeper = keeper
-        self.rebuilder = Rebuilder(rebuild, self.get)
+        self.rebuilder = Rebuilder(rebuild, self)
 
     def place(self, cid: Cid) -> Place:
         """Where the object lies. Raises MissingObjectError."""
@@ -141,6 +147,60 @@ class Reader:
                 return parsed
             place = self._keeper.sound_place(cid, place, payload)
         raise self._keeper.corrupt(cid, place, b"")
+
+    def below(self, cid: Cid) -> list[Cid]:
+        """What is read to read this object. Raises DamageError and MalformedNodeError."""
+        chunks = self.chunks(cid)
+        if chunks is not None:
+            return [name for name, _ in chunks.chunks()]
+        demotion = self.demotion(cid)
+        if demotion is not None:
+            return [demotion.recipe, *parse_recipe(self.get(demotion.recipe)).needs]
+        return []
+
+    def demoted_under(self, cid: Cid, reads: Iterable[Cid]) -> dict[Cid, list[Cid]]:
+        """Every demoted object to be rebuilt for this one, which reads these, and it as the last.
+
+        Each stands after those that it reads itself, which are named with it. What is damaged is
+        left to who reads it.
+        """
+        found: dict[Cid, list[Cid]] = {}
+        seen = {cid}
+        needs = self._demoted_of(reads)
+        # Not by recursion: what was demoted from what was demoted may go on for long.
+        stack = [(cid, needs, iter(needs))]
+        while stack:
+            at, needs, rest = stack[-1]
+            fresh = next((need for need in rest if need not in seen), None)
+            if fresh is None:
+                found[at] = needs
+                stack.pop()
+            else:
+                seen.add(fresh)
+                needs = self._demoted_of([fresh], below=True)
+                stack.append((fresh, needs, iter(needs)))
+        return found
+
+    def _demoted_of(self, cids: Iterable[Cid], *, below: bool = False) -> list[Cid]:
+        """The demoted ones of these, or of what is read to read these, chunks looked into."""
+        found: dict[Cid, None] = {}
+        waiting = list(cids)
+        while waiting:
+            places = self._keeper.ask(lambda index, some=waiting: index.places(some))
+            waiting.clear()
+            for cid, place in places.items():
+                if place.is_demoted and not below:
+                    found[cid] = None
+                elif place.kind != Kind.OBJECT:
+                    with suppress(DamageError, MalformedNodeError):
+                        waiting += self.below(cid)
+            below = False
+        return list(found)
+
+    def remade(self, cid: Cid) -> IO[bytes]:
+        """A demoted object's bytes, in a file for the caller to close; see `rebuilt`."""
+        demotion = self.demotion(cid)
+        return io.BytesIO(self.get(cid)) if demotion is None else self.rebuilt(cid, demotion)
 
     def try_rebuild(self, cid: Cid) -> None:
         """Rebuild a demoted object to see that it can be. Raises CorruptObjectError if not."""

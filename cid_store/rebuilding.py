@@ -1,13 +1,17 @@
 """Rebuilding demoted objects: what a recipe writes is hashed before anybody gets a byte of it."""
 
+import io
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from cid_store.cid import Cid, large_hasher
 from cid_store.errors import CorruptObjectError, RedoxaError, UnavailableError
 from cid_store.tiers import Rebuild, parse_recipe
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _SPOOL_BYTES = 8 << 20  # what is larger waits in a file, not in memory
 
@@ -21,10 +25,61 @@ class _Task(NamedTuple):
 
 
 class _Tasks(threading.local):
-    """The objects that the thread that asks is rebuilding, the innermost last."""
+    """The objects that the thread that asks is rebuilding, the innermost last.
+
+    `ready` is what was rebuilt for them in advance, or why it could not be.
+    """
 
     def __init__(self) -> None:
         self.stack: list[_Task] = []
+        self.ready: dict[Cid, IO[bytes] | RedoxaError] = {}
+
+
+class Underneath(Protocol):
+    """Where a rebuilder learns what it rests on: the reader of its store."""
+
+    def get(self, cid: Cid) -> bytes:
+        """The bytes of that name."""
+        ...
+
+    def demoted_under(self, cid: Cid, reads: Iterable[Cid]) -> dict[Cid, list[Cid]]:
+        """Every demoted object to be rebuilt for this one, which reads these, and it as the last.
+
+        Each stands after those that it reads itself, which are named with it.
+        """
+        ...
+
+    def remade(self, cid: Cid) -> IO[bytes]:
+        """A demoted object's bytes, checked, in a file for the caller to close."""
+        ...
+
+
+class _Shared(io.RawIOBase):
+    """One of several readers of a file, each at its own place. Closing it leaves the file open."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}
+        self._at = base[whence] + offset if whence in base else self._file.seek(offset, whence)
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        room = memoryview(buffer).cast("B")
+        self._file.seek(self._at)
+        data = self._file.read(len(room))
+        room[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 class Spool:
@@ -69,11 +124,16 @@ class Spool:
 
 
 class Rebuilder:
-    """What may be read while an object is rebuilt, and whether what comes of it is that object."""
+    """What may be read while an object is rebuilt, and whether what comes of it is that object.
 
-    def __init__(self, rebuild: Rebuild | None, read: Callable[[Cid], bytes]) -> None:
+    What it needs may be demoted, too, from what is demoted, and so on for long. What takes several
+    steps is therefore rebuilt first, each once, from the bottom up, and let go when nothing above
+    needs it any more.
+    """
+
+    def __init__(self, rebuild: Rebuild | None, store: Underneath) -> None:
         self._rebuild = rebuild
-        self._read = read
+        self._store = store
         self._tasks = _Tasks()
 
     @property
@@ -106,6 +166,11 @@ class Rebuilder:
                 f"object {cid} is kept as a recipe alone, and this store was opened without what "
                 "rebuilds objects; read it through a Redoxa home"
             )
+        ready = self._tasks.ready.get(cid)
+        if isinstance(ready, RedoxaError):
+            raise ready
+        if ready is not None:
+            return io.BufferedReader(_Shared(ready))
         spool = Spool(cid, size)
         try:
             with self._rebuilding(cid, recipe, sure=sure or self.is_sure):
@@ -123,12 +188,39 @@ class Rebuilder:
     def _rebuilding(self, cid: Cid, recipe: Cid, *, sure: bool) -> Generator[None]:
         """Let this thread read what the recipe needs, for the block."""
         self._refuse_circle(cid)
-        readable = frozenset([recipe, *parse_recipe(self._read(recipe)).needs])
-        self._tasks.stack.append(_Task(cid, readable, sure))
+        readable = frozenset([recipe, *parse_recipe(self._store.get(recipe)).needs])
+        tasks = self._tasks
+        outermost = not tasks.stack
+        task = _Task(cid, readable, sure)
+        tasks.stack.append(task)
         try:
+            if outermost:
+                self._make_ready(task)
             yield
         finally:
-            self._tasks.stack.pop()
+            tasks.stack.pop()
+            if outermost:
+                self._let_go(list(tasks.ready))
+
+    def _make_ready(self, task: _Task) -> None:
+        """Rebuild what the task rests on and takes several steps, from the bottom up."""
+        under = self._store.demoted_under(task.cid, task.readable)
+        last = {need: cid for cid, needs in under.items() for need in needs}
+        del under[task.cid]
+        for cid, needs in under.items():
+            if not needs:
+                continue  # one step, taken when it is read
+            try:
+                self._tasks.ready[cid] = self._store.remade(cid)
+            except RedoxaError as error:
+                self._tasks.ready[cid] = error  # said where it is read
+            self._let_go(need for need in needs if last[need] == cid)
+
+    def _let_go(self, cids: Iterable[Cid]) -> None:
+        for cid in cids:
+            ready = self._tasks.ready.pop(cid, None)
+            if ready is not None and not isinstance(ready, RedoxaError):
+                ready.close()
 
     def _refuse_circle(self, cid: Cid) -> None:
         if any(task.cid == cid for task in self._tasks.stack):
