@@ -15,6 +15,7 @@ FILE_MODE = 0o600  # a store may hold secrets that a program read
 FOLDER_MODE = 0o700
 
 CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
+WRITE_NS = 60 * 1_000_000_000  # a file bears the time at which a write of it began, not ended
 
 _IOV_MAX = 1024
 _READ_BYTES = 1 << 30  # Linux moves at most 2 GiB in one call

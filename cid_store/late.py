@@ -149,8 +149,9 @@ class LateIndex(Index):
 
     def snapshot(self) -> tuple[list[PackEnd], dict[str, Cid]]:
         """As Index.snapshot, of everything."""
-        self.write()
-        return super().snapshot()
+        with self._lock:  # nothing may begin to wait once the moment is fixed
+            self.write()
+            return super().snapshot()
 
     def packs(self) -> list[PackEnd]:
         """As Index.packs, of everything."""

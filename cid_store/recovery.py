@@ -8,6 +8,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from cid_store import disk
@@ -89,19 +90,12 @@ def is_behind(folder: PackFolder, index: Index) -> bool:
     return unheard or folder.exists(last.number + 1)
 
 
-def learn_unfinished(folder: PackFolder, index: Index) -> None:
-    """Bring an index in memory up to the packs' end, for a reader that may change nothing."""
-    last = index.last_pack()
-    if last is None:
-        raise IndexDamagedError
-    number, start = last.number, last.end
-    while (pack := folder.pack(number)) is not None:
-        learn(index, folder, number, survey(pack, number, start).readable(), end=start)
-        number, start = number + 1, HEADER_BYTES
+def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> bool:
+    """Fill an empty index from the packs. What is unreadable at the end is set aside.
 
-
-def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
-    """Fill an empty index from the packs. What is unreadable at the end is set aside."""
+    Where that may not be done, False says that something at the end is unfinished.
+    """
+    finished = True
     numbers = folder.numbers()
     for number in numbers:
         _checked_head(folder, number)
@@ -118,12 +112,16 @@ def rebuild(folder: PackFolder, index: Index, *, writable: bool) -> None:
             found = found.settled()
             learn(index, folder, number, found.sound)
         elif not writable:
+            with suppress(OSError):  # of a disk that fails, all that can be read is wanted
+                disk.sync_data(pack.fd)
             learn(index, folder, number, found.readable())
+            finished = found.is_all_of(pack)
         else:
             folder.begin(number)
             _finish(folder, index, number, found, keep=True)
         damaged += found.damaged
     _learn_damaged(index, folder, damaged)
+    return finished
 
 
 def adopt(folder: PackFolder, index: Index, number: int) -> None:
@@ -152,6 +150,10 @@ class Survey(NamedTuple):
     def settled(self) -> "Survey":
         """The same where no append can be unfinished, because others came after it."""
         return Survey(self.sound + self.stranded, self.damaged, self.end, [])
+
+    def is_all_of(self, pack: PackFile) -> bool:
+        """Whether nothing follows that is not finished."""
+        return not _has_bytes(pack, self.end, pack.size())
 
 
 def survey(pack: PackFile, number: int, start: int) -> Survey:

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from cid_store.folder import PackFolder, Place, Tail, unreadable
 from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.late import LateIndex, merged
 from cid_store.pack import HEADER_BYTES
+from cid_store.standing import files_mark, stand_in
 from cid_store.unheard import Unheard
 
 _TOGETHER = 64  # appends for which somebody who met another writer keeps the index up to date
@@ -51,6 +51,7 @@ class SharedFiles:
         self._together = 0
         self._wants_whole = False  # a reader was asked about the whole store
         self._stand_in_mark: object = None  # the files that an index in memory was made from
+        self._spoilt_id: tuple[int, int] | None = None  # the damaged index it stands in for
         self._prepare_folder()
         self._lock = None if read_only else disk.WriterLock(path / "lock", timeout_s=lock_timeout_s)
         try:
@@ -250,8 +251,7 @@ class SharedFiles:
             self._hear(closely=True)
             return self._index
         if self.read_only:
-            self._stand_in_mark = mark
-            return self._index_in_memory(index)
+            return self._stand_in(index, mark)
         if index is not None:
             index.close()
         with self.locked():
@@ -273,22 +273,13 @@ class SharedFiles:
         self._index_id = self._current_index_id()
         # How far another index knows the packs is to be found out.
         self._last_tail = self._heard = self._unheard = None
+        if self._index_id is not None and self._index_id == self._spoilt_id:
+            raise IndexDamagedError  # it opens as if nothing were wrong
         return LateIndex.open(self._index_path, read_only=self.read_only)
 
-    def _index_in_memory(self, behind: LateIndex | None) -> LateIndex:
-        """What the index would say if this process were allowed to bring it up to date."""
-        if behind is not None:
-            try:
-                copy = behind.copy()
-                recovery.learn_unfinished(self.packs, copy)
-            except IndexDamagedError:
-                pass
-            else:
-                return copy
-            finally:
-                behind.close()
-        index = LateIndex.create(None)
-        recovery.rebuild(self.packs, index, writable=False)
+    def _stand_in(self, behind: LateIndex | None, mark: object) -> LateIndex:
+        index, self._stand_in_mark = stand_in(self.packs, behind, mark)
+        self._unheard = None  # it knows that, or that it is gone
         return index
 
     def _renew_stand_in(self) -> None:
@@ -305,21 +296,7 @@ class SharedFiles:
             old.close()
 
     def _files_mark(self) -> object:
-        """A value that differs whenever a writer has been at the packs or the index since."""
-        numbers = self.packs.numbers()
-        paths = [self._index_path, self._index_path.with_name(self._index_path.name + "-wal")]
-        paths += [self.packs.file(number) for number in numbers[-1:]]
-        found: list[tuple[int, int, int]] = []
-        for path in paths:
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
-        newest = max((mtime for *_, mtime in found), default=0)
-        if time.time_ns() - newest < disk.CLOCK_TICK_NS:
-            return object()  # too fresh to tell from the next write: equal to nothing
-        return len(numbers), found
+        return files_mark(self.packs, self._index_path)
 
     def _replace_index(self) -> None:
         """Build the index anew from the packs and give it its name when it is whole.
@@ -361,8 +338,8 @@ class SharedFiles:
             if self._index is not damaged or self._reopened():
                 return  # another thread or process has replaced it
             if self.read_only:
-                self._stand_in_mark = self._files_mark()
-                self._index = self._index_in_memory(None)
+                self._spoilt_id = self._index_id
+                self._index = self._stand_in(None, self._files_mark())
                 damaged.close()
             else:
                 self.rebuild_index()

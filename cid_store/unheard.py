@@ -32,8 +32,11 @@ class Unheard:
         return not self.objects and not self.roots
 
     def continues(self, known: PackEnd) -> bool:
-        """Whether this is still what is missing of an index that knows the packs so far."""
-        return self._start[:2] <= (known.number, known.end) <= self.reached[:2]
+        """Whether this is what is missing of an index that knows the packs so far, and no more.
+
+        What an index learnt since is forgotten here: only there it is known what was dropped.
+        """
+        return self._start[:2] == (known.number, known.end)
 
     def listen(self, folder: PackFolder, *, closely: bool = False) -> None:
         """Read on where the last time ended; `closely` also where no record seems to begin."""
@@ -42,12 +45,13 @@ class Unheard:
             if at > pack.size():
                 self.reached = Tail(number, at, fit=False)
                 return  # damaged: nobody adds to it
-            begins = pack.read(at, HEADER_BYTES)
-            if (any(begins) or closely) and self._is_news(pack):
+            # Asked before the look: what a pack holds when it is left for the next is all of it.
+            is_left = folder.exists(number + 1)
+            if (closely or any(pack.read(at, HEADER_BYTES))) and self._is_news(pack):
                 at = self._learn(folder, pack, number, at)
             self.reached = Tail(number, at)
-            if len(begins) == HEADER_BYTES and not any(begins):
-                return  # room for more: a pack that was left has none
+            if not is_left:
+                return
             number, at = number + 1, HEADER_BYTES
 
     def _learn(self, folder: PackFolder, pack: PackFile, number: int, start: int) -> int:
@@ -59,7 +63,8 @@ class Unheard:
         try:
             disk.sync_data(pack.fd)
         except OSError:
-            return start  # then its writer hears the same, and was told nothing
+            self._mark = None
+            return start  # then its writer hears the same, if it was not told before
         learn(self, folder, number, heads)
         return found.end
 
@@ -77,6 +82,9 @@ class Unheard:
     def _is_news(self, pack: PackFile) -> bool:
         """Whether the pack was written to since it was listened to without success."""
         status = os.fstat(pack.fd)
+        if time.time_ns() - status.st_mtime_ns < disk.WRITE_NS:
+            self._mark = None
+            return True  # what was half-way then may be whole now, and bear no other time
         mark = (status.st_ino, status.st_size, status.st_mtime_ns, self.reached)
         old, self._mark = self._mark, mark
-        return mark != old or time.time_ns() - status.st_mtime_ns < disk.CLOCK_TICK_NS
+        return mark != old

@@ -241,10 +241,6 @@ def damage_index(folder: Path, filled: Filled, *, rounds: int, seed: int) -> Cou
             remove_index(path)
             before = filled.earlier[random.integers(len(filled.earlier))]
             (path / "index.sqlite").write_bytes(before["index.sqlite"])
-        # Damaged some time ago: a reader looks again at what somebody may be writing this moment.
-        os.utime(path / "index.sqlite", (1, 1))
-        for log in path.glob("index.sqlite-wal"):
-            os.utime(log, (1, 1))
         with LocalStore(path, read_only=bool(at % 2)) as store:
             if random.integers(2):
                 read_all(store, filled)  # before anything was compared

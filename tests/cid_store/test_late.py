@@ -384,32 +384,25 @@ def test_a_reader_believes_nothing_that_does_not_reach_the_disk(
         assert reader.get(cid) == b"new"
 
 
-def test_what_a_crash_left_half_written_is_looked_at_once(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(disk, "CLOCK_TICK_NS", 0)
-    with LocalStore(path, read_only=True) as reader:
-        known = known_end(path)
-        assert known is not None
-        with pack_of(path).open("r+b") as file:
-            file.seek(known.end)
-            file.write(b"RDXo torn")
-        surveys = 0
-        real = recovery.survey
+def test_a_snapshot_is_of_one_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though another thread appends between writing what waits and looking."""
+    index = late_index(tmp_path / "index")
+    real = LateIndex.write
+    ends = {"start": Tail(1, 320), "end": Tail(1, 448)}
+    other = threading.Thread(target=index.apply_late, args=([], {"new": CIDS[0]}), kwargs=ends)
 
-        def counted(*args: Any) -> recovery.Survey:
-            nonlocal surveys
-            surveys += 1
-            return real(*args)
+    def write_and_append(self: LateIndex) -> None:
+        real(self)
+        monkeypatch.undo()
+        other.start()
+        other.join(0.05)  # it may have to wait for the snapshot
 
-        monkeypatch.setattr("cid_store.unheard.survey", counted)
-        for _ in range(5):
-            assert reader.root("none") is None
-        assert surveys == 1
-        with LocalStore(path) as store:
-            cid = store.put(b"after")
-            assert reader.get(cid) == b"after"
-            check_whole_packs(path, len(CIDS) + 1)
+    monkeypatch.setattr(LateIndex, "write", write_and_append)
+    packs, roots = index.snapshot()
+    other.join()
+    assert ("new" in roots) is (packs[-1].end == 448)
+    assert index.root("new") == CIDS[0]
+    index.close()
 
 
 def test_small_appends_write_zeros_ahead_and_no_further_than_the_room(path: Path) -> None:

@@ -1,13 +1,16 @@
 """A store opened for reading only: it changes nothing, and it does not stay in the past."""
 
+import os
 import shutil
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from cid_store.errors import InputError, UsageError
 from cid_store.local import LocalStore
-from tests.cid_store.conftest import check_whole, pack_of, remove_index
+from tests.cid_store.conftest import BLOBS, CIDS, check_whole, pack_of, remove_index
 
 
 def test_reading_only_makes_nothing(tmp_path: Path, path: Path) -> None:
@@ -67,3 +70,25 @@ def test_a_reader_without_an_index_sees_later_writes(path: Path) -> None:
         with LocalStore(path) as writer:
             cid = writer.put(b"later")
             assert reader.get(cid) == b"later"
+
+
+def test_a_reader_never_goes_back_to_an_index_that_it_found_damaged(path: Path) -> None:
+    """It opens as if nothing were wrong, and some rows of it are not found."""
+    lost, found = CIDS[3], CIDS[5]
+    with sqlite3.connect(path / "index.sqlite") as index:
+        index.execute("DELETE FROM objects WHERE digest = ?", [lost.digest])
+        index.execute("UPDATE objects SET kind = 77 WHERE digest = ?", [found.digest])
+    index.close()
+    with LocalStore(path, read_only=True) as reader:
+        assert reader.get(found) == BLOBS[5]  # from here on it is known to be damaged
+        for age_s in (0, 0, 3600, 0):  # touched, which may be a writer's doing
+            then_ns = time.time_ns() - age_s * 10**9
+            os.utime(path / "index.sqlite", ns=(then_ns, then_ns))
+            assert reader.get(lost) == BLOBS[3]
+        with LocalStore(path) as writer:
+            late = writer.put(b"late")
+            assert reader.get(late) == b"late"
+            writer.repair()
+            writer.set_root("late", late)
+        assert [reader.get(cid) for cid in CIDS] == BLOBS
+        assert reader.root("late") == late
