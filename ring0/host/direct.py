@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from ring0.abi import MAX_PORTS, MEMORY_BYTES
+from ring0.abi import MAX_PORTS, MEMORY_BYTES, Layout
 from ring0.host.call import (
     RESULT,
     Answer,
@@ -248,11 +248,14 @@ class DirectLoan:
         self._operation = resident.operation(call.op, call.params, len(lengths), call.n_out)
         self._bounds = new_bounds(resident.ffi, call.memory_bytes, call.output_bytes, wall_ms)
         self._lengths = lengths
-        self._n_out = call.n_out
+        self._params_length, self._n_out = len(call.params), call.n_out
         self._stopped = False
 
     def open(self) -> list[tuple[int, int]] | Answer:
         """See `session.Loan`."""
+        if sum(self._lengths) > MEMORY_BYTES:  # C would count such lengths past 2^64
+            shape = (self._resident.base, self._params_length, self._lengths, self._n_out)
+            return no_room(Layout.after(*shape).end, within=False)
         spans = self._one.c.inputs
         for at, length in enumerate(self._lengths):
             spans[at].data, spans[at].length = self._resident.ffi.NULL, length

@@ -42,6 +42,28 @@ class Loan(Protocol):
         ...
 
 
+class NoLoan:
+    """A loan of nothing: why there is none is the answer to every call that wants it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def open(self) -> Places | Answer:
+        """See `Loan`."""
+        return self._answer
+
+    def work(self) -> Places | Answer:
+        """See `Loan`."""
+        return self._answer
+
+    def window(self, address: int, length: int) -> Any:  # noqa: ANN401 - as in `Loan`
+        """See `Loan`; nothing was laid out, so nobody asks."""
+        raise AssertionError(f"a window of {length} bytes at {address} of no memory")
+
+    def give_back(self) -> None:
+        """See `Loan`."""
+
+
 class Session:
     """One call in place, from `Prepared.open`. Close it, or use it as a context manager.
 
@@ -76,8 +98,11 @@ class Session:
                     "while the kernel runs; let go of it first (`del`), and run again"
                 )
             self.inputs = ()
-            loan = self._loan
+            # While it works, and for ever if that is interrupted, nobody may give it back: how the
+            # call ended is not known then, nor on a thread of its own that it ended.
+            loan, self._loan = self._loan, None
             made = loan.work() if stack.is_large() else stack.run(loan.work)
+            self._loan = loan
             if isinstance(made, list):
                 self._ready = True
                 self.outputs = [self._view(place).toreadonly() for place in made]

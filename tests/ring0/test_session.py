@@ -10,6 +10,8 @@ from cid_store.errors import UsageError
 from ring0.abi import Op
 from ring0.boundary import Boundary
 from ring0.host import Host, Prepared
+from ring0.host.call import Answer
+from ring0.host.session import Loan, Places, Session
 from ring0.kernel import Kernel
 from ring0.outcome import OutOfMemory, Refused, Result
 
@@ -155,6 +157,42 @@ def test_calls_with_fuel_and_lengths_below_nothing_are_no_sessions(delta: Prepar
         delta.open([16], Boundary(fuel=1000))
     with pytest.raises(UsageError, match="not negative"):
         delta.open([-1])
+
+
+@pytest.mark.parametrize(
+    "lengths", [[1 << 63, 1 << 63], [(1 << 64) - 16], [1 << 64], [(1 << 64) - 65_536, 65_336, 40]]
+)
+def test_lengths_whose_sum_has_more_than_64_bits_are_refused(
+    delta: Prepared, lengths: list[int]
+) -> None:
+    with delta.open(lengths) as session:
+        assert isinstance(session.run(), OutOfMemory)
+    assert expected(delta, b"")
+
+
+def test_an_instance_whose_call_was_interrupted_is_never_used_again() -> None:
+    class Interrupted(Loan):
+        def __init__(self) -> None:
+            self.given_back = False
+
+        def open(self) -> Places | Answer:
+            return []
+
+        def work(self) -> Places | Answer:
+            raise KeyboardInterrupt
+
+        def window(self, address: int, length: int) -> object:
+            raise AssertionError(f"nothing was laid out, so {length} bytes at {address} are not")
+
+        def give_back(self) -> None:
+            self.given_back = True
+
+    loan = Interrupted()
+    with pytest.raises(KeyboardInterrupt), Session(loan, Boundary()) as session:
+        session.run()
+    assert not loan.given_back
+    with pytest.raises(UsageError, match="one call"):
+        session.run()
 
 
 def test_a_session_runs_on_a_thread_with_a_small_stack(delta: Prepared) -> None:
