@@ -132,9 +132,7 @@ class Engine:
 
     def _module(self, error: Any, slot: Any) -> "Module":  # noqa: ANN401 - C pointers
         if error != NULL:
-            message = take_error(self.lib, error)
-            lacking = "os error 12" in message or "allocate memory" in message
-            raise Stopped(OUT_OF_MEMORY if lacking else INVALID, message)
+            raise refusal(INVALID, take_error(self.lib, error))
         return Module(self, slot[0])
 
 
@@ -155,6 +153,12 @@ class Module:
         code = ffi.unpack(vector.data, vector.size)
         lib.wasm_byte_vec_delete(vector)
         return code
+
+
+def refusal(code: str, message: str) -> Stopped:
+    """What to raise when the engine said that instead of making something."""
+    lacking = "os error 12" in message or "allocate memory" in message
+    return Stopped(OUT_OF_MEMORY if lacking else code, message)
 
 
 def take_error(lib: Any, error: Any) -> str:  # noqa: ANN401 - C pointers

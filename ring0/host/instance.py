@@ -7,7 +7,15 @@ number read from the module ever becomes an address.
 from typing import Any, Protocol
 
 from ring0 import abi
-from ring0.host.engine import INSTANTIATION, INTERRUPT, Module, Stopped, take_error, take_trap
+from ring0.host.engine import (
+    INSTANTIATION,
+    INTERRUPT,
+    Module,
+    Stopped,
+    refusal,
+    take_error,
+    take_trap,
+)
 from ring0.host.library import NULL, ffi, libc
 
 _TABLE_ELEMENTS = 10_000
@@ -85,7 +93,7 @@ class Instance:
             self._context, module.pointer, NULL, 0, instance, self._trap
         )
         if error != NULL:
-            raise Stopped(INSTANTIATION, take_error(lib, error))
+            raise refusal(INSTANTIATION, take_error(lib, error))
         self._raise_trap()
         return instance
 

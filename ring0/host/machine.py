@@ -21,18 +21,22 @@ from ring0.boundary import DEFAULT, Boundary
 from ring0.errors import CapabilityError, EngineError
 from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
-from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call
+from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call, halted
 from ring0.host.chain import DirectProgram
-from ring0.host.engine import Tuning
+from ring0.host.engine import Stopped, Tuning
 from ring0.host.foreign import DEFAULT_TUNING, Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
-from ring0.host.session import Session
+from ring0.host.session import NoLoan, Session
 from ring0.host.watchdog import Watchdog
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome
 from ring0.program import Program, Ran
 from ring0.sections import ModuleInfo
+
+# What a worker is told of a boundary that has no limit to speak of; the time is seven weeks.
+_NO_LIMIT = 1 << 62
+_LONGEST_MS = (1 << 32) - 1
 
 
 class Prepared:
@@ -149,18 +153,24 @@ class Host:
         self._check_process()
         if kernel.cid.digest not in self._base:
             return self._ask(_request(wire.CALL, kernel, call, boundary), kernel.wasm)
-        resident = self._residents.get(kernel, metered=boundary.fuel is not None)
-        if stack.is_large():
-            return resident.call(call, boundary.wall_ms, boundary.fuel)
-        return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
+        try:
+            resident = self._residents.get(kernel, metered=boundary.fuel is not None)
+            if stack.is_large():
+                return resident.call(call, boundary.wall_ms, boundary.fuel)
+            return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
+        except Stopped as stopped:  # the machine has no room for another instance
+            return halted(stopped)
 
     def lend(
         self, kernel: Kernel, call: Call, lengths: tuple[int, ...], boundary: Boundary
     ) -> Session:
         """See `Prepared.open`."""
         self._check_process()
-        resident = self._residents.get(kernel, metered=False)
-        return Session(resident.lend(call, lengths, boundary.wall_ms), boundary)
+        try:
+            resident = self._residents.get(kernel, metered=False)
+            return Session(resident.lend(call, lengths, boundary.wall_ms), boundary)
+        except Stopped as stopped:
+            return Session(NoLoan(halted(stopped)), boundary)
 
     def run(
         self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int
@@ -173,7 +183,10 @@ class Host:
         if boundary.fuel is not None or boundary.capabilities:
             return None
         if program not in self._programs:
-            self._programs[program] = self._direct(program)
+            try:
+                self._programs[program] = self._direct(program)
+            except Stopped:  # no room for it now; its calls say so, or find some
+                return None
         direct = self._programs[program]
         if direct is None:
             return None
@@ -286,13 +299,17 @@ def _limits(boundary: Boundary) -> dict[str, int]:
     return {
         "fuel": -1 if boundary.fuel is None else boundary.fuel,
         "memory_bytes": min(boundary.memory_bytes, abi.MEMORY_BYTES),
-        "output_bytes": boundary.output_bytes,
-        "wall_ms": boundary.wall_ms,
+        "output_bytes": min(boundary.output_bytes, _NO_LIMIT),
+        "wall_ms": min(boundary.wall_ms, _LONGEST_MS),
     }
 
 
 def _flat(data: Buffer) -> Buffer:
     """The same bytes, so that `len` counts bytes."""
-    if isinstance(data, memoryview) and (data.itemsize != 1 or data.ndim != 1):
-        return data.cast("B")
-    return data
+    if type(data) is bytes or type(data) is bytearray:
+        return data
+    # Arrays come here, too, and the length of one counts its elements.
+    view = memoryview(data)
+    if view.itemsize == 1 and view.ndim == 1:
+        return view
+    return view.cast("B") if view.nbytes else b""

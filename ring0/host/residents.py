@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ring0.errors import EngineError
+from ring0.host import stack
 from ring0.host.aot import CodeCache
 from ring0.host.direct import DirectResident, load
 from ring0.host.engine import Engine, Module, Stopped, settings
@@ -45,7 +46,9 @@ class Residents:
             with self._making:
                 resident = self._found.get(key)
                 if resident is None:
-                    resident = self._found[key] = self._make(kernel, metered=metered)
+                    # Compiling overflows the stack of a small thread, too.
+                    resident = stack.run(lambda: self._make(kernel, metered=metered))
+                    self._found[key] = resident
         return resident
 
     def load(self, kernel: Kernel, *, metered: bool) -> tuple[Module, int] | None:

@@ -124,7 +124,8 @@ def _bound(request: wire.Request) -> None:
 
     The host keeps the wall clock itself; the processor limit ends a worker whose host has died.
     """
-    copies = sum(map(len, request.inputs)) + request.output_bytes
+    # Outputs lie in the module's memory before they are copied.
+    copies = sum(map(len, request.inputs)) + min(request.output_bytes, request.memory_bytes)
     _soften(resource.RLIMIT_DATA, _OWN_BYTES + request.memory_bytes + 2 * copies)
     used_s = time.process_time()
     _soften(resource.RLIMIT_CPU, int(used_s + request.wall_ms / 1000) + 2)

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -257,3 +258,73 @@ def test_the_lazy_names_are_the_real_ones() -> None:
     assert Host is machine.Host
     with pytest.raises(AttributeError, match="no attribute 'Guest'"):
         getattr(sys.modules["ring0.host"], "Guest")  # noqa: B009 - the name must not be known
+
+
+def test_the_length_of_an_array_is_that_of_its_bytes(
+    host: Host, foreign: Host, kernels: Kernels
+) -> None:
+    kernel = kernels["delta"]
+    numbers: Any = np.arange(60, dtype=np.uint32)
+    nothing: Any = np.zeros((0, 4), np.uint32)
+    for place in (host, foreign):
+        delta = place.prepare(kernel, Op.FORWARD, params(kernel))
+        plain = done(delta([numbers.tobytes()])).outputs
+        for array in (numbers, numbers.reshape(3, 20), memoryview(numbers)):
+            assert done(delta([array])).outputs == plain
+        assert done(delta([nothing])).outputs == [b""]
+
+
+def test_a_worker_takes_limits_of_any_size(foreign: Host, kernels: Kernels) -> None:
+    kernel = kernels["delta"]
+    plain = done(foreign.call(kernel, Op.FORWARD, params(kernel), [DATA]))
+    huge = 1 << 100
+    boundary = Boundary(memory_bytes=huge, output_bytes=huge, wall_ms=huge)
+    assert foreign.call(kernel, Op.FORWARD, params(kernel), [DATA], boundary) == plain
+
+
+def test_the_first_call_compiles_on_a_thread_with_a_small_stack(
+    kernels: Kernels, compiled: bool
+) -> None:
+    kernel = kernels["rans0"]
+    made: list[Outcome] = []
+    with Host(base=frozenset({kernel.cid}), compiled=compiled) as host:
+        before = threading.stack_size(64 * 1024)
+        try:
+            thread = threading.Thread(
+                target=lambda: made.append(host.call(kernel, Op.FORWARD, b"", [DATA]))
+            )
+            thread.start()
+        finally:
+            threading.stack_size(before)
+        thread.join()
+        assert isinstance(done(made[0]), Result)
+
+
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from ring0.abi import Op
+from ring0.boundary import Boundary
+from ring0.host import Host
+from ring0.kernel import Kernel
+from ring0.outcome import OutOfMemory
+
+kernel = Kernel.from_wasm(Path(sys.argv[1]).read_bytes())
+with Host(base=frozenset({kernel.cid}), compiled=sys.argv[2] == "True") as host:
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+    rans0 = host.prepare(kernel, Op.FORWARD)
+    assert isinstance(rans0([b"abc"]), OutOfMemory)
+    assert isinstance(rans0([b"abc"], Boundary(fuel=1_000_000)), OutOfMemory)
+    with rans0.open([3]) as session:
+        assert isinstance(session.run(), OutOfMemory)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert rans0([b"abc"]).outputs
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+def test_a_machine_without_room_for_an_instance_is_an_outcome(compiled: bool) -> None:
+    wasm = Path(__file__).parents[2] / "ring1_kernels/rans0/rans0.wasm"
+    command = [sys.executable, "-c", NO_ROOM, str(wasm), str(compiled)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
