@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from cid_store.cid import Cid, large_hasher
 from cid_store.errors import CorruptObjectError, RedoxaError, UnavailableError
-from cid_store.tiers import Rebuild, parse_recipe
+from cid_store.tiers import Rebuild, Writable, parse_recipe
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -82,6 +82,16 @@ class _Shared(io.RawIOBase):
         return len(data)
 
 
+def spool(file: Writable, data: bytes | memoryview) -> None:
+    """Write to a temporary file. Raises UnavailableError where its folder takes no more."""
+    try:
+        file.write(data)
+    except OSError as error:
+        raise UnavailableError(
+            f"the folder for temporary files takes no more ({error.strerror}); make room there"
+        ) from error
+
+
 class Spool:
     """Takes an object's bytes and gives them back once they are known to be its own."""
 
@@ -101,12 +111,7 @@ class Spool:
         if self._written > self._size:
             raise CorruptObjectError(f"what was rebuilt is longer than its {self._size:,} bytes")
         self._hasher.update(data)
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise UnavailableError(
-                f"the folder for temporary files takes no more ({error.strerror}); make room there"
-            ) from error
+        spool(self._file, data)
 
     def checked(self) -> IO[bytes]:
         """All of it, from its beginning. Raises CorruptObjectError where it is something else."""

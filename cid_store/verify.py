@@ -32,6 +32,7 @@ class VerifyReport(NamedTuple):
     lost: tuple[Cid, ...] = ()  # objects that are known and not intact
     unread: int = 0  # objects that a sample passed over; they are not among the intact ones
     demoted: tuple[Cid, ...] = ()  # objects of which there is an intact record of their recipe
+    untried: tuple[Cid, ...] = ()  # those of them that this machine could not rebuild now
 
     @property
     def ok(self) -> bool:
@@ -100,6 +101,7 @@ def _with_demoted(
     """The report with what is to be said of objects that must be rebuilt."""
     damage, notes = list(report.damage), list(report.notes)
     lost = list(report.lost)
+    untried: list[Cid] = []
     ground = Ground(keeper, reader, without=report.lost)
     for cid in report.demoted:
         fault = ground.fault(cid)
@@ -114,7 +116,10 @@ def _with_demoted(
             lost.append(cid)
         except UnavailableError as error:
             notes.append(str(error))
-    return report._replace(damage=tuple(damage), notes=tuple(notes), lost=tuple(lost))
+            untried.append(cid)
+    return report._replace(
+        damage=tuple(damage), notes=tuple(notes), lost=tuple(lost), untried=tuple(untried)
+    )
 
 
 def _unbuildable(cid: Cid, fault: Cid) -> str:

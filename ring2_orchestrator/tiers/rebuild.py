@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cid_store.cid import Cid
 from cid_store.errors import DamageError
 from cid_store.nodes import get_node
+from cid_store.rebuilding import spool
 from cid_store.store import Store
 from cid_store.tiers import parse_recipe
 from ring2_orchestrator.tiers.recipe import FromContainer, FromFrame, way_of
@@ -66,10 +67,13 @@ class Rebuilder:
 
 @contextmanager
 def spooled_object(store: Store, cid: Cid, name: str) -> "Generator[FileSource]":
-    """An object's bytes, checked once, where they can be read at any place."""
+    """An object's bytes, checked once, where they can be read at any place.
+
+    Raises UnavailableError where the folder for temporary files is full.
+    """
     from ring2_orchestrator.container import FileSource  # noqa: PLC0415 - see above
 
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
         for part in store.get_stream(cid):
-            file.write(part)
+            spool(file, part)
         yield FileSource(file, name)

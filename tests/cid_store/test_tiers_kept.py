@@ -292,6 +292,7 @@ def test_a_rebuild_that_fails_is_no_damage_where_the_machine_is_at_fault(path: P
             store.get(MANY_CID)
         report = store.verify(rebuild=True)
         assert report.ok
+        assert report.untried == (MANY_CID,)
         assert "this machine has no engine" in report.notes[0]
         for failing in (wrong, short):
             rebuilder._rebuild = failing

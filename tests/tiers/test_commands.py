@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cid_store.cid import Cid
+from cid_store.errors import UnavailableError
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
 from redoxa import VM
@@ -140,6 +141,26 @@ def test_what_a_frame_makes_is_dropped_and_made_again(
     with VM(home) as vm:
         assert vm.get(made) == stream
     assert answer(capsys, "verify", "--rebuild")["ok"]
+
+
+@pytest.mark.usefixtures("kernels")
+def test_what_cannot_be_rebuilt_now_is_not_called_sound_or_damaged(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cid = put(home, series(5), "data")
+    assert store("demote", cid) == 0
+    assert store("gc", "--grace", "0") == 0
+
+    def no_room(file: object, data: object) -> None:
+        raise UnavailableError("the folder for temporary files takes no more")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ring2_orchestrator.tiers.rebuild.spool", no_room)
+        assert answer(capsys, "verify", "--rebuild", code=5)["untried"] == 1
+        assert store("verify", "--rebuild") == 5
+        assert "1 objects could not be rebuilt" in capsys.readouterr().out
+        assert answer(capsys, "verify")["untried"] == 0
+    assert answer(capsys, "verify", "--rebuild")["untried"] == 0
 
 
 @pytest.mark.usefixtures("kernels")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import takewhile
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import pytest
@@ -168,6 +169,20 @@ def test_a_damaged_container_is_damage(tools: Toolbox) -> None:
     data[len(data) // 2] ^= 1
     with pytest.raises(DamageError, match="is damaged"):
         rebuilt(store, tools, recipe._replace(container=store.put(bytes(data))))
+
+
+def test_where_temporary_files_find_no_room_that_is_said_and_is_no_damage(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(max_size: int) -> IO[bytes]:
+        assert max_size > 0
+        return cast("IO[bytes]", Path("/dev/full").open("wb", buffering=0))
+
+    store = MemoryStore()
+    recipe = packed(store, tools, SERIES.tobytes())
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile", full)
+    with pytest.raises(UnavailableError, match="the folder for temporary files takes no more"):
+        rebuilt(store, tools, recipe)
 
 
 # Frames

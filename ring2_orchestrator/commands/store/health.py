@@ -108,6 +108,7 @@ def _verify(home: Home, args: argparse.Namespace, context: Context) -> int:
             "packs": found.packs,
             "roots": found.roots,
             "unread": found.unread,
+            "untried": len(found.untried),
             "damage": list(found.damage),
             "notes": list(found.notes),
         }
@@ -120,7 +121,11 @@ def _verify(home: Home, args: argparse.Namespace, context: Context) -> int:
     report.line(f"{intact}: all sound" if found.ok else f"{intact} sound; damage found")
     if found.unread:
         report.line(f"{found.unread:,} objects were not read")
-    return 0 if found.ok else 4
+    if found.untried:
+        report.line(f"{len(found.untried):,} objects could not be rebuilt on this machine now")
+    if not found.ok:
+        return 4
+    return 5 if found.untried else 0
 
 
 def _repair(home: Home, args: argparse.Namespace, context: Context) -> int:
