@@ -80,7 +80,10 @@ class Prepared:
 
     def _call(self, inputs: Sequence[Buffer], boundary: Boundary) -> Call:
         if boundary.capabilities:
-            raise CapabilityError("a kernel holds no capabilities, and this boundary grants some")
+            granted = ", ".join(map(str, sorted(boundary.capabilities)))
+            raise CapabilityError(
+                f"a kernel holds no capabilities, and this boundary grants {granted}"
+            )
         if len(inputs) > abi.MAX_PORTS:
             raise UsageError(f"a call has at most {abi.MAX_PORTS} inputs, not {len(inputs)}")
         return Call(

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ring0.abi import Op
-from ring0.boundary import MIB, Boundary, Capability
-from ring0.errors import CapabilityError
+from ring0.boundary import MIB, Boundary
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfFuel, OutOfMemory, Refused, Result, TimedOut, Trapped
@@ -293,9 +292,3 @@ def test_a_module_the_engine_does_not_validate_is_refused(host: Host, twin: Twin
     for outcome in (run(host, kernel), host.check(kernel, LIMITS)):
         assert isinstance(outcome, Refused)
         assert outcome.reason == "invalid"
-
-
-def test_kernels_hold_no_capabilities(host: Host, twin: Twin) -> None:
-    granted = Boundary(capabilities=frozenset({Capability("read", "/")}))
-    with pytest.raises(CapabilityError):
-        run(host, twin(), granted)
