@@ -69,6 +69,20 @@ def test_every_buffer_comes_to_the_same(twin: Twin, form: str) -> None:
     assert len({str(one) for one in both(kernel, [given] * 2)}) == 1
 
 
+@pytest.mark.parametrize("name", TWINS)
+def test_a_worker_says_the_same_word_for_word(host: Host, twin: Twin, name: str) -> None:
+    """But for the fuel it counted, an outcome does not tell where the kernel ran."""
+    body, settings = TWINS[name]
+    kernel = twin(body, **settings)
+    away = host.prepare(kernel, Op.FORWARD)
+    for data in (b"abc", b"", b"x" * 70_000):
+        there = away([data], LIMITS)
+        if isinstance(there, Result):
+            there = Result(there.outputs)
+        here = {str(outcomes[0]) for outcomes in both(kernel, [data])}
+        assert here == {str(there)}
+
+
 def both(kernel: Kernel, inputs: Sequence[Buffer]) -> Iterator[list[Outcome]]:
     for compiled in (True, False):
         with Host(base=frozenset({kernel.cid}), compiled=compiled) as host:
