@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cid_store.cid import Cid
 from ring0 import instructions
+from ring0.boundary import MIB, Boundary
 from ring0.errors import ManifestError, RefusedModuleError
 from ring0.host import Host
 from ring0.kernel import Kernel
@@ -16,9 +17,12 @@ from ring0.manifest import SECTION, Manifest, parse_manifest
 from ring0.module import breaches, inspect
 from ring0.outcome import Result, sentence
 from ring0.sections import ModuleInfo, parse
-from ring0.subject import LIMITS, Advance, Depth, FailedError, Subject
+from ring0.subject import Advance, Depth, FailedError, Subject
 
 QUICK = Depth()
+
+# A module may be made to compile slowly within all caps. Honest ones take milliseconds.
+COMPILING = Boundary(memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=1_500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def _instructions(wasm: bytes, info: ModuleInfo) -> Check:
 
 
 def _examine_behaviour(kernel: Kernel, host: Host, subject: Subject, checks: list[Check]) -> None:
-    compiled = host.check(kernel, LIMITS)
+    compiled = host.check(kernel, COMPILING)
     if not isinstance(compiled, Result):
         checks.append(Check("compiles", passed=False, sentence=sentence(compiled)))
         return

@@ -41,6 +41,8 @@ class ModuleLimits:
     locals: int = 4_000
     # Compiling takes time with locals x instructions: 5,000 locals and 50,000 calls took 10 s.
     locals_times_bytes: int = 100_000_000
+    # And with the square of a function's size: 130 kB of branches took half a minute.
+    body_bytes_squared: int = 1_000_000_000
     imports: int = 100
     exports: int = 100
     globals: int = 1_000
@@ -311,7 +313,7 @@ class _Parser:
         self.data_count = body.u32()
 
     def _code(self, body: Cursor) -> None:
-        cost = 0
+        cost = squares = 0
         for _ in self._vector(body, self.limits.functions, "function bodies"):
             size = body.u32()
             within(size, self.limits.body_bytes, "body-size", "bytes in a function")
@@ -320,8 +322,10 @@ class _Parser:
             code = Cursor(self.wasm, start, body.at)
             local_count = self._locals(code)
             cost += local_count * size
+            squares += size * size
             self.info.bodies.append((code.at, code.end))
         within(cost, self.limits.locals_times_bytes, "compile-cost", "locals times code bytes")
+        within(squares, self.limits.body_bytes_squared, "compile-cost", "squared code bytes")
 
     def _locals(self, code: Cursor) -> int:
         total = 0

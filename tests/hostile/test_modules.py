@@ -29,6 +29,7 @@ BOUNDLESS = ModuleLimits(
     body_bytes=1 << 20,
     locals=1 << 20,
     locals_times_bytes=1 << 50,
+    body_bytes_squared=1 << 50,
     table_elements=1 << 31,
     memory_pages=1 << 16,
 )

@@ -1,6 +1,7 @@
 """Generated modules and mutants of real kernels, by the thousand: every one gets a verdict.
 
-No verdict harms the host, nor the next call; the slowest and the largest are told.
+A verdict is what the host says of a module: refused by inspection, refused by the engine, or what
+its first call comes to. None harms the host or the next call; the slowest and the largest are told.
 """
 
 import os
@@ -17,15 +18,15 @@ import numpy as np
 import pytest
 from blake3 import blake3
 
-from cid_store.errors import InputError
 from ring0.abi import Op, unsigned_leb128
 from ring0.boundary import CAUTIOUS, MIB, Boundary
-from ring0.errors import RefusedModuleError
-from ring0.examination import Examination, examine
+from ring0.errors import ManifestError, RefusedModuleError
+from ring0.examination import COMPILING
 from ring0.host import Host
+from ring0.instructions import scan
 from ring0.kernel import Kernel
 from ring0.manifest import SECTION
-from ring0.outcome import Result
+from ring0.outcome import Result, name_of
 from ring0.sections import ModuleInfo, ModuleLimits, parse
 from ring2_orchestrator.kernels import KernelSet
 
@@ -36,6 +37,7 @@ MODULES, MUTANTS = (400, 200) if BOUNDED else (10_000, 5_000)
 PART = 500
 LIMIT_BYTES = 512 * 1024 * 1024
 LIMITS = Boundary(fuel=5_000_000, memory_bytes=64 * MIB, output_bytes=MIB, wall_ms=10_000)
+JUDGING = Boundary(fuel=20_000_000, memory_bytes=64 * MIB, output_bytes=MIB, wall_ms=1_500)
 LOOSE = ModuleLimits(results=1_000, params=1_000, memory_pages=1 << 16)
 
 # What the engine is told to refuse is left out, so that more of what is generated gets that far.
@@ -119,25 +121,43 @@ def damaged(number: int, kernel: Kernel) -> bytes:
     return bytes(data)
 
 
-def first_failure(examination: Examination) -> str:
-    failed = [check for check in examination.checks if not check.passed]
-    return failed[0].name if failed else "passed"
-
-
-def run_all_the_same(host: Host, wasm: bytes) -> str:
-    """Call it whatever was said of it, as a kernel or else whatever it exports, in a worker."""
+def verdict(host: Host, wasm: bytes) -> str:
+    """In a few words, whether inspection or the engine refuse it, or what its first call is."""
     try:
         kernel = Kernel.from_wasm(wasm)
-    except InputError:
-        info = loosely(wasm)
-        if info is None or info.imports:
-            return "not run"
-        outcomes = {type(one).__name__ for one in host.exercise(wasm, info, LIMITS).values()}
-        return "exports called" if "Result" in outcomes else "exports all stopped"
+        scan(wasm, kernel.info)
+    except RefusedModuleError as refused:
+        return refused.reason
+    except ManifestError:
+        return "manifest"
+    compiled = host.check(kernel, COMPILING)
+    if not isinstance(compiled, Result):
+        return f"does not compile: {name_of(compiled)}"
     params = kernel.manifest.encode_parameters({}, dtype=next(iter(kernel.manifest.types), None))
     given = [bytes(range(240))] * len(kernel.manifest.inputs)
-    outcome = host.call(kernel, Op.FORWARD, params, given, CAUTIOUS)
-    return f"kernel {type(outcome).__name__}"
+    return f"called: {name_of(host.call(kernel, Op.FORWARD, params, given, JUDGING))}"
+
+
+def timed_verdict(host: Host, wasm: bytes) -> tuple[str, float]:
+    """The verdict and its seconds; asked twice more where the machine may have been busy."""
+    times: list[float] = []
+    said = ""
+    while len(times) < 3:
+        started = time.monotonic()
+        said = verdict(host, wasm)
+        times.append(time.monotonic() - started)
+        if times[-1] < 1:
+            break
+    return said, min(times)
+
+
+def exercised(host: Host, wasm: bytes) -> str:
+    """What comes of its exports when they are called whatever was said of it, in a worker."""
+    info = loosely(wasm)
+    if info is None or info.imports:
+        return "not run"
+    outcomes = host.exercise(wasm, info, LIMITS).values()
+    return "called" if any(isinstance(one, Result) for one in outcomes) else "all stopped"
 
 
 def loosely(wasm: bytes) -> ModuleInfo | None:
@@ -154,19 +174,17 @@ def sweep(host: Host, make: Callable[[int], bytes], numbers: range) -> Tally:
 
     def judge(number: int) -> tuple[int, str, str, float]:
         wasm = make(number)
-        started = time.monotonic()
-        examination = examine(wasm, host)
-        seconds = time.monotonic() - started
-        ran = run_all_the_same(host, wasm)
+        said, seconds = timed_verdict(host, wasm)
+        ran = "kernels" if ": " in said else exercised(host, wasm)
         if number % 50 == 0:
             after = host.call(good, Op.FORWARD, params, [bytes([5, 7, 10])], CAUTIOUS)
             assert isinstance(after, Result)
             assert after.outputs == [bytes([5, 2, 3])]
-        return number, first_failure(examination), ran, seconds
+        return number, said, ran, seconds
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, verdict, ran, seconds in pool.map(judge, numbers):
-            tally.add(number, verdict, ran, seconds)
+        for judged in pool.map(judge, numbers):
+            tally.add(*judged)
     assert tally.verdicts.total() == len(numbers)
     return tally
 
@@ -174,9 +192,9 @@ def sweep(host: Host, make: Callable[[int], bytes], numbers: range) -> Tally:
 def tell(what: str, tally: Tally, largest: int) -> None:
     seconds, number = tally.slowest
     print(  # noqa: T201 - the figures
-        f"{tally.verdicts.total():,} {what}: {listed(tally.verdicts)}; run all the same: "
+        f"{tally.verdicts.total():,} {what}: {listed(tally.verdicts)}; exports of the refused: "
         f"{listed(tally.runs)}; slowest verdict {seconds:.2f} s (number {number}), "
-        f"largest worker {largest / 1e6:.0f} MB, load {os.getloadavg()[0]:.1f}"
+        f"largest process {largest / 1e6:.0f} MB, load {os.getloadavg()[0]:.1f}"
     )
 
 
@@ -184,10 +202,11 @@ def listed(counter: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
 
 
-def largest_worker(host: Host) -> int:
-    """The most memory that any worker of this process has had, dead ones too."""
+def largest_process(host: Host) -> int:
+    """The most memory that this process or any worker of it has had, dead ones too."""
     dead = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return max([dead, *living(host)])
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return max([dead, own, *living(host)])
 
 
 def living(host: Host) -> Iterator[int]:
@@ -202,9 +221,8 @@ def test_generated_modules_do_no_harm(border: Path, first: int) -> None:
     numbers = range(first, min(first + PART, MODULES))
     with Host() as host:
         tally = sweep(host, lambda number: smith(number, border), numbers)
-        largest = largest_worker(host)
+        largest = largest_process(host)
     tell("generated modules", tally, largest)
-    assert tally.verdicts["passed"] == 0
     assert largest < LIMIT_BYTES
 
 
@@ -217,6 +235,6 @@ def test_mutants_of_real_kernels_do_no_harm(tmp_path: Path, first: int) -> None:
         (tmp_path / f"{kernel.name}.wasm").write_bytes(kernel.wasm)
     with Host() as host:
         tally = sweep(host, lambda number: mutant(number, kernels, tmp_path), numbers)
-        largest = largest_worker(host)
+        largest = largest_process(host)
     tell("mutants", tally, largest)
     assert largest < LIMIT_BYTES

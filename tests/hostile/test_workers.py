@@ -1,6 +1,7 @@
 """A worker process may die at any moment: that is an Outcome, and the next call is not affected."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from ring0.abi import Op
-from ring0.boundary import DEFAULT, Boundary
+from ring0.boundary import CAUTIOUS, DEFAULT, MIB, Boundary
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfMemory, Refused, Result, TimedOut, Trapped
@@ -136,3 +137,22 @@ def test_a_worker_sees_nothing_of_the_environment(
         (pid,) = workers_of(host)
         with open(f"/proc/{pid}/environ", "rb") as environ:  # noqa: PTH123 - not a file of ours
             assert b"hunter2" not in environ.read()
+
+
+def test_compiling_ends_with_the_calls_time(twin: Twin) -> None:
+    """Within all caps a module can still take long to compile: fuel counts nothing of that."""
+    slow = twin("(loop)" * 5_000)
+    with Host() as host:
+        assert host.check(slow, Boundary(wall_ms=20)) == TimedOut(20)
+        assert call(host, slow, Boundary(wall_ms=20)) == TimedOut(20)
+        assert isinstance(call(host, twin()), Result)
+
+
+def test_compiling_ends_with_the_workers_memory(twin: Twin) -> None:
+    with Host() as host:
+        assert isinstance(call(host, twin()), Result)
+        (worker,) = host._workers._idle
+        resource.prlimit(worker.process.pid, resource.RLIMIT_DATA, (MIB, MIB))
+        outcome = host.check(twin("(drop (i32.popcnt (i32.const 1)))" * 6_000), CAUTIOUS)
+        assert isinstance(outcome, OutOfMemory)
+        assert isinstance(call(host, twin()), Result)

@@ -120,8 +120,9 @@ def test_every_breach_is_named_not_only_the_first() -> None:
     assert {breach.reason for breach in breaches(info)} == {"start", "memory-maximum", "no-run"}
 
 
-def test_compile_bombs_are_refused_by_their_cost() -> None:
-    body = b"\x01" + unsigned_leb128(4_000) + b"\x7f" + b"\x01" * 30_000 + b"\x0b"
+@pytest.mark.parametrize(("local_count", "size"), [(4_000, 30_000), (0, 32_000)])
+def test_compile_bombs_are_refused_by_their_cost(local_count: int, size: int) -> None:
+    body = b"\x01" + unsigned_leb128(local_count) + b"\x7f" + b"\x01" * size + b"\x0b"
     data = HEADER + section(1, b"\x01\x60\0\0") + section(3, b"\x01\0")
     data += section(10, b"\x01" + unsigned_leb128(len(body)) + body)
     with pytest.raises(RefusedModuleError) as caught:
