@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cid_store.errors import RedoxaError
-from ring2_orchestrator.home import Home
 from tests.faults.promises import Promises, Tally
 from tests.faults.stopped import remove_index
-from tests.faults.work import ROUNDS, Work
+from tests.faults.work import ROUNDS, ToyHome, Work
 
 # As in failing.c: what happens to the call, the error it answers with, whether reads are left out.
 _ONCE, _SHORT, _TORN, _EVER = range(4)
@@ -81,7 +80,7 @@ def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -
         path.mkdir()
         failing.arm(path, at, how)
         for again in range(2):
-            with suppress(RedoxaError), Home(path) as home:
+            with suppress(RedoxaError), ToyHome(path) as home:
                 work = Work(home, say, "0")
                 for step in work.steps():
                     work.attempt(step, again * ROUNDS)

@@ -10,7 +10,7 @@ from cid_store.errors import RedoxaError
 from cid_store.local import LocalStore
 from cid_store.nodes import get_node, links
 from ring2_orchestrator.home import Home
-from tests.faults.work import DAY_S
+from tests.faults.work import DAY_S, ToyHome
 
 
 class Tally:
@@ -24,8 +24,9 @@ class Tally:
         said = self.counts
         return (
             f"{said['stop']:,} stops; {said['put']:,} puts, {said['root']:,} roots and "
-            f"{said['entry']:,} ledger entries acknowledged; {said['dropped']:,} objects "
-            f"collected meanwhile; {len(self.broken):,} promises broken"
+            f"{said['entry']:,} ledger entries acknowledged, {said['demoted']:,} objects demoted "
+            f"and {said['promoted']:,} promoted, {said['dropped']:,} collected meanwhile; "
+            f"{said['refused']:,} acts refused; {len(self.broken):,} promises broken"
         )
 
 
@@ -70,7 +71,7 @@ class Promises:
         """Note in the tally every promise that the home at `path` does not keep."""
         broken = self._tally.broken
         try:
-            with Home(path) as home:
+            with ToyHome(path) as home:
                 broken.extend(self._lost(home))
                 broken.extend(f"verify: {damage}" for damage in home.store.verify().damage)
                 broken.extend(self._forgotten(home))
@@ -102,7 +103,7 @@ class Promises:
 
     def go_on(self, path: Path) -> None:
         """Work goes on; a log may not be shorter from here on, and what no root names may age."""
-        with Home(path) as home:
+        with ToyHome(path) as home:
             assert home.store.get(home.store.put(b"work goes on")) == b"work goes on"
             home.ledger.append(["settled"], kind="t", subject="checker")
             self._head = home.ledger.checkpoint()

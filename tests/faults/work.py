@@ -4,6 +4,8 @@ put CID            the object is kept
 try NAME CID       a root is about to be bound ("-": unbound)
 root NAME CID      it is bound
 entry SEQ NAME N   the ledger holds this entry
+demoted CID        a recipe took the object's place
+promoted CID       the object is whole again
 collect            garbage of any age is about to go
 dropped COUNT      garbage went
 refused TEXT       an act ended with this sentence
@@ -20,7 +22,9 @@ from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid
 from cid_store.errors import RedoxaError
 from cid_store.nodes import put_node
+from cid_store.tiers import Tier, Writable
 from ring2_orchestrator.home import Home
+from tests.cid_store.rebuilder import Toy, put_recipe
 
 SIZES = (0, 1, 100, 700, 5_000, 70_000, 300_000)
 DAY_S = 24 * 3600
@@ -38,6 +42,15 @@ def long_blob(seed: int) -> bytes:
     """Some chunks, of which one is new and the others may be known."""
     known = np.random.Generator(np.random.PCG64(1)).bytes(2 * CHUNK_BYTES)
     return known + b"%d" % seed * 1000
+
+
+class ToyHome(Home):
+    """A home whose demoted objects are rebuilt without kernels, which take long to start."""
+
+    def _rebuild(self, cid: Cid, recipe: Cid, out: Writable) -> None:
+        toy = Toy()
+        toy.store = self.store
+        toy(cid, recipe, out)
 
 
 class Work:
@@ -93,6 +106,26 @@ class Work:
         self._put(b"garbage %d " % seed * 2000)
         self._bind(f"gone/{self.name}", Cid.of(b"garbage %d " % seed * 2000))
         self._bind(f"gone/{self.name}", None)
+
+    def demote(self, seed: int) -> None:
+        """Objects that recipes take the place of, new ones and some that were demoted before."""
+        store = self.home.store
+        for at in (seed, max(seed - ROUNDS, 0)):
+            part = b"part %d " % at * 100
+            data = part * 90
+            cid = store.put(data)
+            self._keep([(cid, data)])
+            self._bind(f"tier/{self.name}", cid)
+            recipe = put_recipe(store, store.put(part), times=90)
+            store.demote(cid, recipe, (Tier.PENUMBRA, Tier.UMBRA)[at % 2])
+            assert store.get(cid) == data
+            self._say("demoted", cid)
+
+    def promote(self, _seed: int) -> None:
+        """What was demoted last is kept whole again."""
+        cid = self.home.store.root(f"tier/{self.name}")
+        if cid is not None and self.home.store.promote(cid):
+            self._say("promoted", cid)
 
     def entries(self, seed: int) -> None:
         """One batch in the ledger."""
@@ -150,5 +183,6 @@ class Work:
 
     def steps(self) -> Iterator[Callable[[int], None]]:
         """Every act once, in an order that leaves something for each to do."""
-        yield from (self.puts, self.batch, self.entries, self.stream, self.unbind, self.read)
-        yield from (self.collect_all, self.read, self.entries, self.repair, self.puts, self.verify)
+        yield from (self.puts, self.batch, self.entries, self.stream, self.unbind, self.demote)
+        yield from (self.read, self.collect_all, self.read, self.promote, self.entries)
+        yield from (self.repair, self.puts, self.verify)

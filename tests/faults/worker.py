@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ring2_orchestrator.home import Home
-from tests.faults.work import ROUNDS, Work
+from tests.faults.work import ROUNDS, ToyHome, Work
 
 
 def say(*words: object) -> None:
@@ -28,14 +27,14 @@ def repeat(work: Work, acts: list[Callable[[int], None]], seed: int) -> None:
 
 def main(path: str, name: str, seed: int) -> None:
     """Open the home once and let four threads at it."""
-    home = Home(Path(path))
+    home = ToyHome(Path(path))
     home.ledger.head()  # opened before the threads ask for it
     say("open")
     one, other, third, fourth = (Work(home, say, f"{name}.{at}") for at in range(4))
     chores = [
         (one, [one.puts, one.batch, one.unbind]),
         (other, [other.puts, other.stream, other.batch]),
-        (third, [third.entries]),
+        (third, [third.entries, third.demote, third.promote]),
         (fourth, [fourth.collect]),
     ]
     threads = [
