@@ -16,8 +16,10 @@ from cid_store.index import PackEnd
 from cid_store.keeper import FRESH_NS, Keeper
 from cid_store.marking import Marker
 from cid_store.pack import HEADER_BYTES, Head, Kind, Record, roots_record
+from cid_store.pack_use import PackUse
 from cid_store.reading import Reader
 from cid_store.recovery import Gap, scan
+from cid_store.sparing import rested_on
 
 DEAD_SHARE = 0.25  # a pack with less to gain is left as it is
 
@@ -46,23 +48,6 @@ class GcReport(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Use:
-    """What one pack holds, and how much of it is needed."""
-
-    def __init__(self, end: PackEnd) -> None:
-        self.end = end
-        self.kept = self.kept_bytes = 0
-        self.dead = self.dead_bytes = 0
-        self.live_room = 0  # with headers and padding, and with the roots in force
-        self.young = self.young_bytes = self.young_room = 0  # not needed, and too young to go
-        self.whole = True
-
-    @property
-    def room(self) -> int:
-        """How much of the file holds records."""
-        return self.end.end - HEADER_BYTES
-
-
 class Collector:
     """One collection. Others go on reading and writing while it works."""
 
@@ -73,7 +58,9 @@ class Collector:
         self._dead_share = DEAD_SHARE if grace_s > 0 else 0.0  # who gives no grace wants it all
         self._began_at: dict[int, int] = {}  # by pack: how far it was known before the first look
         self._marked_to: dict[int, int] = {}  # by young pack: how far its objects are marked
+        self._reader = reader
         self._marker = Marker(keeper, reader)
+        self._rested_on: set[Cid] = set()  # kept for what is spared, whether needed or not
         self._bindings: dict[str, tuple[int, int]] = {}  # by name: where it was bound last
         self._mentions: dict[str, set[int]] = {}  # by name: the packs that bind or unbind it
         self._notes: list[str] = []
@@ -89,7 +76,7 @@ class Collector:
                 self._marker.forget()
         self._began_at = {end.number: end.end for end in self._packs()}
         self._mark_starts()
-        uses = [_Use(end) for end in self._packs()]
+        uses = [PackUse(end) for end in self._packs()]
         for use in uses:
             if self._is_young(use.end.number):
                 self._count_young(use)
@@ -100,12 +87,16 @@ class Collector:
             if progress is not None:
                 progress(1)
         victims = self._victims(uses)
+        while victims and self._spare({use.end.number for use in victims}):
+            for use in uses:
+                self._measure(use)
+            victims = self._victims(uses)
         if not dry_run:
             victims = self._collect(victims)
             self._seal(uses, victims)
         return self._report(uses, victims)
 
-    def _report(self, uses: list[_Use], victims: list[_Use]) -> GcReport:
+    def _report(self, uses: list[PackUse], victims: list[PackUse]) -> GcReport:
         left = [use for use in uses if use not in victims]
         young = sum(use.young for use in left)
         young_bytes = sum(use.young_bytes for use in left)
@@ -123,7 +114,7 @@ class Collector:
             moved_bytes=sum(use.live_room for use in victims),
             freed_bytes=sum(use.room - use.live_room for use in victims),
             lost=tuple(self._marker.lost),
-            notes=tuple(self._notes),
+            notes=tuple(dict.fromkeys(self._notes)),
         )
 
     # Looking
@@ -173,7 +164,7 @@ class Collector:
         # A minute more: who puts an object again in a pack so fresh does not say so, see `_stays`.
         return time.time_ns() - written_ns < self._grace_s * 1e9 + FRESH_NS
 
-    def _count_young(self, use: _Use) -> None:
+    def _count_young(self, use: PackUse) -> None:
         """How much in a young pack is kept for its youth alone."""
         for head in self._objects(use.end):
             if head.cid not in self._marker:
@@ -226,9 +217,18 @@ class Collector:
     def _is_only_copy(self, cid: Cid, place: Place) -> bool:
         """Whether the object is needed, and the index points to a place where it does not stand."""
         sound = recovery.is_sound_place
-        return cid in self._marker and not sound(self._keeper.packs, cid, place)
+        return self._is_kept(cid) and not sound(self._keeper.packs, cid, place)
 
-    def _learn_roots(self, uses: Iterable[_Use]) -> None:
+    def _is_kept(self, cid: Cid) -> bool:
+        return cid in self._marker or cid in self._rested_on
+
+    def _spare(self, gone: set[int]) -> bool:
+        """Keep also what spared objects are read from, if these packs go; whether that is more."""
+        known = len(self._rested_on)
+        self._rested_on |= rested_on(self._keeper, self._reader, needed=self._marker, gone=gone)
+        return len(self._rested_on) > known
+
+    def _learn_roots(self, uses: Iterable[PackUse]) -> None:
         """Which record binds each name, and which packs name it at all."""
         for use in uses:
             for item in self._records(use.end):
@@ -240,8 +240,9 @@ class Collector:
     def _names(self, head: Head) -> Iterable[str]:
         return recovery.bindings(self._keeper.packs, head) or {}
 
-    def _measure(self, use: _Use) -> None:
-        """How much of a pack is needed."""
+    def _measure(self, use: PackUse) -> None:
+        """How much of a pack is kept."""
+        use.kept = use.kept_bytes = use.dead = use.dead_bytes = use.live_room = 0
         use.whole = recovery.reaches(self._keeper.packs, use.end)
         for item in self._records(use.end):
             if isinstance(item, Gap):
@@ -251,7 +252,7 @@ class Collector:
                 if self._in_force(item):
                     use.live_room += item.end - item.offset
         for head in self._placed(use.end):
-            if head.cid in self._marker:
+            if self._is_kept(head.cid):
                 use.kept += 1
                 use.kept_bytes += head.length
                 use.live_room += head.end - head.offset
@@ -264,11 +265,11 @@ class Collector:
         here = (head.pack, head.offset)
         return any(self._bindings.get(name) == here for name in self._names(head))
 
-    def _victims(self, uses: Iterable[_Use]) -> list[_Use]:
+    def _victims(self, uses: Iterable[PackUse]) -> list[PackUse]:
         """The packs worth dropping: old enough, sound, and a good part of them not needed."""
         if self._is_blind():
             return []
-        victims: list[_Use] = []
+        victims: list[PackUse] = []
         for use in uses:
             wasted = use.room - use.live_room
             if not wasted or wasted < use.room * self._dead_share:
@@ -299,7 +300,7 @@ class Collector:
 
     # Dropping
 
-    def _collect(self, victims: list[_Use]) -> list[_Use]:
+    def _collect(self, victims: list[PackUse]) -> list[PackUse]:
         """Move what is needed out of the packs and drop them; those that could be."""
         known = len(self._marker)
         victims = self._left(victims)
@@ -326,7 +327,8 @@ class Collector:
             if self._is_blind():
                 return []
             victims = [use for use in victims if not self._is_young(use.end.number)]
-            if len(self._marker) > known:
+            spares = self._spare({use.end.number for use in victims})  # fewer go than was planned
+            if spares or len(self._marker) > known:
                 victims = [use for use in victims if self._move(use)]
             if victims:
                 self._carry_roots({use.end.number for use in victims})
@@ -335,7 +337,7 @@ class Collector:
                 keeper.remove_packs(gone)
         return victims
 
-    def _left(self, victims: list[_Use]) -> list[_Use]:
+    def _left(self, victims: list[PackUse]) -> list[PackUse]:
         """Those that nobody has written to since they were looked at, and nobody will.
 
         Nothing is ever moved into a pack that is to go, and the highest number stays taken.
@@ -351,12 +353,12 @@ class Collector:
                 keeper.begin_pack()
         return victims
 
-    def _move(self, use: _Use) -> bool:
+    def _move(self, use: PackUse) -> bool:
         """Copy what is needed of a pack to the end of the last one; whether all of it could be."""
         whole = True
         waiting: list[Head] = []
         size = 0
-        for head in [head for head in self._placed(use.end) if head.cid in self._marker]:
+        for head in [head for head in self._placed(use.end) if self._is_kept(head.cid)]:
             if size and size + head.length > _APPEND_BYTES:
                 whole &= self._copy(waiting)
                 waiting, size = [], 0
@@ -402,7 +404,7 @@ class Collector:
         # looks again for what it found in a pack that goes.
         keeper.append(keeper.followed(), [roots_record(carried)], carried)
 
-    def _seal(self, uses: list[_Use], victims: list[_Use]) -> None:
+    def _seal(self, uses: list[PackUse], victims: list[PackUse]) -> None:
         """Leave the last pack where much of it is garbage that is only too young to go.
 
         While it is written to it never grows old.
