@@ -22,7 +22,6 @@ from typing import Any
 
 import wasmtime
 from host_call import Binding
-from rounds import fastest
 
 from ring0.abi import Op
 from ring0.execution import Executor, Limits
@@ -39,6 +38,7 @@ from ring0.program import Link, Program
 from ring2_orchestrator.container.lanes import in_order
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.rounds import fastest
 from ring2_orchestrator.toolbox import Toolbox
 
 RESULTS = Path(__file__).parent / "results" / "fast_calls.md"

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import wasmtime
-from rounds import fastest
 
 from cid_store.cid import Cid
 from ring0.abi import Layout, Op, align, block_words
@@ -36,6 +35,7 @@ from ring0.host.library import VERSION, find
 from ring0.kernel import Kernel
 from ring0.outcome import Result
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.rounds import fastest
 
 RESULTS = Path(__file__).parent / "results" / "host_call.md"
 KERNEL = "delta"

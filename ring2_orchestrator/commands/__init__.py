@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "unpack": "rebuild the file a container holds, checked",
     "inspect": "say what a container holds, without unpacking it",
     "gene": "list, check and print genes",
-    "kernel": "list, show, check and build kernels; rebuild the shipped ones",
+    "kernel": "make, build, check, add, list, show and time kernels; rebuild the shipped ones",
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",
     "jit": "predict and steer: hint, plan, loop, status",

@@ -1,10 +1,11 @@
-"""List, show, check and build kernels; rebuild the shipped ones.
+"""Make, build, check, add, list, show and time kernels; rebuild the shipped ones.
 
 `check` examines any file at all: its bytes first, then, if they keep the law, how it behaves in a
 worker process under limits, then whether every engine at hand gives the same bytes (Node's V8 where
 it is on PATH, wasm2c with a C compiler: pip install 'redoxa[engines]'). An engine that is not there
-is named. It answers 0 for a kernel and 1 for anything else. `build` and
-`rebuild` need the pinned compiler: pip install 'redoxa[kernels]'.
+is named. It answers 0 for a kernel and 1 for anything else. `build`, `bench` and `rebuild` need the
+pinned compiler: pip install 'redoxa[kernels]'. What was added by `add` is known to `list` and
+`show`; genes use the shipped kernels only, because containers have to unpack anywhere.
 """
 
 import argparse
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     from ring0.manifest import Port
     from ring2_orchestrator.engines import Finding
     from ring2_orchestrator.kernel_check import Checked
+    from ring2_orchestrator.kernel_speed import Timed
 
 EXAMPLES: Sequence[str] = (
+    "redoxa kernel new mine",
+    "redoxa kernel build mine",
+    "redoxa kernel add mine/mine.wasm",
     "redoxa kernel list",
     "redoxa kernel show delta",
     "redoxa kernel check mine.wasm",
     "redoxa kernel check mine.wasm --cases 100000 --lengths 4096",
     "redoxa kernel check mine.wasm --json",
-    "redoxa kernel build my_kernels/mine",
+    "redoxa kernel bench mine",
     "redoxa kernel rebuild",
 )
 
@@ -41,25 +46,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The words after `redoxa kernel`."""
     verbs = add_verbs(
         parser,
-        list="the kernels that ship with Redoxa",
+        new="make a folder with a small kernel, to be changed and built",
+        list="the kernels that ship with Redoxa, and those that were added",
         show="what one kernel says of itself",
         check="examine a module: whether it is a kernel, and how it behaves",
+        add="check a module and keep it in the store under its name",
         build="compile a kernel's folder and put its module there",
+        bench="time a kernel beside its own source compiled natively",
         rebuild="compile the shipped kernels again and compare their CIDs; writes nothing",
     )
     verbs["show"].add_argument(
-        "kernel", metavar="NAME|FILE", help="a shipped kernel, or a .wasm file"
+        "kernel", metavar="NAME|FILE", help="a shipped or added kernel, or a .wasm file"
     )
     verbs["check"].add_argument(
         "file", metavar="FILE.wasm", type=Path, help="the module; any bytes do"
     )
-    _add_depth(verbs["check"])
+    verbs["add"].add_argument("file", metavar="FILE.wasm", type=Path, help="the kernel")
+    for verb in ("check", "add"):
+        _add_depth(verbs[verb])
+    verbs["bench"].add_argument(
+        "kernel", metavar="NAME|FOLDER", help="a shipped kernel, or a folder that was built"
+    )
+    verbs["new"].add_argument(
+        "folder", metavar="NAME", type=Path, help="the folder to make; its last part is the name"
+    )
+    verbs["new"].add_argument(
+        "--language", choices=("c", "zig"), default="c", help="what it is written in (default: c)"
+    )
     verbs["build"].add_argument(
         "folders",
         metavar="FOLDER",
         nargs="+",
         type=Path,
-        help="holds kernel.toml and NAME.c, NAME being the folder's own",
+        help="holds kernel.toml and NAME.c, .zig, .wat or .core.wasm, NAME being its own",
     )
 
 
@@ -98,30 +117,71 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return _VERBS[args.verb](args, context)
 
 
+def _new(args: argparse.Namespace, context: Context) -> int:
+    from ring2_orchestrator.kernel_new import create  # noqa: PLC0415 - start-up
+
+    written = create(args.folder, args.language)
+    for path in written:
+        context.report.line(str(path))
+    context.report.say(f"build it with: redoxa kernel build {args.folder}")
+    context.report.data({"files": [str(path) for path in written]})
+    return 0
+
+
+def _add(args: argparse.Namespace, context: Context) -> int:
+    from ring0.kernel import Kernel  # noqa: PLC0415 - start-up is performance
+    from ring2_orchestrator import kernel_shelf  # noqa: PLC0415
+
+    code = _check(args, context)
+    if code != 0:
+        return code
+    kernel = Kernel.from_wasm(_read(args.file))
+    with context.open_home() as home:
+        before = kernel_shelf.add(home.store, kernel)
+    context.report.line(f"{kernel_shelf.PREFIX}{kernel.name} is now {kernel.cid}")
+    if before is not None:
+        context.report.say(f"it was {before}")
+    return 0
+
+
+def _added(context: Context) -> "list[Kernel]":
+    """What was added to this home; looking makes none."""
+    from ring2_orchestrator import kernel_shelf  # noqa: PLC0415 - start-up is performance
+
+    if not (context.home_path / "store").is_dir():
+        return []
+    with context.open_home() as home:
+        return [*kernel_shelf.added(home.store)]
+
+
 def _list(args: argparse.Namespace, context: Context) -> int:
     del args
     from ring2_orchestrator.kernels import KernelSet  # noqa: PLC0415 - start-up is performance
 
-    kernels = [*KernelSet.shipped()]
-    context.report.data({"kernels": [_facts(kernel) for kernel in kernels]})
+    shipped = [(kernel, "shipped") for kernel in KernelSet.shipped()]
+    kernels = [*shipped, *((kernel, "added") for kernel in _added(context))]
+    context.report.data(
+        {"kernels": [{**_facts(kernel), "origin": origin} for kernel, origin in kernels]}
+    )
     context.report.table(
-        ("kernel", "types", "size", "cid", "what it does"),
+        ("kernel", "from", "types", "size", "cid", "what it does"),
         [
             (
                 kernel.name,
+                origin,
                 " ".join(kernel.manifest.types) or "-",
                 size_text(len(kernel.wasm)),
                 f"…{kernel.cid.short}",
                 kernel.manifest.summary,
             )
-            for kernel in kernels
+            for kernel, origin in kernels
         ],
     )
     return 0
 
 
 def _show(args: argparse.Namespace, context: Context) -> int:
-    kernel = _find(args.kernel)
+    kernel = _find(args.kernel, context)
     manifest = kernel.manifest
     report = context.report
     report.data(_facts(kernel))
@@ -186,6 +246,55 @@ def _build(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
+def _bench(args: argparse.Namespace, context: Context) -> int:
+    import tempfile  # noqa: PLC0415 - start-up is performance
+
+    from ring0.host.engine import Engine  # noqa: PLC0415
+    from ring0.host.library import find  # noqa: PLC0415
+    from ring0.kernel import Kernel  # noqa: PLC0415
+    from ring2_orchestrator import kernel_build, kernel_speed  # noqa: PLC0415
+
+    kernel_speed.require_machine()
+    folder = kernel_build.source_root() / args.kernel
+    if not folder.is_dir():
+        folder = Path(args.kernel).resolve()
+    source = kernel_build.source_of(folder)
+    if source.suffix not in (".c", ".zig"):
+        raise InputError(f"{source.name} cannot be compiled natively; C and Zig can")
+    kernel = Kernel.from_wasm(kernel_build.committed(folder))
+    engine = Engine(find(), metered=False, canonical_nan=False)
+    with tempfile.TemporaryDirectory() as made:
+        beside = kernel_speed.native(source, Path(made) / "native.so")
+        sides = kernel_speed.sandbox(engine, kernel), beside
+        every = [
+            kernel_speed.measure(kernel, sides, choice)
+            for choice in kernel_speed.every_choice(kernel)
+        ]
+    context.report.data(
+        {
+            "kernel": kernel.name,
+            "cid": str(kernel.cid),
+            "cases": [_timed_facts(one) for one in every],
+        }
+    )
+    context.report.table(
+        ("case", "forward MB/s", "inverse MB/s", "forward to native", "inverse to native"),
+        [(one.case or kernel.name, *one.speeds, *one.ratios) for one in every],
+    )
+    context.report.say("time in the sandbox to time of native SSE2 code; below 1 it is faster")
+    return 0
+
+
+def _timed_facts(timed: "Timed") -> dict[str, object]:
+    return {
+        "case": timed.case,
+        "forward_mb_s": timed.speeds[0],
+        "inverse_mb_s": timed.speeds[1],
+        "forward_to_native": timed.ratios[0],
+        "inverse_to_native": timed.ratios[1],
+    }
+
+
 def _rebuild(args: argparse.Namespace, context: Context) -> int:
     del args
     from ring2_orchestrator.kernel_build import rebuild_all  # noqa: PLC0415 - start-up
@@ -215,26 +324,33 @@ def _rebuild(args: argparse.Namespace, context: Context) -> int:
 
 
 _VERBS: Mapping[str, Callable[[argparse.Namespace, Context], int]] = {
+    "new": _new,
+    "add": _add,
     "list": _list,
     "show": _show,
     "check": _check,
     "build": _build,
+    "bench": _bench,
     "rebuild": _rebuild,
 }
 
 
-def _find(text: str) -> "Kernel":
+def _find(text: str, context: Context) -> "Kernel":
     from ring0.kernel import Kernel  # noqa: PLC0415 - start-up is performance
     from ring2_orchestrator.kernels import KernelSet  # noqa: PLC0415
 
     kernels = KernelSet.shipped()
     path = Path(text)
-    if text not in kernels and (path.suffix == ".wasm" or path.exists()):
+    if text not in kernels and (path.suffix == ".wasm" or path.is_file()):
         wasm = _read(path)
         try:
             return Kernel.from_wasm(wasm)
         except InputError as error:
             raise InputError(f"{path} is no kernel: {error}") from error
+    if text not in kernels:
+        for kernel in _added(context):
+            if kernel.name == text:
+                return kernel
     return kernels.by_name(text)
 
 

@@ -121,7 +121,13 @@ def test_a_broken_kernel_toml_is_one_sentence(copied: Path) -> None:
 
 def test_a_folder_without_source_is_one_sentence(copied: Path) -> None:
     (copied / "gray" / "gray.c").unlink()
-    with pytest.raises(BuildError, match=r"has no gray\.c"):
+    with pytest.raises(BuildError, match=r"has no gray\.c, no gray\.zig"):
+        kernel_build.build(copied / "gray")
+
+
+def test_a_folder_with_two_sources_is_one_sentence(copied: Path) -> None:
+    (copied / "gray" / "gray.wat").write_text("(module)")
+    with pytest.raises(BuildError, match=r"has gray\.c and gray\.wat; a kernel has one source"):
         kernel_build.build(copied / "gray")
 
 

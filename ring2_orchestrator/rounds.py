@@ -1,4 +1,4 @@
-"""How the benches time short calls: in turn, so that a noisy moment falls on all of them."""
+"""How short calls are timed: in turn, so that a noisy moment falls on all of them."""
 
 import time
 from collections.abc import Callable, Sequence
