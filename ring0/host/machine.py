@@ -171,9 +171,10 @@ class Host:
         self._check_process()
         try:
             resident = self._residents.get(kernel, metered=False)
-            return Session(resident.lend(call, lengths, boundary.wall_ms), boundary)
+            loan = resident.lend(call, lengths, boundary.wall_ms)
         except Stopped as stopped:
-            return Session(NoLoan(halted(stopped)), boundary)
+            loan = NoLoan(halted(stopped))
+        return Session(loan, boundary, self._check_process)
 
     def run(
         self, program: Program, given: Sequence[Buffer], boundary: Boundary, work_bytes: int

@@ -7,7 +7,7 @@ a view cannot be released; so nothing runs while there are any, and memory that 
 the session ends is left to it and never used for another call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
 from weakref import ref
@@ -71,7 +71,9 @@ class Session:
     the results. One thread uses a session.
     """
 
-    def __init__(self, loan: Loan, boundary: Boundary) -> None:
+    def __init__(self, loan: Loan, boundary: Boundary, check: Callable[[], None]) -> None:
+        """`check` raises where no kernel may run now, as in a forked process."""
+        self._check = check
         self._loan: Loan | None = loan
         self._boundary = boundary
         self._seen: list[ref[Any]] = []
@@ -86,8 +88,10 @@ class Session:
     def run(self) -> Outcome | None:
         """Run the kernel on what `inputs` hold, once: None when it is done, or why it is not.
 
-        Raises UsageError while an array made of an input view still exists.
+        Raises UsageError while an array made of an input view still exists, and EngineError in a
+        process that was forked since.
         """
+        self._check()
         if self._loan is None or self._ready:
             raise UsageError("a session makes one call; open another for the next")
         if self._ended is None:

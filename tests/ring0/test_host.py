@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,15 +179,20 @@ def test_a_closed_host_starts_anew(kernels: Kernels) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_is_told_instead_of_hanging(host: Host, kernels: Kernels) -> None:
     kernel = kernels["zigzag"]
-    done(host.call(kernel, Op.FORWARD, params(kernel), [DATA]))
-    pid = os.fork()
-    if pid == 0:
-        try:
-            host.call(kernel, Op.FORWARD, params(kernel), [DATA])
-        except EngineError:
-            os._exit(42)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
+    zigzag = host.prepare(kernel, Op.FORWARD, params(kernel))
+    done(zigzag([DATA]))
+    with zigzag.open([4]) as session:
+        pid = os.fork()
+        if pid == 0:
+            told = 0
+            for call in (lambda: zigzag([DATA]), session.run):
+                with suppress(EngineError):
+                    call()
+                    continue
+                told += 1
+            os._exit(told)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+        assert session.run() is None
 
 
 def test_another_engine_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

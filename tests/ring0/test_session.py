@@ -188,7 +188,7 @@ def test_an_instance_whose_call_was_interrupted_is_never_used_again() -> None:
             self.given_back = True
 
     loan = Interrupted()
-    with pytest.raises(KeyboardInterrupt), Session(loan, Boundary()) as session:
+    with pytest.raises(KeyboardInterrupt), Session(loan, Boundary(), lambda: None) as session:
         session.run()
     assert not loan.given_back
     with pytest.raises(UsageError, match="one call"):
