@@ -122,6 +122,11 @@ def test_an_error_that_came_of_a_refusal_counts(
     )  # fmt: skip
 
 
+def test_a_module_that_was_to_be_added_is_entered_as_such(home: Path) -> None:
+    assert main(["--home", str(home), "kernel", "add", str(MODULES / "import-fs.wasm")]) == 1
+    assert {entry["doing"] for _, entry in entered(home)} == {"redoxa kernel add"}
+
+
 @pytest.mark.parametrize("name", ["import-fs.wasm", "start-loop.wasm", "elf.wasm"])
 def test_a_refused_module_is_entered_under_its_name(home: Path, name: str) -> None:
     path = MODULES / name

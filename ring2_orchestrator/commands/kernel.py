@@ -227,7 +227,8 @@ def _check(args: argparse.Namespace, context: Context) -> int:
         return 0
     report.line(f"{args.file} is refused")
     with context.open_home() as home:
-        trouble = enter_examination(checked.whole, lambda: home.ledger, doing="redoxa kernel check")
+        doing = f"redoxa kernel {args.verb}"
+        trouble = enter_examination(checked.whole, lambda: home.ledger, doing=doing)
     if trouble is not None:
         report.warn(trouble)
     return 1
