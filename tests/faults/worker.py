@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from cid_store.errors import RedoxaError
 from tests.faults.work import ROUNDS, ToyHome, Work
 
 
@@ -27,8 +28,11 @@ def repeat(work: Work, acts: list[Callable[[int], None]], seed: int) -> None:
 
 def main(path: str, name: str, seed: int) -> None:
     """Open the home once and let four threads at it."""
-    home = ToyHome(Path(path))
-    home.ledger.head()  # opened before the threads ask for it
+    try:
+        home = ToyHome(Path(path))
+        home.ledger.head()  # opened before the threads ask for it
+    except RedoxaError:
+        return  # the disk went away before anything was promised
     say("open")
     one, other, third, fourth = (Work(home, say, f"{name}.{at}") for at in range(4))
     chores = [
