@@ -24,12 +24,16 @@ RESULT = Path(__file__).parent / "results" / "power_cut.md"
 CONTROL_CUTS = 8
 
 
-def run(cuts: int, *, syncs: bool) -> Tally:
+def run(cuts: int, *, seed: int, syncs: bool) -> Tally:
     """Cut the power that often, saying how it goes."""
     tally = Tally()
     start_s = time.monotonic()
-    for tally in stopped.cut(cuts, seed=7, syncs=syncs):
+    told = 0
+    for tally in stopped.cut(cuts, seed=seed, syncs=syncs):
         print(f"{time.monotonic() - start_s:.0f} s: {tally}", flush=True)
+        for sentence in tally.broken[told:] if syncs else ():
+            print(f"  broken: {sentence}", flush=True)
+        told = len(tally.broken)
     return tally
 
 
@@ -45,12 +49,13 @@ def main() -> None:
     """Cut, count, and keep the figures where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--cuts", type=int, default=300, help="how often the power is cut")
+    parser.add_argument("--seed", type=int, default=7, help="other moments, other acts")
     parser.add_argument("--write", action="store_true", help=f"replace {RESULT.name}")
     args = parser.parse_args()
     if reason := stopped.why_no_power_cut():
         sys.exit(reason)
-    real = run(args.cuts, syncs=True)
-    control = run(CONTROL_CUTS, syncs=False)
+    real = run(args.cuts, seed=args.seed, syncs=True)
+    control = run(CONTROL_CUTS, seed=args.seed, syncs=False)
     text = (
         "# Power cuts\n\n"
         f"Command: `sudo python bench/power_cut.py --cuts {args.cuts} --write`. An ext4 file\n"

@@ -1,12 +1,13 @@
 """Work on a home without end, in four threads: a program that is made to be stopped.
 
 Started as `python -m tests.faults.worker HOME NAME SEED [nosync]`; says on standard output what it
-was promised, a line at a time.
+was promised, a line at a time, each after the nanosecond of the system's clock when it was said.
 """
 
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from tests.faults.work import ROUNDS, ToyHome, Work
 
 
 def say(*words: object) -> None:
-    """One line, in one write: threads never mix theirs."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+    """One line, in one write: threads never mix theirs. When it is said comes first."""
+    os.write(1, (" ".join(map(str, (time.monotonic_ns(), *words))) + "\n").encode())
 
 
 def repeat(work: Work, acts: list[Callable[[int], None]], seed: int) -> None:
