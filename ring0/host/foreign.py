@@ -134,7 +134,7 @@ class Worker:
 
 
 def _verdict(status: int | None, last_words: str) -> Answer:
-    name = signal.Signals(-status).name if status is not None and status < 0 else f"exit {status}"
+    name = f"exit {status}" if status is None or status >= 0 else _signal_name(-status)
     if name == "SIGXCPU":
         return Answer(NO_TIME, detail="the worker used up its processor time")
     if name == "SIGKILL":
@@ -143,6 +143,13 @@ def _verdict(status: int | None, last_words: str) -> Answer:
     if "memory allocation of" in last_words or "MemoryError" in last_words:
         return Answer(NO_MEMORY, detail="the worker process could not allocate memory")
     return Answer(TRAPPED, word=WORKER_DIED, detail=f"the worker process died ({name})")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _import_paths() -> Sequence[str]:

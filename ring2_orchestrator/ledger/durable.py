@@ -54,7 +54,7 @@ def _unreadable(path: Path, error: OSError) -> LedgerUnreadableError:
 
 def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) -> None:
     """Make the file end with `data` at `offset`; with `sync`, return when it is on the disk."""
-    _refuse_links(path.parent, base)
+    refuse_links(path.parent, base)
     new = not path.exists()
     if new:
         _make_folders(path.parent, base)
@@ -117,6 +117,17 @@ def locked(path: Path, *, timeout_s: float) -> Generator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_folder(folder: Path, *, timeout_s: float) -> Generator[None]:
+    """Hold the folder itself alone, so that no file of ours has to lie in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _acquire(descriptor, folder, timeout_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(descriptor: int, path: Path, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     pause = 0.0005
@@ -135,7 +146,8 @@ def _acquire(descriptor: int, path: Path, timeout_s: float) -> None:
             return
 
 
-def _refuse_links(folder: Path, base: Path) -> None:
+def refuse_links(folder: Path, base: Path) -> None:
+    """Raise OSError where the folder, or one between it and `base`, is a symbolic link."""
     # Whoever reads checks every hash; whoever writes must know whose folder it is.
     while folder != base:
         if folder.is_symlink():

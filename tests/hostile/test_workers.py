@@ -57,6 +57,7 @@ def cpu_ticks(pid: int) -> int:
         (signal.SIGSEGV, Trapped),
         (signal.SIGABRT, Trapped),
         (signal.SIGXCPU, TimedOut),
+        (signal.SIGRTMIN + 5, Trapped),  # a signal without a name
     ],
 )
 def test_a_worker_killed_during_a_call_is_an_outcome(

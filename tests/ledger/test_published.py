@@ -18,6 +18,7 @@ from cid_store.encoding import decode
 from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.commands import main
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.ledger.durable import locked_folder
 from ring2_orchestrator.ledger.serving import resources
 
 Unhurried = Callable[[], object]
@@ -209,6 +210,35 @@ def test_a_checkpoint_that_is_no_file_is_neither_waited_for_nor_followed(
     assert main(["--home", str(home), "ledger", "publish", str(public)]) == 3
     assert "is no plain file" in capsys.readouterr().err
     assert not (public / "tile" / "entries" / "000.p" / "3").exists()
+
+
+def test_nothing_is_written_through_a_link_in_the_folder(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grow(home, 2)
+    public, elsewhere = tmp_path / "public", tmp_path / "elsewhere"
+    published(home, public, capsys)
+    shutil.move(public / "tile" / "entries", elsewhere)
+    (public / "tile" / "entries").symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    grow(home, 3)
+    assert main(["--home", str(home), "ledger", "publish", str(public)]) == 5
+    assert "symbolic link" in capsys.readouterr().err
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_two_never_publish_to_one_folder_at_once(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grow(home, 2)
+    public = tmp_path / "public"
+    published(home, public, capsys)
+    grow(home, 3)
+    monkeypatch.setattr("ring2_orchestrator.commands.ledger.publishing._LOCK_TIMEOUT_S", 0.0)
+    with locked_folder(public, timeout_s=0):
+        assert main(["--home", str(home), "ledger", "publish", str(public)]) == 5
+    assert f"another process has held {public}" in capsys.readouterr().err
+    judge(published(home, public, capsys), 3)
 
 
 def test_what_a_kill_or_a_copied_checkpoint_left_is_completed(
