@@ -15,6 +15,7 @@ from ring2_orchestrator.caches import cache_folder
 from ring2_orchestrator.container import MissingKernelError
 from ring2_orchestrator.gene import Palette
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.nesting import inside_recording
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ def open_toolbox() -> Generator[Toolbox]:
 
 
 def _code_folder() -> Path | None:
+    # A recorded script that packs would else have the cache's files as inputs and outputs.
+    if inside_recording():
+        return None
     try:
         return cache_folder() / "kernels"
     except RuntimeError:  # a user without a home folder has no cache either

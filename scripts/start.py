@@ -41,6 +41,8 @@ SOURCES = (
     "hatch_build.py",
     "ring2_orchestrator/recorder/compile.py",
     "ring2_orchestrator/recorder/trace/*.[ch]",
+    "ring0/host/trampoline/*.[ch]",
+    "ring0/host/trampoline/compile.py",
 )
 PACKAGES = ("redoxa", "cid_store", "ring0", "ring2_orchestrator")
 

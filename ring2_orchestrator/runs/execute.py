@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
-from ring2_orchestrator.runs.nesting import inside_recording
 from ring2_orchestrator.runs.paths import canonical, join, shown
 from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots

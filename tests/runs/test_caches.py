@@ -55,3 +55,20 @@ def test_a_test_suite_is_reused_the_second_time(person: Person) -> None:
     assert int.from_bytes(cache[8:12], "little") == int(
         (person.project / "shape.py").stat().st_mtime
     )
+
+
+@pytest.mark.slow
+def test_a_script_that_packs_leaves_the_users_cache_alone(person: Person) -> None:
+    person.write(
+        "pack.py",
+        "import tempfile, redoxa\n"
+        "with tempfile.TemporaryDirectory() as home, redoxa.VM(home) as vm:\n"
+        "    packed = vm.get(vm.pack(vm.put(bytes(range(256)) * 16)))\n"
+        "open('packed', 'wb').write(packed)\n",
+    )
+    # The checkout is outside the project; whether its bytecode is current is not the question.
+    person.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    words = (sys.executable, "pack.py")
+    assert person.command(*words).doubts == ()
+    assert person.command(*words).reused
+    assert not (person.home_path.with_name("person") / ".cache").exists()

@@ -1,7 +1,8 @@
 """Whether this process is itself part of a recorded run.
 
-A run inside a run is left to the outer one: its recording sees everything the inner command does,
-while the inner one's own bookkeeping would be an input and an output of the outer run.
+What is recorded sees everything that happens inside, Redoxa's own bookkeeping included: the inner
+run's ledger, the cache of compiled kernels. Those would be inputs and outputs of the outer run,
+which then depends on what changes nothing; so inside a recording they are left alone.
 """
 
 import os
