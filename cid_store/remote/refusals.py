@@ -25,8 +25,8 @@ def names_no_bucket(error: Exception) -> bool:
 
 
 def knows_no_conditions(error: Exception) -> bool:
-    """Whether the service, or the client for it, writes unconditionally only."""
-    return isinstance(error, NotImplementedError) or _says(error, _NOT_IMPLEMENTED)
+    """Whether the service says that it writes unconditionally only."""
+    return _says(error, _NOT_IMPLEMENTED)
 
 
 def no_bucket(url: str) -> InputError:
@@ -48,17 +48,32 @@ def refusal(error: Exception, url: str, *, timeout_s: float) -> RedoxaError:
             f"{url} does not accept this environment's credentials, or they do not allow this; "
             f"check {_VARIABLES.get(scheme, 'them')} (docs/formats/remote.md lists them)"
         )
-    if scheme in _VARIABLES and _says(error, _NO_CREDENTIALS):
-        return InputError(
-            f"no credentials for {url}: set {_VARIABLES[scheme]} in the environment "
-            "(docs/formats/remote.md lists them)"
-        )
-    return _of_network(error, url, timeout_s)
+    return _lacks_credentials(error, url) or _of_network(error, url, timeout_s)
+
+
+def unusable(error: Exception, url: str) -> InputError:
+    """The error for settings in the environment with which no service could even be asked."""
+    variables = _VARIABLES.get(urlsplit(url).scheme, "them")
+    return _lacks_credentials(error, url) or InputError(
+        f"the settings for {url} cannot be used; check {variables} in the environment "
+        "(docs/formats/remote.md lists them)"
+    )
+
+
+def _lacks_credentials(error: Exception, url: str) -> InputError | None:
+    variables = _VARIABLES.get(urlsplit(url).scheme)
+    if variables is None or not _says(error, _NO_CREDENTIALS):
+        return None
+    return InputError(
+        f"no credentials for {url}: set {variables} in the environment "
+        "(docs/formats/remote.md lists them)"
+    )
 
 
 def _of_folder(error: Exception, url: str) -> UnavailableError:
-    number = re.search(r"\(os error (\d+)\)", str(error))
-    code = error.errno if isinstance(error, OSError) else int(number[1]) if number else None
+    code = error.errno if isinstance(error, OSError) else None
+    if code is None and (number := re.search(r"\(os error (\d+)\)", str(error))):
+        code = int(number[1])  # the client's own errors, those of type OSError too, only say it
     why = os.strerror(code) if code else "what lies there is no folder of a store"
     return UnavailableError(
         f"the store at {url} cannot be used ({why}); see to the folder, then try again"

@@ -6,6 +6,7 @@ What a service says of an error is never shown: it may hold signatures and names
 import functools
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -20,7 +21,13 @@ from cid_store.errors import (
     UnavailableError,
     UsageError,
 )
-from cid_store.remote.refusals import knows_no_conditions, names_no_bucket, no_bucket, refusal
+from cid_store.remote.refusals import (
+    knows_no_conditions,
+    names_no_bucket,
+    no_bucket,
+    refusal,
+    unusable,
+)
 from cid_store.remote.workers import Workers
 
 if TYPE_CHECKING:
@@ -31,6 +38,9 @@ RETRIES = 3
 
 _SCHEMES = ("s3", "gs", "az", "https", "http", "file")
 _READ_ONLY = ("https", "http")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_PLAIN = re.compile(r"https?://[\w.:\[\]-]+(?:/[\w./~-]*)?", re.ASCII)
+_CREATE = "create"  # the condition that a key has no value
 
 _Value = TypeVar("_Value")
 
@@ -113,20 +123,13 @@ class Service:
 
     def create(self, key: str, data: bytes) -> bool:
         """Give a key its value unless it has one; whether it had none."""
-        client = self._writing()
-        try:
-            self._put(client, key, data, mode="create")
-        except self._obstore.exceptions.AlreadyExistsError:
-            self._settle(key)
-            return False
-        except self._failures as error:
-            if not knows_no_conditions(error):
-                self._refuse(error)
-            if self.size(key) is not None:
-                return False
-            self.replace(key, data)
+        made = self._put_if(_CREATE, key, data)
+        if made is None:
+            made = self.size(key) is None
+            if made:
+                self.replace(key, data)
         self._settle(key)
-        return True
+        return made
 
     def replace(self, key: str, data: bytes) -> None:
         """Give a key its value, whatever it was."""
@@ -144,17 +147,31 @@ class Service:
         """
         if seen is None:
             return self.create(key, data)
-        client = self._writing()
         condition = {name: value for name, value in seen._asdict().items() if value is not None}
+        won = self._put_if(condition, key, data)
+        if won is None:
+            self.replace(key, data)
+            won = True
+        self._settle(key)
+        return won
+
+    def _put_if(self, condition: object, key: str, data: bytes) -> bool | None:
+        """Put it on a condition: whether that held; None where no conditions are known."""
+        client, no = self._writing(), self._obstore.exceptions
         try:
             self._put(client, key, data, mode=condition)
-        except (self._obstore.exceptions.PreconditionError, FileNotFoundError):
+        except (no.AlreadyExistsError, no.PreconditionError):
+            return False
+        except NotImplementedError:  # the client asks a folder, or was told to ask, for none
+            return None
+        except FileNotFoundError as error:  # what was to be swapped is gone
+            if condition == _CREATE or names_no_bucket(error):
+                self._refuse(error)
             return False
         except self._failures as error:
             if not knows_no_conditions(error):
                 self._refuse(error)
-            self.replace(key, data)
-        self._settle(key)
+            return None
         return True
 
     def _put(self, client: "ObjectStore", key: str, data: bytes, **how: object) -> None:
@@ -163,8 +180,8 @@ class Service:
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
-        """What the client raises when a service does not do what it was asked."""
-        return (self._obstore.exceptions.BaseError, OSError, ValueError, NotImplementedError)
+        """What the client raises when a service (or OSError, a folder) does not do as asked."""
+        return (self._obstore.exceptions.BaseError, OSError)
 
     def _made(self, retries: int) -> "ObjectStore":
         from obstore.store import HTTPStore, from_url  # noqa: PLC0415 - an extra
@@ -181,14 +198,16 @@ class Service:
         try:
             if not self.writable:  # whatever service it may be: a web server gets no credentials
                 return HTTPStore(self.url, client_options=options, retry_config=patience)
+            if self._scheme == "s3":
+                _check_endpoint()
             return from_url(self.url, client_options=options, retry_config=patience)
+        except ValueError:
+            raise _no_address() from None
         except self._failures as error:
-            self._refuse(error)
+            raise unusable(error, self.url) from None
 
     def _reading(self) -> "ObjectStore | None":
-        if self._folder is not None:
-            return self._folder.client(make=False)
-        return self._client
+        return self._in_folder(self._folder, make=False) if self._folder else self._client
 
     def _writing(self) -> "ObjectStore":
         if not self.writable:
@@ -196,14 +215,15 @@ class Service:
                 f"{self.url} is a web server, and stores there are only read; name an s3://, "
                 "gs://, az:// or file:// address to write to"
             )
-        client = self._client
-        if self._folder is not None:
-            try:
-                client = self._folder.client(make=True)
-            except self._failures as error:
-                self._refuse(error)
+        client = self._in_folder(self._folder, make=True) if self._folder else self._client
         assert client is not None, "what can be written to has a client"
         return client
+
+    def _in_folder(self, folder: "Folder", *, make: bool) -> "ObjectStore | None":
+        try:
+            return folder.client(make=make)
+        except self._failures as error:
+            self._refuse(error)
 
     def _settle(self, key: str) -> None:
         """Services keep what they confirmed; a folder does when the disk was waited for."""
@@ -274,10 +294,7 @@ def _checked(url: str) -> tuple[str, str]:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in _SCHEMES:
-        raise UsageError(
-            "that is no address of a store; write s3://BUCKET/PATH, gs://BUCKET/PATH, "
-            "az://CONTAINER/PATH, https://HOST/PATH or file:///FOLDER"
-        )
+        raise _no_address()
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise UsageError(
             "an address with a name, a password or a query in it may hold a secret; give the plain "
@@ -289,6 +306,33 @@ def _checked(url: str) -> tuple[str, str]:
             f"{url} names no place; write file:///FOLDER or {parts.scheme}://NAME/PATH"
         )
     return url.rstrip("/") if parts.path != "/" else url, parts.scheme
+
+
+def _check_endpoint() -> None:
+    # Asked at what is no address, the client panics, with a page of its own on standard error.
+    for name in _ENDPOINTS:
+        address = os.environ.get(name)
+        if address and not _can_be_asked(address):
+            raise InputError(f"{name} in the environment is no address; write https://HOST")
+
+
+def _can_be_asked(address: str) -> bool:
+    from obstore.store import HTTPStore  # noqa: PLC0415 - an extra
+
+    if not _PLAIN.fullmatch(address):
+        return False
+    try:
+        HTTPStore(address)  # which parses it as all of them do
+    except ValueError:
+        return False
+    return True
+
+
+def _no_address() -> UsageError:
+    return UsageError(
+        "that is no address of a store; write s3://BUCKET/PATH, gs://BUCKET/PATH, "
+        "az://CONTAINER/PATH, https://HOST/PATH or file:///FOLDER"
+    )
 
 
 def _allows_http() -> bool:
