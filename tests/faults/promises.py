@@ -64,8 +64,8 @@ class Promises:
             self.loose.clear()
         elif kind == "refused":
             self.refusals.append(" ".join(words))
-        elif kind == "crash":
-            self._tally.broken.append(" ".join(words))
+        elif kind in ("crash", "unopened"):
+            self._tally.broken.append(" ".join((kind, *words)))
 
     def compare(self, path: Path) -> None:
         """Note in the tally every promise that the home at `path` does not keep."""

@@ -70,16 +70,15 @@ class Worker:
 
 
 def _heard(line: bytes, cut_ns: int | None) -> bytes:
-    """The line without its time. What was said after the cut promised nothing.
+    """The line without its time. What was said after the cut promised nothing, or told of it.
 
     A disk whose power was cut has no later moment, but this kernel has: a sync that was under way
     when the file system was shut down may return as if nothing were wrong.
     """
     stamp, _, said = line.partition(b" ")
-    promises = (b"put ", b"root ", b"entry ")
-    return (
-        b"" if cut_ns is not None and int(stamp) >= cut_ns and said.startswith(promises) else said
-    )
+    is_late = cut_ns is not None and int(stamp) >= cut_ns
+    void = (b"put ", b"root ", b"entry ", b"unopened ")
+    return b"" if is_late and said.startswith(void) else said
 
 
 class Homes:

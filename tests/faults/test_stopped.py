@@ -5,17 +5,31 @@ is collected.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.faults import stopped
+from tests.faults.promises import Promises, Tally
 
 Record = Callable[[str, object], None]
 BOUNDED = os.environ.get("REDOXA_LONG") == "bounded"
 KILLS = 60 if BOUNDED else 1_000
 CUTS = 12 if BOUNDED else 300
+
+
+def test_a_worker_that_opens_no_home_is_heard_unless_its_disk_was_gone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.touch()  # no folder, while its disk is as well as ever
+    began_ns = time.monotonic_ns()
+    worker = stopped.Worker(home, "0", 0)
+    worker.wait_until_open()
+    for cut_ns, broken in ((None, 1), (time.monotonic_ns(), 1), (began_ns, 0)):
+        tally = Tally()
+        Promises(tally).hear(worker.kill(cut_ns=cut_ns))
+        assert len(tally.broken) == broken
 
 
 @pytest.mark.slow

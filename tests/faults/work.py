@@ -9,6 +9,7 @@ promoted CID       the object is whole again
 collect            garbage of any age is about to go
 dropped COUNT      garbage went
 refused TEXT       an act ended with this sentence
+unopened TEXT      the home did not open, with this sentence
 crash TEXT         an act ended as none may
 """
 

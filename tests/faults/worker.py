@@ -32,8 +32,9 @@ def main(path: str, name: str, seed: int) -> None:
     try:
         home = ToyHome(Path(path))
         home.ledger.head()  # opened before the threads ask for it
-    except RedoxaError:
-        return  # the disk went away before anything was promised
+    except RedoxaError as error:  # right only if the disk is gone, which whoever listens knows
+        say("unopened", str(error).replace("\n", " "))
+        return
     say("open")
     one, other, third, fourth = (Work(home, say, f"{name}.{at}") for at in range(4))
     chores = [
