@@ -7,6 +7,7 @@ import pytest
 
 from cid_store.cid import Cid
 from cid_store.errors import DamageError
+from cid_store.folder import Place
 from cid_store.local import LocalStore
 
 BLOBS = [b"%d " % at * (at * 7 + 1) for at in range(40)]
@@ -31,6 +32,19 @@ def fill(path: Path) -> None:
 
 def pack_of(path: Path, number: int = 1) -> Path:
     return path / "packs" / f"{number:08d}.pack"
+
+
+def begin_pack(store: LocalStore) -> None:
+    """What is put from here on lies in a new pack."""
+    with store._keeper.exclusive():
+        store._keeper.begin_pack()
+
+
+def place_of(store: LocalStore, cid: Cid) -> Place:
+    """Where the store reads it."""
+    place = store._keeper.find(cid)
+    assert place is not None
+    return place
 
 
 def check_whole(store: LocalStore) -> None:

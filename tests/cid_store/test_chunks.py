@@ -18,7 +18,7 @@ from cid_store.cid import Cid, Codec
 from cid_store.errors import CorruptObjectError, MissingObjectError, StoreStoppedError
 from cid_store.local import LocalStore
 from cid_store.pack import RECORD_MAGIC
-from tests.cid_store.conftest import pack_of, remove_index
+from tests.cid_store.conftest import pack_of, place_of, remove_index
 from tests.cid_store.test_crash import FailingSync
 from tests.cid_store.test_formats import OLD
 from tests.cid_store.test_store import random_bytes
@@ -161,9 +161,7 @@ def test_a_forged_list_gives_nothing_that_is_read_whole(
     """A list that is sealed to the blob and names other chunks: only a liar can have written it."""
     digests = Cid.of(PARTS[0]).digest * 3 + Cid.of(PARTS[3]).digest
     with LocalStore(path) as store:
-        place = store._keeper.find(BLOB)
-        assert place is not None
-        old = store._keeper.read(place)
+        old = store._keeper.read(place_of(store, BLOB))
     alter(path, old, encode_chunks(BLOB, ChunkList(SIZE, CHUNK_BYTES, digests)))
     with LocalStore(path) as store:
         assert not store.verify().ok

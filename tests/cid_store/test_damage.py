@@ -19,7 +19,7 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
-from tests.cid_store.conftest import remove_index
+from tests.cid_store.conftest import begin_pack, remove_index
 from tests.cid_store.test_gc import check_needed
 from tests.cid_store.test_gc import filled as three_packs
 from tests.cid_store.test_store import MIB, random_bytes
@@ -49,8 +49,7 @@ class Filled:
                 if part == 1:
                     self.objects[store.put_stream(io.BytesIO(STREAM))] = STREAM
                 if part < 2:
-                    with store._keeper.exclusive():
-                        store._keeper.begin_pack()
+                    begin_pack(store)
             self.roots = dict(store.roots())
             self.ends = {end.number: end.end for end in store._keeper.ask(lambda ix: ix.packs())}
 

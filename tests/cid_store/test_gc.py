@@ -27,7 +27,7 @@ from cid_store.errors import (
 from cid_store.local import LocalStore
 from cid_store.memory import MemoryStore
 from cid_store.nodes import get_node, links, put_node
-from tests.cid_store.conftest import pack_of, remove_index
+from tests.cid_store.conftest import begin_pack, pack_of, remove_index
 from tests.cid_store.test_store import MIB, random_bytes
 
 WEEK_S = 7 * 24 * 3600
@@ -162,8 +162,7 @@ def filled(path: Path) -> tuple[LocalStore, dict[str, Cid], list[Cid]]:
                 store.set_root(name, needed[name])
                 store.set_root("moving", needed[name])
                 store.set_root("forgotten", needed[name] if part == 0 else None)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
     needed["moving"] = needed["2/11"]
     return store, needed, garbage
 
@@ -231,12 +230,10 @@ def test_unbound_names_stay_unbound_when_the_index_is_lost(tmp_path: Path) -> No
         keep = store.put(b"keep" * 200)
         store.set_root("keep", keep)
         store.set_root("gone", keep)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.put(b"garbage" * 500)
         store.set_root("gone", None)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.put(b"last")
         age(path)
         os.utime(pack_of(path, 1))  # young: it stays, and binds `gone`
@@ -270,8 +267,7 @@ def test_what_a_young_node_links_to_stays_in_an_old_pack(tmp_path: Path) -> None
     with LocalStore(path) as store:
         leaf = store.put(b"leaf" * 100)
         store.put(b"garbage" * 900)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         age(path)
         top = put_node(store, [leaf])  # it was there, so nobody put it again
         report = store.gc()
@@ -287,8 +283,7 @@ def test_what_is_put_again_is_young_again(tmp_path: Path, put: str) -> None:
     data = random_bytes(MIB + 9)
     with LocalStore(path) as store:
         cid = store.put_stream(io.BytesIO(data)) if put == "put_stream" else store.put(data)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.put(b"x")
         age(path)
         puts: dict[str, Callable[[], object]] = {

@@ -12,7 +12,7 @@ from cid_store.errors import CorruptObjectError, MissingObjectError
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
 from ring2_orchestrator.home import Home
-from tests.cid_store.conftest import BLOBS, CIDS, check_whole, pack_of, remove_index
+from tests.cid_store.conftest import BLOBS, CIDS, begin_pack, check_whole, pack_of, remove_index
 from tests.cid_store.test_store import MIB, random_bytes
 from tests.cid_store.test_store_command import Shell, shell
 
@@ -75,11 +75,9 @@ def check_other(store: LocalStore) -> None:
 
 def test_a_lost_pack_and_a_lost_node_hide_what_they_named(path: Path) -> None:
     with LocalStore(path) as store:
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         node = put_node(store, [CIDS[5]])
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.set_root("top", put_node(store, [node]))
     pack_of(path, 2).rename(path / "elsewhere")
     with LocalStore(path) as store:
@@ -149,8 +147,7 @@ def test_the_census_counts_by_codec_and_by_pack(tmp_path: Path) -> None:
         assert store.census().packs == ()
         store.put_many([b"12345", b""])
         put_node(store, ["node"])
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.put_stream(io.BytesIO(bytes(2 * MIB)))
         store.set_root("a", Cid.of(b""))
         census = store.census()

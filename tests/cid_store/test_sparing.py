@@ -11,6 +11,7 @@ from cid_store.cid import Cid
 from cid_store.errors import MissingObjectError
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
+from tests.cid_store.conftest import begin_pack
 from tests.cid_store.rebuilder import opened, put_recipe
 from tests.cid_store.test_gc import age
 from tests.cid_store.test_store import random_bytes
@@ -34,11 +35,6 @@ def in_chunks(store: LocalStore) -> Cid:
         store.put(LARGE[at : at + CHUNK_BYTES])
     begin_pack(store)
     return store.put_stream(io.BytesIO(LARGE))
-
-
-def begin_pack(store: LocalStore) -> None:
-    with store._keeper.exclusive():
-        store._keeper.begin_pack()
 
 
 @pytest.mark.parametrize("put", [demoted, in_chunks])

@@ -16,7 +16,7 @@ from cid_store.local import LocalStore
 from cid_store.nodes import get_node, put_node
 from cid_store.pack import Kind, Record
 from cid_store.tiers import Tier, Writable
-from tests.cid_store.conftest import pack_of, remove_index
+from tests.cid_store.conftest import begin_pack, pack_of, place_of, remove_index
 from tests.cid_store.rebuilder import opened, put_recipe, toy_of
 from tests.cid_store.test_crash import CutDisk, PowerCut, lose_index_log
 from tests.cid_store.test_processes import finish, start
@@ -189,8 +189,7 @@ def test_what_is_demoted_while_garbage_is_collected_keeps_its_needs(tmp_path: Pa
     """The collector knew the object as whole, and what it is demoted to as garbage."""
     with opened(tmp_path / "store") as store, opened(tmp_path / "store") as other:
         recipe = put_recipe(store, store.put(ONE), times=50)
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         store.set_root("many", store.put(MANY))
         looked_at: list[float] = []
 
@@ -212,8 +211,7 @@ def test_what_is_demoted_while_garbage_is_collected_keeps_its_needs(tmp_path: Pa
 def test_a_damaged_record_gives_way_to_a_whole_copy(path: Path) -> None:
     with opened(path) as store:
         store.put(b"a later append")
-        place = store._keeper.find(MANY_CID)
-    assert place is not None
+        place = place_of(store, MANY_CID)
     for at in range(place.payload, place.payload + place.length, 7):
         damage(path, at)
         with opened(path) as store:
@@ -227,8 +225,7 @@ def test_a_damaged_record_alone_is_said_and_put_again(path: Path) -> None:
     with opened(path) as store:
         store.gc(grace_s=0)
         store.put(b"a later append")
-        place = store._keeper.find(MANY_CID)
-    assert place is not None
+        place = place_of(store, MANY_CID)
     with pack_of(path, place.pack).open("r+b") as file:
         file.seek(place.payload + 40)
         file.write(b"\xff")
@@ -309,7 +306,7 @@ def test_what_rests_on_something_lost_is_lost_with_it(path: Path) -> None:
         store.gc(grace_s=0)
         top = put_node(store, [MANY_CID])
         store.set_root("top", top)
-        at = pack_of(path, store._keeper.find(ONE_CID).pack)  # type: ignore[union-attr]
+        at = pack_of(path, place_of(store, ONE_CID).pack)
     data = bytearray(at.read_bytes())
     data[data.index(ONE)] ^= 1
     at.write_bytes(data)

@@ -15,7 +15,7 @@ from cid_store.errors import MissingObjectError
 from cid_store.index import Index
 from cid_store.local import LocalStore
 from cid_store.pack import Kind, Record, laid_out
-from tests.cid_store.conftest import CIDS, pack_of, remove_index
+from tests.cid_store.conftest import CIDS, begin_pack, pack_of, remove_index
 from tests.cid_store.test_late import check_whole_packs, known_end
 
 
@@ -104,8 +104,7 @@ def test_a_pack_that_was_left_hides_no_later_one(path: Path) -> None:
     """A power cut may give a pack its unused room back and keep the next pack."""
     with LocalStore(path) as store:
         size = pack_of(path).stat().st_size
-        with store._keeper.exclusive():
-            store._keeper.begin_pack()
+        begin_pack(store)
         shutil.copytree(path, path.with_name("old"))
         store.set_root("later", store.put(b"later"))
     copy = path.with_name("old")

@@ -17,6 +17,7 @@ import pytest
 from cid_store.cid import Cid
 from cid_store.errors import RedoxaError
 from ring2_orchestrator.home import Home
+from tests.cid_store.conftest import begin_pack
 
 Files = dict[str, bytes]
 BOUNDED = os.environ.get("REDOXA_LONG") == "bounded"
@@ -56,8 +57,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
                 home.store.set_root(f"newest/{at}", Cid.of(data))
                 home.ledger.append([state, at], kind="t", subject="s")
             if state % 2:
-                with home.store._keeper.exclusive():
-                    home.store._keeper.begin_pack()
+                begin_pack(home.store)
             kept, roots = home.ledger.checkpoint(), dict(home.store.roots())
         earlier.append(files_of(path))
     return Past(path, objects, roots, kept, earlier[:-1])
