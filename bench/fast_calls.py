@@ -13,18 +13,18 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import two_cores
 import wasmtime
 from host_call import Binding
 
 from ring0.abi import Op
-from ring0.execution import Executor, Limits
 from ring0.host import Host, direct
 from ring0.host.chain import DirectProgram
 from ring0.host.direct import DirectResident, new_bounds
@@ -35,11 +35,8 @@ from ring0.host.residents import Residents
 from ring0.host.watchdog import Watchdog
 from ring0.kernel import Kernel
 from ring0.program import Link, Program
-from ring2_orchestrator.container.lanes import in_order
-from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.rounds import fastest
-from ring2_orchestrator.toolbox import Toolbox
 
 RESULTS = Path(__file__).parent / "results" / "fast_calls.md"
 ROUNDS = 300
@@ -47,13 +44,6 @@ SIZES = (16, 4_096, 65_536, 1_048_576)
 LINKS = 64
 MIB = 1 << 20
 NOTHING = '(module (memory (export "memory") 1) (func (export "run") (result i32) (i32.const 0)))'
-PLANS = {
-    "delta, u32": "input x: u32\nemit x |> delta",
-    "delta, zigzag, byte split, rans0, u16": (
-        "input x: u16\nemit x |> delta |> zigzag |> byte_split |> rans0"
-    ),
-    "rans0": "input x: u8\nemit x |> rans0",
-}
 
 PAGE = """\
 # What a call costs beyond the kernel
@@ -104,13 +94,12 @@ microseconds, and beside it what compiling takes.
 
 ## Two cores
 
-64 MiB in blocks of {block} MiB, one block after another and two at a time, MB/s of the data. Where
-other work keeps the machine busy (see the load above), two threads get two shares of it: a ratio
-beyond 2 is theirs and not the cores'. Blocks that a kernel is done with sooner than they are copied
-into Python's memory, which takes Python's lock, gain little.
+64 MiB in blocks of {block} MiB, one block after another and two at a time, MB/s of the data. Beside
+it what two processes come to, one on each core and with half of the blocks each, one after another:
+they share nothing but the machine, so their ratio is what its cores and memory allow.
 
-| plan | direction | one thread | two threads | ratio |
-|---|---|---:|---:|---:|
+| plan | direction | one thread | two threads | two processes | ratio of threads | of processes |
+|---|---|---:|---:|---:|---:|---:|
 {lanes}
 """
 
@@ -151,7 +140,7 @@ def report(round_s: float, block_mib: int) -> str:
         step=step * 1e9,
         loads="\n".join(cold_load(kernel) for kernel in kernels),
         block=block_mib,
-        lanes="\n".join(lanes(name, text, kernels, block_mib) for name, text in PLANS.items()),
+        lanes="\n".join(two_cores.rows(block_mib * MIB)),
     )
 
 
@@ -296,37 +285,6 @@ def timed(work: Callable[[], object]) -> float:
     passed = time.perf_counter() - started
     del kept
     return passed
-
-
-def lanes(name: str, text: str, kernels: KernelSet, block_mib: int) -> str:
-    """Two lines: a plan on 64 MiB, forward and back, one block at a time and two."""
-    walk = bytes(at * at >> 7 & 255 for at in range(65_536)) * (16 * block_mib)
-    blocks = [walk] * (64 // block_mib)
-    rows: list[str] = []
-    with Host(base=kernels.cids) as host:
-        tools = Toolbox(kernels, host)
-        plan = Gene.parse(text, tools.palette).plan()
-        executor: Executor = tools.executor.with_limits(Limits())
-        streams = executor.forward(plan, walk).outputs
-
-        def forward(block: bytes) -> object:
-            return executor.forward(plan, block)
-
-        def back(given: Sequence[bytes]) -> object:
-            return executor.inverse(plan, given)
-
-        for direction, work, items in (
-            ("forward", forward, blocks),
-            ("inverse", back, [streams] * len(blocks)),
-        ):
-            best = [float("inf")] * 2
-            for _ in range(7):
-                for at in (0, 1):
-                    run: Any = partial(in_order, work, items, lanes=at + 1)
-                    best[at] = min(best[at], timed(lambda run=run: sum(1 for _ in run())))
-            one, two = (64 * MIB / seconds / 1e6 for seconds in best)
-            rows.append(f"| {name} | {direction} | {one:,.0f} | {two:,.0f} | {two / one:.2f} |")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -78,8 +78,9 @@ class DirectProgram:
     def _ran(self, rig: _Rig, kind: int, boundary: Boundary) -> Ran:
         work = int(rig.work[0])
         if kind == self.lib.RDX_DONE:
-            spans = [rig.values[at] for at in self._program.wanted]
-            return Ran([self.ffi.unpack(span.data, span.length) for span in spans], work)
+            # Whichever kernel made it, what is taken out of memory is bytes.
+            take_out = self._residents[0].take_out
+            return Ran([take_out(rig.values[at]) for at in self._program.wanted], work)
         step = int(rig.ending.step)
         if kind == self.lib.RDX_WORK_LIMIT:
             return Ran([], work, self._program.links[step])

@@ -30,6 +30,8 @@ from ring0.kernel import Kernel
 KEPT_BYTES = 64 * 1024 * 1024
 _KEPT_INSTANCES = 4
 _KEPT_SHAPES = 256
+# Below this, letting go of Python's lock costs more than it lets another thread do.
+_COPIED_UNLOCKED_BYTES = 64 * 1024
 _NO_LIMIT = (1 << 64) - 1
 
 # The engine's functions by their names in `rdx_engine`.
@@ -53,6 +55,16 @@ def load() -> Any | None:  # noqa: ANN401 - a module that cffi made
         return found if made_of == sources() else None
     except (ImportError, OSError):
         return None
+
+
+@cache
+def _unfilled() -> Any:  # noqa: ANN401 - a C function
+    """Makes bytes that nobody has written to: whoever asked for them may, before anyone looks."""
+    import ctypes  # noqa: PLC0415 - small results do without
+
+    make = ctypes.pythonapi.PyBytes_FromStringAndSize
+    make.restype, make.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
+    return make
 
 
 class DirectInstance:
@@ -173,16 +185,23 @@ class DirectResident:
             kind = self.lib.rdx_call(c, operation, bounds)
             del held
         if kind == self.lib.RDX_DONE:
-            spans, unpack = c.outputs, self.ffi.unpack
-            outputs = [
-                unpack(span.data, span.length) for span in (spans[at] for at in range(n_out))
-            ]
+            spans = c.outputs
+            outputs = [self.take_out(spans[at]) for at in range(n_out)]
             answer = Answer(RESULT, 0, "", "", outputs)
         else:
             answer = one.answer(c.ending)
         if kind not in (self.lib.RDX_STOPPED, self.lib.RDX_OVERDUE):
             self.keep(one)
         return answer
+
+    def take_out(self, span: Any) -> bytes:  # noqa: ANN401 - a C structure
+        """A copy of what lies there; other threads run meanwhile where it is large."""
+        length = span.length
+        if length < _COPIED_UNLOCKED_BYTES:
+            return self.ffi.unpack(span.data, length)
+        made = _unfilled()(None, length)
+        self.lib.rdx_copy(self.ffi.addressof(span), self.ffi.from_buffer(made))
+        return made
 
     def lend(self, call: Call, lengths: tuple[int, ...], wall_ms: int) -> "DirectLoan":
         """An instance for a call whose inputs, of these lengths, are written in place."""

@@ -40,7 +40,7 @@ def test_no_more_is_drawn_than_there_are_lanes(lanes: int) -> None:
             yield at
 
     for taken, _ in enumerate(in_order(abs, items(), lanes=lanes), 1):
-        assert drawn <= taken + max(lanes, 2)
+        assert drawn <= taken + (lanes + 1 if lanes > 1 else 2)
 
 
 @pytest.mark.parametrize("lanes", [1, 4])
@@ -49,6 +49,28 @@ def test_an_error_comes_where_its_result_would_have_come(lanes: int) -> None:
     assert [next(results) for _ in range(3)] == [4, 6, 12]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_an_interrupt_is_no_result_and_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+
+    def work(at: int) -> int:
+        if at == 5 or (at > 5 and threading.current_thread() is threading.main_thread()):
+            raise KeyboardInterrupt
+        return at
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(work, range(100), lanes=2))
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_many_short_jobs_and_a_late_error_all_come_out(lanes: int) -> None:
+    results = in_order(lambda at: 1 // (2_999 - at), range(3_000), lanes=lanes)
+    taken: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        taken.extend(results)
+    assert len(taken) == 2_999
 
 
 def test_who_stops_asking_leaves_no_thread_behind() -> None:

@@ -28,7 +28,7 @@ from ring0.execution import (
 from ring0.frame import Frame, MalformedFrameError, Operation, Request, StackDag, root_name
 from ring0.host import Host
 from ring0.kernel import Kernel
-from ring0.outcome import Outcome, OutOfFuel
+from ring0.outcome import Outcome, OutOfFuel, Result
 from ring0.plan import Dtype, Plan
 from ring0.program import Program, Ran
 from ring2_orchestrator.gene import Gene
@@ -164,6 +164,25 @@ def test_threads_run_one_plan_at_the_same_time(tools: Toolbox) -> None:
         backs = pool.map(partial(tools.executor.inverse, plan), streams)
         assert [execution.outputs for execution in backs] == [[data] for data in inputs * 5]
     assert streams == expected * 5
+
+
+@pytest.mark.parametrize("size", [65_534, 65_536, 65_538, 400_000])
+def test_large_results_are_the_callers_own(tools: Toolbox, size: int) -> None:
+    plan = plan_of(tools, "input x: u16\nemit x |> delta |> zigzag")
+    delta, zigzag = (tools.kernels.by_name(name) for name in ("delta", "zigzag"))
+    blocks = [bytes((at * step >> 6) % 256 for at in range(size)) for step in (3, 5)]
+    threes, fives = (tools.executor.forward(plan, block).outputs for block in blocks)
+    for block, made in zip(blocks, (threes, fives), strict=True):
+        assert tools.executor.inverse(plan, made).outputs == [block]
+        # Call by call the same, though the last call has overwritten what the one before made.
+        between = tools.host.call(delta, Op.FORWARD, parameters(delta), [block])
+        assert isinstance(between, Result)
+        after = tools.host.call(zigzag, Op.FORWARD, parameters(zigzag), between.outputs)
+        assert after == Result(made)
+
+
+def parameters(kernel: Kernel) -> bytes:
+    return kernel.manifest.encode_parameters({}, dtype="u16")
 
 
 class CountingHost:

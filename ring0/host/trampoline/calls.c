@@ -302,6 +302,9 @@ int rdx_call_one(rdx_instance *instance, const rdx_operation *of, const rdx_boun
   return rdx_call(instance, of, bounds);
 }
 
+/* Copy a result out of memory, without Python's lock: pages are touched for the first time here. */
+void rdx_copy(const rdx_span *from, char *to) { memcpy(to, from->data, from->length); }
+
 /* Lists of calls */
 
 static bool spend(uint64_t *work, uint64_t limit, const rdx_span *spans, uint32_t count) {

@@ -78,6 +78,7 @@ int rdx_call(rdx_instance *, const rdx_operation *, const rdx_bounds *);
 int rdx_call_one(rdx_instance *, const rdx_operation *, const rdx_bounds *, const char *, uint64_t);
 int rdx_call_all(const rdx_step *, uint32_t, rdx_span *, const rdx_bounds *, rdx_ending *,
                  uint64_t *);
+void rdx_copy(const rdx_span *, char *);
 void rdx_forget(rdx_instance *, uint64_t);
 bool rdx_strike(rdx_instance *, uint64_t);
 int rdx_cross(rdx_instance *, uint64_t);

@@ -1,0 +1,125 @@
+"""How much faster two threads are than one, and what two processes come to on the same machine."""
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+from ring0.execution import Limits
+from ring0.host import Host
+from ring2_orchestrator.container.lanes import in_order
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.toolbox import Toolbox
+
+MIB = 1 << 20
+TOTAL = 64 * MIB
+CORES = (0, 1)
+DIRECTIONS = ("forward", "inverse")
+ROUNDS = 15
+PLANS = {
+    "delta, u32": "input x: u32\nemit x |> delta",
+    "delta, zigzag, byte split, rans0, u16": (
+        "input x: u16\nemit x |> delta |> zigzag |> byte_split |> rans0"
+    ),
+    "rans0": "input x: u8\nemit x |> rans0",
+}
+
+Work = Callable[[int, int], None]
+
+
+def rows(block_bytes: int) -> Iterator[str]:
+    """Lines of the table: every plan, forward and back."""
+    for name, text in PLANS.items():
+        for direction in DIRECTIONS:
+            one, two, processes = rates(text, direction, block_bytes)
+            yield (
+                f"| {name} | {direction} | {one:,.0f} | {two:,.0f} | {processes:,.0f} "
+                f"| {two / one:.2f} | {processes / one:.2f} |"
+            )
+
+
+def rates(text: str, direction: str, block_bytes: int) -> list[float]:
+    """MB/s of one thread, of two, and of two processes with a core each; the best of many rounds.
+
+    By turns, so that what else the machine does falls on all of them.
+    """
+    count = TOTAL // block_bytes
+    with (
+        working(text, direction, block_bytes) as here,
+        processes(text, direction, block_bytes) as both,
+    ):
+        ways = (partial(here, count, 1), partial(here, count, 2), partial(both, count // 2))
+        best = [float("inf")] * len(ways)
+        for _ in range(ROUNDS):
+            for at, way in enumerate(ways):
+                started = time.perf_counter()
+                way()
+                best[at] = min(best[at], time.perf_counter() - started)
+    return [TOTAL / seconds / 1e6 for seconds in best]
+
+
+@contextmanager
+def working(text: str, direction: str, block_bytes: int) -> Generator[Work]:
+    """What puts so many blocks through a plan, on so many threads."""
+    kernels = KernelSet.shipped()
+    with Host(base=kernels.cids) as host:
+        tools = Toolbox(kernels, host)
+        plan = Gene.parse(text, tools.palette).plan()
+        executor = tools.executor.with_limits(Limits())
+        data = bytes(at * at >> 7 & 255 for at in range(65_536)) * (block_bytes // 65_536)
+        streams = executor.forward(plan, data).outputs
+
+        def go(_: int) -> object:
+            if direction == "forward":
+                return executor.forward(plan, data)
+            return executor.inverse(plan, streams)
+
+        def work(count: int, lanes: int) -> None:
+            for _ in in_order(go, range(count), lanes=lanes):
+                pass
+
+        work(4, 2)
+        yield work
+
+
+@contextmanager
+def processes(text: str, direction: str, block_bytes: int) -> Generator[Callable[[int], None]]:
+    """What has each of two processes put so many blocks through the plan, at the same time."""
+    context = get_context("spawn")
+    pairs = [context.Pipe() for _ in CORES]
+    pipes = [ours for ours, _ in pairs]
+    started = [
+        context.Process(target=serve, args=(theirs, core, text, direction, block_bytes))
+        for core, (_, theirs) in zip(CORES, pairs, strict=True)
+    ]
+    for process in started:
+        process.start()
+    for pipe in pipes:
+        assert pipe.recv() == "ready", "it is the first it says"
+
+    def both(count: int) -> None:
+        for pipe in pipes:
+            pipe.send(count)
+        for pipe in pipes:
+            pipe.recv()
+
+    yield both
+    for pipe in pipes:
+        pipe.send(0)
+    for process in started:
+        process.join()
+
+
+def serve(pipe: Connection, core: int, text: str, direction: str, block_bytes: int) -> None:
+    """One of the processes: does as many blocks as it is told to, until it is told none."""
+    with suppress(AttributeError, OSError):  # not every system lets a process choose
+        os.sched_setaffinity(0, {core})
+    with working(text, direction, block_bytes) as work:
+        pipe.send("ready")
+        while count := pipe.recv():
+            work(count, 1)
+            pipe.send("done")
