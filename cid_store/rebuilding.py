@@ -35,6 +35,31 @@ class _Tasks(threading.local):
         self.ready: dict[Cid, IO[bytes] | RedoxaError] = {}
 
 
+class _FailedError(RedoxaError):
+    """A rebuild that failed; `lowest` says so of the lowest object of which that is true."""
+
+    lowest = ""
+
+
+class _NotRebuiltError(_FailedError, CorruptObjectError):
+    """It gave other bytes, or what it takes is lost."""
+
+
+class _NotNowError(_FailedError, UnavailableError):
+    """This machine could not do it."""
+
+
+def _failure(cid: Cid, error: RedoxaError) -> _FailedError:
+    """The failure of an object to be rebuilt; those between it and the lowest are not named."""
+    below = error.lowest if isinstance(error, _FailedError) else ""
+    if isinstance(error, UnavailableError):
+        failure = _NotNowError(f"object {cid} cannot be rebuilt now: {below or error}")
+    else:
+        failure = _NotRebuiltError(f"object {cid} cannot be rebuilt: {below or error}")
+    failure.lowest = below or str(failure)
+    return failure
+
+
 class Underneath(Protocol):
     """Where a rebuilder learns what it rests on: the reader of its store."""
 
@@ -183,10 +208,8 @@ class Rebuilder:
             return spool.checked()
         except BaseException as error:
             spool.close()
-            if isinstance(error, UnavailableError):
-                raise UnavailableError(f"object {cid} cannot be rebuilt now: {error}") from error
             if isinstance(error, RedoxaError):
-                raise CorruptObjectError(f"object {cid} cannot be rebuilt: {error}") from error
+                raise _failure(cid, error) from error
             raise
 
     @contextmanager

@@ -256,7 +256,7 @@ class _Work:
         if to is Tier.UMBRA:
             executed = self._trials.executed(entry, self._makers.get(entry.cid, ()))
             if executed is None:
-                return Verdict(entry.cid, entry.size_bytes, Why.NO_WAY)
+                return Verdict(entry.cid, entry.size_bytes, Why.NO_FRAME)
             why = judge(executed.option)
             if not why.is_taken:
                 return Verdict(entry.cid, entry.size_bytes, why, executed.option)

@@ -45,6 +45,7 @@ class Why(enum.StrEnum):
     GAIN = "gain"  # taken: it gains enough
     ASKED = "asked"  # taken: it was named, and there is a way
     NO_WAY = "no-way"  # nothing makes it smaller
+    NO_FRAME = "no-frame"  # no frame that could be executed now makes it
     LOW_GAIN = "low-gain"  # rebuilding it would take too long for what it saves
     ENOUGH = "enough"  # others that gain more have saved what was wanted
     THERE = "there"  # it is in that tier already

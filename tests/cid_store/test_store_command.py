@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -125,6 +126,15 @@ def test_an_unwritable_target_leaves_nothing(shell: Shell) -> None:
     code, _, message = shell("get", str(Cid.of(b"x")), "-o", str(shell.folder / "no" / "out"))
     assert code == 3
     assert "cannot be written" in message
+
+
+def test_stat_gives_each_sum_a_name_of_its_own(shell: Shell) -> None:
+    _, out, _ = shell("stat")
+    labels = [re.split(r"\s{2,}", line.strip())[0] for line in out.decode().splitlines()]
+    tiers = {"bytes when read", "bytes of their records", "debt"}
+    sums = [label for label in labels if label not in {"raw", "node"} | tiers]
+    assert tiers < set(labels)
+    assert len(set(sums)) == len(sums)
 
 
 def test_stat_and_verify_answer_in_json(shell: Shell) -> None:

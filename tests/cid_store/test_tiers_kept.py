@@ -301,6 +301,29 @@ def test_a_rebuild_that_fails_is_no_damage_where_the_machine_is_at_fault(path: P
             assert report.lost == (MANY_CID,)
 
 
+@pytest.mark.parametrize("kind", [CorruptObjectError, UnavailableError])
+def test_of_a_row_of_rebuilds_the_first_that_fails_is_named(
+    tmp_path: Path, kind: type[RedoxaError]
+) -> None:
+    with opened(tmp_path / "store") as store:
+        cids = ladder(store, 12)
+        toy = toy_of(store)
+
+        def failing(cid: Cid, recipe: Cid, out: Writable) -> None:
+            if cid == cids[4]:
+                raise kind("the kernel is gone")
+            toy(cid, recipe, out)
+
+        store._reader.rebuilder._rebuild = failing
+        now = " now" if kind is UnavailableError else ""
+        fact = f"object {cids[4]} cannot be rebuilt{now}: the kernel is gone"
+        for at, said in ((4, fact), (5, fact), (12, fact)):
+            prefix = f"object {cids[at]} cannot be rebuilt{now}: " if at > 4 else ""
+            with pytest.raises(kind) as raised:
+                store.get(cids[at])
+            assert str(raised.value) == prefix + said
+
+
 def test_what_rests_on_something_lost_is_lost_with_it(path: Path) -> None:
     with opened(path) as store:
         store.gc(grace_s=0)

@@ -188,9 +188,24 @@ def test_what_nothing_makes_smaller_stays(home: Path, capsys: pytest.CaptureFixt
     assert "nothing makes it smaller" in said.out
     assert said.err == "redoxa: 0 of 1 objects demoted\n"
     assert tier(home, cid) is Tier.ILLUMINATED
+    assert store("demote", "noise", "--to", "umbra") == 1
+    assert "no frame in this store makes it again" in capsys.readouterr().out
     # A single small object would not even pay for its kernels.
     assert store("demote", put(home, series(1))) == 1
     assert not (home / "ledger").exists()
+
+
+@pytest.mark.usefixtures("kernels")
+def test_what_is_named_by_its_cid_may_go_with_the_garbage(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(home, series(1), "bound")
+    loose = put(home, series(2))
+    caution = "and drops what no root leads to"
+    assert store("demote", "bound") == 0
+    assert caution not in capsys.readouterr().err
+    assert store("demote", loose) == 0
+    assert caution in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("kernels")

@@ -88,8 +88,8 @@ def _stat(home: Home, args: argparse.Namespace, context: Context) -> int:
 def _tier_rows(tier: Tier, account: Account) -> Iterator[tuple[str, int | str]]:
     """The account of one tier in the table."""
     yield tier.value, account.objects
-    yield "  their bytes", account.object_bytes
-    yield "  bytes in packs", account.stored_bytes
+    yield "  bytes when read", account.object_bytes
+    yield "  bytes of their records", account.stored_bytes
     if tier is not Tier.ILLUMINATED:
         yield "  debt", seconds_text(account.debt_s)
 

@@ -90,7 +90,9 @@ def _demote(home: Home, args: argparse.Namespace, context: Context) -> int:
     to = Tier(args.to) if args.to is not None else None
     with context.report.progress("demote") as advance:
         verdicts = home.tiers.demote(cids, to, advance)
-    _tell(context, verdicts, "demoted")
+    _tell(
+        context, verdicts, "demoted", by_cid=any(home.store.root(at) is None for at in args.names)
+    )
     # The answer is no where all that was named had to stay as it is.
     return 0 if any(at.move is not None or at.why is Why.THERE for at in verdicts) else 1
 
@@ -153,7 +155,9 @@ def _there(store: LocalStore, word: str) -> Cid:
     return cid
 
 
-def _tell(context: Context, verdicts: "Sequence[Verdict]", done: str) -> None:
+def _tell(
+    context: Context, verdicts: "Sequence[Verdict]", done: str, *, by_cid: bool = False
+) -> None:
     report = context.report
     taken = [verdict for verdict in verdicts if verdict.why.is_taken]
     saved = sum(verdict.saved_bytes for verdict in taken)
@@ -173,14 +177,16 @@ def _tell(context: Context, verdicts: "Sequence[Verdict]", done: str) -> None:
     )
     for because, count in sorted(left.items()):
         report.line(f"{count:,} objects left alone: {because}")
-    report.say(f"{len(taken):,} of {len(verdicts):,} objects {done}{_room(saved)}")
+    report.say(f"{len(taken):,} of {len(verdicts):,} objects {done}{_room(saved, by_cid=by_cid)}")
 
 
-def _room(saved_bytes: int) -> str:
+def _room(saved_bytes: int, *, by_cid: bool) -> str:
     if saved_bytes > 0:
+        # Whether a root leads to what was named by its CID, only a look at all of them could tell.
+        caution = ", and drops what no root leads to" if by_cid else ""
         return (
             f", {size_text(saved_bytes)} saved; `redoxa store gc` gives that back to the "
-            "disk, when the grace period of their packs is over"
+            f"disk, when the grace period of their packs is over{caution}"
         )
     return f", {size_text(-saved_bytes)} more are needed" if saved_bytes < 0 else ""
 
@@ -223,6 +229,7 @@ def _because(verdict: "Verdict") -> str:
         Why.GAIN: f"saves {gain} of rebuilding",
         Why.ASKED: "named, and rebuilt once to verify it",
         Why.NO_WAY: "nothing makes it smaller",
+        Why.NO_FRAME: "no frame in this store makes it again",
         Why.LOW_GAIN: f"saves only {gain} of rebuilding",
         Why.ENOUGH: "others that gain more have saved enough",
         Why.THERE: "is there already",
