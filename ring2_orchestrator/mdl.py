@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from ring0.execution import Executor
 from ring0.plan import Plan
-from ring2_orchestrator.container import Header, Method, encode_header, framed_size, planned_streams
+from ring2_orchestrator.container import (
+    Header,
+    Segment,
+    encode_header,
+    framed_size,
+    planned_streams,
+)
 from ring2_orchestrator.kernels import KernelSet
 
 
@@ -32,7 +38,9 @@ class Measure:
 
 def header_bytes(plan: Plan, length: int, block_bytes: int, kernels: KernelSet) -> int:
     """How long the header of a container is, whatever the bytes it holds."""
-    return len(encode_header(Header(length, bytes(32), Method(plan, block_bytes)), kernels))
+    return len(
+        encode_header(Header(length, bytes(32), (Segment(length, plan),), block_bytes), kernels)
+    )
 
 
 def measure(plan: Plan, data: bytes, executor: Executor, kernels: KernelSet) -> Measure:

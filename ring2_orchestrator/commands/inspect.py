@@ -13,7 +13,6 @@ from ring2_orchestrator.commands._files import open_input
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
     from ring2_orchestrator.container import Container
-    from ring2_orchestrator.toolbox import Toolbox
 
 EXAMPLES = ("redoxa inspect samples.rdx", "redoxa inspect samples.rdx --json")
 
@@ -33,22 +32,25 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
     with open_input(args.file) as source, open_toolbox() as tools:
-        container = Container(source, tools.kernels)
+        container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
         header, size = container.header, source.size
-        gene, parts = _gene(container, tools), _parts(container)
+        genes, parts = _genes(container), _parts(container)
     original = str(Cid(Codec.RAW, header.digest))
-    plan = None if header.method is None else str(header.method.plan.cid)
+    plans = [str(plan.cid) for plan in header.plans]
+    number = {plan: at for at, plan in enumerate(header.plans, 1)}
     report = context.report
     report.line(f"original   {header.length:,} bytes, {original}")
     report.line(
         f"container  {size:,} bytes, MDL {mdl.bits(size):,} bits, ratio {header.length / size:.3f}"
     )
     report.line("verified   header and sizes; the data only when it is unpacked")
-    report.line(f"blocks     {header.block_count}" if plan else "blocks     none: stored as it is")
-    if plan is not None:
+    report.line(f"blocks     {header.block_count}" if plans else "blocks     none: stored as it is")
+    if len(header.segments) > 1:
+        report.line(f"segments   {len(header.segments)} under {len(plans)} plans")
+    for plan, gene in zip(plans, genes, strict=True):
         report.line(f"plan       {plan}")
         report.line()
-        report.text(gene.rstrip())
+        report.text(gene)
     report.line()
     report.table(["part", "type", "bytes"], [list(part) for part in parts])
     report.data(
@@ -59,9 +61,16 @@ def run(args: argparse.Namespace, context: "Context") -> int:
             "container_bytes": size,
             "mdl_bits": mdl.bits(size),
             "blocks": header.block_count,
-            "block_bytes": header.block_bytes if plan else None,
-            "plan": plan,
-            "gene": gene,
+            "block_bytes": (header.block_bytes or header.length) if plans else None,
+            "contents": header.contents.name.lower(),
+            "plan": plans[0] if len(plans) == 1 else None,
+            "gene": f"{genes[0]}\n" if len(plans) == 1 else "",
+            "plans": [{"plan": a, "gene": f"{b}\n"} for a, b in zip(plans, genes, strict=True)],
+            "segments": [
+                {"bytes": one.length, "plan": None if one.plan is None else number[one.plan]}
+                for one in header.segments
+            ],
+            "carried_kernels": [str(one.kernel.cid) for one in header.carried],
             "data_verified": False,
             "parts": [{"part": name, "type": kind, "bytes": count} for name, kind, count in parts],
         }
@@ -69,32 +78,38 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     return 0
 
 
-def _gene(container: "Container", tools: "Toolbox") -> str:
+def _genes(container: "Container") -> list[str]:
     from ring2_orchestrator.gene import print_plan  # noqa: PLC0415 - start-up
 
-    method = container.header.method
-    return "" if method is None else print_plan(method.plan, tools.manifests)
+    plans = container.header.plans
+    cids = {cid for plan in plans for cid in plan.kernels}
+    kernels = [container.kernels.by_cid(cid) for cid in sorted(cids)]
+    manifests = {kernel.cid: kernel.manifest for kernel in kernels if kernel is not None}
+    return [print_plan(plan, manifests).rstrip() for plan in plans]
 
 
 def _parts(container: "Container") -> list[tuple[str, str | None, int]]:
     """Where the container's bytes go; the sizes sum to its own."""
     header = container.header
-    if header.method is None:
+    if not header.has_blocks:
         return [("header", None, container.overhead), ("stored", "u8", header.length)]
-    plan = header.method.plan
-    streams = [0] * len(plan.streams)
+    streams = {plan: [0] * len(plan.streams) for plan in header.plans}
     stored = framing = 0
     for extent in container.extents():
-        if extent.streams is None:
+        framing += extent.size
+        plan = extent.cut.plan
+        if extent.streams is None or plan is None:
             stored += extent.length
         else:
-            streams = [a + b for a, b in zip(streams, extent.streams, strict=True)]
+            sums = zip(streams[plan], extent.streams, strict=True)
+            streams[plan] = [one + more for one, more in sums]
             stored += extent.length % plan.input.width
-        framing += extent.size
-    framing -= stored + sum(streams)
+    framing -= stored + sum(map(sum, streams.values()))
     parts: list[tuple[str, str | None, int]] = [("header and plan", None, container.overhead)]
-    for at, (value, size) in enumerate(zip(plan.streams, streams, strict=True)):
-        parts.append((f"stream {at}", plan.values[value].value, size))
+    for number, (plan, sizes) in enumerate(streams.items(), 1):
+        which = f" of plan {number}" if len(streams) > 1 else ""
+        for at, (value, size) in enumerate(zip(plan.streams, sizes, strict=True)):
+            parts.append((f"stream {at}{which}", plan.values[value].value, size))
     if stored:
         parts.append(("stored", "u8", stored))
     return [*parts, ("lengths and checks", None, framing)]

@@ -6,11 +6,17 @@ from ring2_orchestrator.container.block import (
     limits,
     planned_streams,
 )
+from ring2_orchestrator.container.carried import Carried
 from ring2_orchestrator.container.destination import check_destination, check_room, new_file
-from ring2_orchestrator.container.errors import DamagedContainerError, MissingKernelError
-from ring2_orchestrator.container.header import Header, encode_header
+from ring2_orchestrator.container.errors import (
+    DamagedContainerError,
+    ForeignKernelError,
+    MissingKernelError,
+)
+from ring2_orchestrator.container.header import encode_header
 from ring2_orchestrator.container.method import Method, encode_method
 from ring2_orchestrator.container.reader import Container
+from ring2_orchestrator.container.segments import MAX_SEGMENTS, Contents, Cut, Header, Segment
 from ring2_orchestrator.container.source import (
     BytesSource,
     FileSource,
@@ -24,21 +30,28 @@ from ring2_orchestrator.container.writer import (
     Advance,
     Original,
     stored_size,
+    write_blocks,
     write_planned,
     write_stored,
 )
 
 __all__ = [
     "BLOCK_BYTES",
+    "MAX_SEGMENTS",
     "Advance",
     "BytesSource",
+    "Carried",
     "Container",
+    "Contents",
+    "Cut",
     "DamagedContainerError",
     "FileSource",
+    "ForeignKernelError",
     "Header",
     "Method",
     "MissingKernelError",
     "Original",
+    "Segment",
     "Source",
     "check_destination",
     "check_room",
@@ -53,6 +66,7 @@ __all__ = [
     "planned_streams",
     "spooled",
     "stored_size",
+    "write_blocks",
     "write_planned",
     "write_stored",
 ]

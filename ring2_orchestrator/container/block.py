@@ -9,7 +9,8 @@ from ring0.execution import Executor, Limits, StepFailedError, WorkLimitError
 from ring0.outcome import OutOfMemory, TimedOut
 from ring0.plan import Plan
 from ring2_orchestrator.container.errors import DamagedContainerError
-from ring2_orchestrator.container.header import CHECK_BYTES, Header, check_of
+from ring2_orchestrator.container.header import CHECK_BYTES, check_of
+from ring2_orchestrator.container.segments import Cut
 from ring2_orchestrator.container.source import Source
 from ring2_orchestrator.container.wire import Fields, varint
 
@@ -22,11 +23,20 @@ _SLACK = 64 * 1024
 class Extent:
     """Where one block lies, and what it says of itself. A stored block has no streams."""
 
-    index: int
+    cut: Cut
     offset: int
     size: int
-    length: int
     streams: tuple[int, ...] | None
+
+    @property
+    def index(self) -> int:
+        """The number of the block."""
+        return self.cut.index
+
+    @property
+    def length(self) -> int:
+        """How many bytes of the original it stands for."""
+        return self.cut.length
 
 
 def limits(length: int) -> Limits:
@@ -38,15 +48,23 @@ def limits(length: int) -> Limits:
         value_bytes=4 * length + _SLACK,
         work_bytes=256 * (length + _SLACK),
         memory_bytes=16 * length + 64 * MIB,
-        wall_ms=30_000 + 4_000 * (length // MIB),
+        # An honest decoder makes 1 MB a second: this is twenty times as long as it takes alone,
+        # for machines that have other work. Work and memory refuse what asks for too much.
+        wall_ms=60_000 + 20_000 * (length // MIB),
     )
 
 
-def encode_block(data: bytes, plan: Plan, executor: Executor) -> bytes:
-    """The block's bytes, its check included; stored where the plan does not apply or not pay."""
-    body = _planned(data, plan, executor)
+def encode_block(data: bytes, plan: Plan | None, executor: Executor) -> bytes:
+    """The block's bytes, its check included; stored where no plan applies, or it does not pay."""
+    body = None if plan is None else _planned(data, plan, executor)
     if body is None or len(body) > 1 + len(data):
-        body = bytes([STORED]) + data
+        return stored_block(data)
+    return body + check_of(body)
+
+
+def stored_block(data: bytes) -> bytes:
+    """The block that keeps the bytes as they are, its check included."""
+    body = bytes([STORED]) + data
     return body + check_of(body)
 
 
@@ -81,26 +99,23 @@ def _planned(data: bytes, plan: Plan, executor: Executor) -> bytes | None:
     )
 
 
-def read_extent(source: Source, header: Header, index: int, offset: int) -> Extent:
+def read_extent(source: Source, cut: Cut, offset: int) -> Extent:
     """Where the block at `offset` ends. Raises DamagedContainerError when it cannot be there."""
-    assert header.method is not None, "a stored file has no blocks"
-    plan = header.method.plan
-    length = header.block_length(index)
-    count = len(plan.streams)
-    fields = Fields(source.read(offset, 1 + 10 * count), f"block {index} of {source.name}")
+    count = 0 if cut.plan is None else len(cut.plan.streams)
+    what = f"block {cut.index} of {source.name}"
+    fields = Fields(source.read(offset, 1 + 10 * count), what)
     kind = fields.byte()
     if kind == STORED:
-        streams, size = None, 1 + length + CHECK_BYTES
-    elif kind == PLANNED:
+        streams, size = None, 1 + cut.length + CHECK_BYTES
+    elif kind == PLANNED and cut.plan is not None:
         streams = tuple(fields.varint() for _ in range(count))
-        tail = length % plan.input.width
-        size = framed_size(streams, tail)
+        size = framed_size(streams, cut.length % cut.plan.input.width)
     else:
-        raise DamagedContainerError(f"block {index} of {source.name} is of no known kind")
+        raise DamagedContainerError(f"{what} is of no known kind")
     # Checked before any of it is read: a claimed length costs nothing.
     if size > source.size - offset:
-        raise DamagedContainerError(f"block {index} of {source.name} is cut short or damaged")
-    return Extent(index, offset, size, length, streams)
+        raise DamagedContainerError(f"{what} is cut short or damaged")
+    return Extent(cut, offset, size, streams)
 
 
 def read_block(source: Source, extent: Extent) -> bytes:
@@ -112,20 +127,17 @@ def read_block(source: Source, extent: Extent) -> bytes:
     return source.read(extent.offset, extent.size)
 
 
-def decode_block(
-    name: str, header: Header, extent: Extent, block: bytes, executor: Executor
-) -> bytes:
+def decode_block(name: str, extent: Extent, block: bytes, executor: Executor) -> bytes:
     """The bytes of the original that a block of the container `name` stands for.
 
     Raises DamagedContainerError; UnavailableError where this machine lacks time or memory.
     """
-    assert header.method is not None, "a stored file has no blocks"
     what = f"block {extent.index} of {name}"
     if check_of(block[:-CHECK_BYTES]) != block[-CHECK_BYTES:]:
         raise DamagedContainerError(f"{what} is damaged: its check fails")
-    if extent.streams is None:
+    plan = extent.cut.plan
+    if extent.streams is None or plan is None:
         return block[1:-CHECK_BYTES]
-    plan = header.method.plan
     tail = extent.length % plan.input.width
     end = len(block) - CHECK_BYTES - tail
     at = end - sum(extent.streams)

@@ -5,6 +5,7 @@ RedoxaError (cid_store.errors)
     DamagedContainerError    the bytes are not a container, or not the one that was written
   UnavailableError
     MissingKernelError       the container needs a kernel this installation lacks
+    ForeignKernelError       the container brings kernels of its own that nobody allowed to run
 """
 
 from cid_store.errors import DamageError, UnavailableError
@@ -16,3 +17,7 @@ class DamagedContainerError(DamageError):
 
 class MissingKernelError(UnavailableError):
     """The container needs a kernel that this installation lacks."""
+
+
+class ForeignKernelError(UnavailableError):
+    """The container brings kernels of its own that nobody allowed to run."""

@@ -1,7 +1,5 @@
 """The front of a container: what it is, what it gives back, how it was made."""
 
-from dataclasses import dataclass
-
 from blake3 import blake3
 
 from ring2_orchestrator.container.errors import DamagedContainerError
@@ -12,41 +10,22 @@ from ring2_orchestrator.container.method import (
     decode_method,
     encode_method,
 )
+from ring2_orchestrator.container.parts import MAX_PARTS, decode_parts, encode_parts
+from ring2_orchestrator.container.segments import Header, Segment
 from ring2_orchestrator.container.source import Source
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
 
 MAGIC = b"\x89RDX"
-VERSION = 1
 CHECK_BYTES = 4
 DIGEST_BYTES = 32
 MAX_LENGTH = 1 << 62
 
-# Enough of the front to read everything before the method section.
+# The versions there are, and how long the section of each may be.
+_SECTIONS = {1: MAX_METHOD, 2: MAX_PARTS}
+
+# Enough of the front to read everything before the section.
 _FRONT = len(MAGIC) + 1 + 10 + DIGEST_BYTES + 10
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a container says before its blocks. `method` is None when the bytes are stored."""
-
-    length: int
-    digest: bytes
-    method: Method | None
-
-    @property
-    def block_count(self) -> int:
-        """How many blocks follow; a stored file is not divided."""
-        return 0 if self.method is None else -(-self.length // self.block_bytes)
-
-    @property
-    def block_bytes(self) -> int:
-        """How many bytes of the original each block but the last stands for."""
-        return (self.method.block_bytes if self.method is not None else 0) or max(self.length, 1)
-
-    def block_length(self, index: int) -> int:
-        """How many bytes of the original that block stands for."""
-        return min(self.block_bytes, self.length - index * self.block_bytes)
 
 
 def check_of(data: bytes) -> bytes:
@@ -56,25 +35,28 @@ def check_of(data: bytes) -> bytes:
 
 def encode_header(header: Header, kernels: KernelSet) -> bytes:
     """The header's bytes, its check included."""
-    method = b"" if header.method is None else encode_method(header.method, kernels)
-    assert len(method) <= MAX_METHOD, "a plan's limits keep its section small"
+    section = _encode_section(header, kernels)
+    assert len(section) <= _SECTIONS[header.version], "the limits of plans keep sections small"
     body = b"".join(
         (
             MAGIC,
-            bytes([VERSION]),
+            bytes([header.version]),
             varint(header.length),
             header.digest,
-            varint(len(method)),
-            method,
+            varint(len(section)),
+            section,
         )
     )
     return body + check_of(body)
 
 
-def read_header(source: Source, kernels: KernelSet) -> tuple[Header, int]:
+def read_header(
+    source: Source, kernels: KernelSet, *, allow_foreign: bool = False
+) -> tuple[Header, int]:
     """The header at the front of a container, and where its blocks begin.
 
-    Raises DamagedContainerError, or MissingKernelError when a kernel is not known here.
+    Raises DamagedContainerError, MissingKernelError when a kernel is not known here, and
+    ForeignKernelError when the container brings kernels that nobody allowed.
     """
     front = source.read(0, _FRONT)
     if front[: len(MAGIC)] != MAGIC[: len(front)] or not front:
@@ -82,33 +64,45 @@ def read_header(source: Source, kernels: KernelSet) -> tuple[Header, int]:
     fields = Fields(front, f"the container {source.name}")
     fields.take(len(MAGIC))
     version = fields.byte()
-    if version != VERSION:
+    if version not in _SECTIONS:
         raise DamagedContainerError(
             f"{source.name} says it is a container of version {version}, but only "
-            f"version {VERSION} is known here: it is damaged, or made by a newer Redoxa"
+            f"versions 1 and 2 are known here: it is damaged, or made by a newer Redoxa"
         )
     length = fields.varint()
     digest = fields.take(DIGEST_BYTES)
-    method_bytes = fields.varint()
-    if method_bytes > MAX_METHOD or length > MAX_LENGTH:
+    section_bytes = fields.varint()
+    if section_bytes > _SECTIONS[version] or length > MAX_LENGTH:
         raise DamagedContainerError(f"the header of {source.name} is damaged: a size is absurd")
-    end = fields.at + method_bytes
+    end = fields.at + section_bytes
     whole = source.read(0, end + CHECK_BYTES)
     if len(whole) < end + CHECK_BYTES:
         raise DamagedContainerError(f"the container {source.name} ends too early")
     if check_of(whole[:end]) != whole[end:]:
         raise DamagedContainerError(f"the header of {source.name} is damaged: its check fails")
-    return _header(source, length, digest, whole[fields.at : end], kernels), end + CHECK_BYTES
+    section = whole[fields.at : end]
+    if version == 2:
+        header = decode_parts(section, length, digest, kernels, allow_foreign=allow_foreign)
+    else:
+        header = _decode_single(source, length, digest, section, kernels)
+    return header, end + CHECK_BYTES
 
 
-def _header(
-    source: Source, length: int, digest: bytes, method: bytes, kernels: KernelSet
+def _encode_section(header: Header, kernels: KernelSet) -> bytes:
+    if header.version == 2:
+        return encode_parts(header, kernels)
+    plans = header.plans
+    return encode_method(Method(plans[0], header.block_bytes), kernels) if plans else b""
+
+
+def _decode_single(
+    source: Source, length: int, digest: bytes, section: bytes, kernels: KernelSet
 ) -> Header:
-    header = Header(length, digest, decode_method(method, kernels) if method else None)
-    if header.method is None:
-        return header
-    block_bytes = header.method.block_bytes
+    if not section:
+        return Header(length, digest, (Segment(length),) if length else ())
+    method = decode_method(section, kernels)
+    block_bytes = method.block_bytes
     # One block is written as 0, and a file that is one block must fit one.
     if length == 0 or block_bytes >= length or (not block_bytes and length > MAX_BLOCK):
         raise DamagedContainerError(f"the header of {source.name} divides its file wrongly")
-    return header
+    return Header(length, digest, (Segment(length, method.plan),), block_bytes)

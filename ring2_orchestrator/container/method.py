@@ -1,32 +1,24 @@
-"""The method section: block size and plan, one byte an operation plus its parameters."""
+"""The method section of version 1: block size and one plan for everything."""
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cid_store.cid import Cid, Codec
-from cid_store.encoding import Node, encode
-from cid_store.errors import InputError
-from ring0.abi import unzigzag, zigzag
-from ring0.manifest import Manifest
-from ring0.plan import MAX_VALUES, Dtype, Plan, PlanBuilder, Step
-from ring0.signature import bind, takes_several
-from ring2_orchestrator.container.errors import DamagedContainerError, MissingKernelError
+from ring0.plan import Plan
+from ring2_orchestrator.container.errors import DamagedContainerError
+from ring2_orchestrator.container.operations import (
+    WHAT,
+    decode_dtype,
+    decode_plan,
+    decode_table,
+    encode_dtype,
+    encode_plan,
+    encode_table,
+)
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
 
 MAX_METHOD = 64 * 1024
 MIN_BLOCK = 64 * 1024
 MAX_BLOCK = 64 * 1024 * 1024
-
-STREAM, HOLD, BITCAST, KERNEL = 0, 1, 2, 16
-MAX_KERNELS = 256 - KERNEL
-
-_DTYPES = tuple(Dtype)
-_PREFIX = 4
-_DIGEST = 32
-_MAX_TRIALS = 4096
-_WHAT = "the container's plan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +32,14 @@ class Method:
 def encode_method(method: Method, kernels: KernelSet) -> bytes:
     """The section's bytes; docs/formats/container.md describes them."""
     plan = method.plan
-    out = bytearray(varint(method.block_bytes))
-    out.append(_DTYPES.index(plan.input))
-    out += varint(len(plan.kernels))
-    if plan.kernels:
-        out += b"".join(cid.digest[:_PREFIX] for cid in plan.kernels)
-        out += kernel_set_cid(plan.kernels).digest
-    _encode_operations(out, plan, {cid: _manifest(kernels, cid) for cid in plan.kernels})
-    return bytes(out)
+    return b"".join(
+        (
+            varint(method.block_bytes),
+            encode_dtype(plan.input),
+            encode_table(plan.kernels),
+            encode_plan(plan, plan.kernels, kernels),
+        )
+    )
 
 
 def decode_method(data: bytes, kernels: KernelSet) -> Method:
@@ -55,122 +47,20 @@ def decode_method(data: bytes, kernels: KernelSet) -> Method:
 
     Raises DamagedContainerError, or MissingKernelError when a kernel is not known here.
     """
-    fields = Fields(data, _WHAT)
-    block_bytes = fields.varint()
-    if block_bytes and not MIN_BLOCK <= block_bytes <= MAX_BLOCK:
-        raise DamagedContainerError(f"{_WHAT} has blocks of {block_bytes:,} bytes")
-    dtype = _dtype(fields.byte())
-    count = fields.varint()
-    if count > MAX_KERNELS:
-        raise DamagedContainerError(f"{_WHAT} names too many kernels")
-    used = _resolve(fields, count, kernels.cids) if count else ()
-    try:
-        plan = _decode_operations(fields, dtype, used, kernels)
-        method = Method(plan, block_bytes)
-        fields.end()
-    except InputError as error:
-        raise DamagedContainerError(f"{_WHAT} cannot be meant: {error}") from error
+    fields = Fields(data, WHAT)
+    block_bytes = decode_block_bytes(fields)
+    dtype = decode_dtype(fields)
+    table = decode_table(fields, kernels.cids)
+    method = Method(decode_plan(fields, dtype, table, kernels), block_bytes)
+    fields.end()
     if encode_method(method, kernels) != data:
-        raise DamagedContainerError(f"{_WHAT} is not in its one form")
+        raise DamagedContainerError(f"{WHAT} is not in its one form")
     return method
 
 
-def kernel_set_cid(kernels: Iterable[Cid]) -> Cid:
-    """The name of a set of kernels: a node that lists them in ascending order."""
-    return Cid.of(encode(list[Node](sorted(kernels))), Codec.NODE)
-
-
-def _resolve(fields: Fields, count: int, known: frozenset[Cid]) -> tuple[Cid, ...]:
-    """The kernels of the given prefixes whose set has the given digest."""
-    prefixes = [fields.take(_PREFIX) for _ in range(count)]
-    digest = fields.take(_DIGEST)
-    by_prefix = [sorted(cid for cid in known if cid.digest[:_PREFIX] == p) for p in prefixes]
-    # Prefixes are short, so two known kernels may share one: the digest says which is meant.
-    for trial in itertools.islice(itertools.product(*by_prefix), _MAX_TRIALS):
-        if kernel_set_cid(trial).digest == digest:
-            return trial
-    lacking = next((p for p, cids in zip(prefixes, by_prefix, strict=True) if not cids), None)
-    which = f"a kernel {lacking.hex()}…" if lacking is not None else "a set of kernels"
-    raise MissingKernelError(
-        f"the container needs {which} that this installation lacks; "
-        "unpack it with the Redoxa that packed it"
-    )
-
-
-def _encode_operations(out: bytearray, plan: Plan, manifests: Mapping[Cid, Manifest]) -> None:
-    last_input = {max(step.inputs): step for step in plan.steps}
-    streams = set(plan.streams)
-    for value in range(len(plan.values)):
-        if value in streams:
-            out.append(STREAM)
-        elif value not in last_input:
-            out.append(HOLD)
-        else:
-            _encode_step(out, plan, last_input[value], manifests)
-
-
-def _encode_step(out: bytearray, plan: Plan, step: Step, manifests: Mapping[Cid, Manifest]) -> None:
-    if step.kernel is None:
-        out.append(BITCAST + _DTYPES.index(step.outputs[0]))
-        return
-    manifest = manifests[step.kernel]
-    out.append(KERNEL + plan.kernels.index(step.kernel))
-    for parameter, value in zip(manifest.parameters, step.parameters, strict=True):
-        out += varint(zigzag(value) if parameter.signed else value)
-    if takes_several(manifest):
-        out += varint(len(step.inputs))
-        for value in step.inputs:
-            out += varint(max(step.inputs) - value)
-
-
-def _decode_operations(
-    fields: Fields, dtype: Dtype, used: Sequence[Cid], kernels: KernelSet
-) -> Plan:
-    builder = PlanBuilder(dtype)
-    count, value = 1, 0
-    while value < count:
-        operation = fields.byte()
-        if operation >= KERNEL:
-            if operation - KERNEL >= len(used):
-                raise DamagedContainerError(f"{_WHAT} calls a kernel it does not name")
-            cid = used[operation - KERNEL]
-            count += _decode_kernel(fields, builder, value, cid, _manifest(kernels, cid))
-        elif operation >= BITCAST:
-            count += len(builder.add(None, (), [value], [_dtype(operation - BITCAST)]))
-        value += 1
-        if count > MAX_VALUES:
-            raise DamagedContainerError(f"{_WHAT} has more than {MAX_VALUES} values")
-    return builder.build()
-
-
-def _decode_kernel(
-    fields: Fields, builder: PlanBuilder, value: int, cid: Cid, manifest: Manifest
-) -> int:
-    """Add a kernel's step, whose last input is `value`; how many values it makes."""
-    parameters: list[int] = []
-    for parameter in manifest.parameters:
-        number = fields.varint()
-        parameters.append(unzigzag(number) if parameter.signed else number)
-        if not parameter.min <= parameters[-1] <= parameter.max:
-            raise DamagedContainerError(
-                f"{_WHAT} gives {manifest.name} a parameter outside its range"
-            )
-    inputs = [value]
-    if takes_several(manifest):
-        inputs = [value - fields.varint() for _ in range(min(fields.varint(), MAX_VALUES))]
-        if max(inputs, default=-1) != value or min(inputs) < 0:
-            raise DamagedContainerError(f"{_WHAT} uses values that do not exist")
-    outputs = bind(manifest, [builder.type_of(each) for each in inputs]).outputs
-    return len(builder.add(cid, parameters, inputs, outputs))
-
-
-def _manifest(kernels: KernelSet, cid: Cid) -> Manifest:
-    kernel = kernels.by_cid(cid)
-    assert kernel is not None, "a plan is made of, and resolved to, known kernels"
-    return kernel.manifest
-
-
-def _dtype(index: int) -> Dtype:
-    if index >= len(_DTYPES):
-        raise DamagedContainerError(f"{_WHAT} names an element type that does not exist")
-    return _DTYPES[index]
+def decode_block_bytes(fields: Fields) -> int:
+    """A block size, or 0. Raises DamagedContainerError."""
+    block_bytes = fields.varint()
+    if block_bytes and not MIN_BLOCK <= block_bytes <= MAX_BLOCK:
+        raise DamagedContainerError(f"{WHAT} has blocks of {block_bytes:,} bytes")
+    return block_bytes

@@ -1,6 +1,6 @@
 """Containers written: a header, then block after block, never more than a few blocks in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -8,12 +8,14 @@ from blake3 import blake3
 
 from cid_store.errors import InputError
 from ring0.execution import Executor
+from ring0.kernel import Kernel
 from ring0.plan import Plan
-from ring2_orchestrator.container.block import encode_block
-from ring2_orchestrator.container.header import Header, encode_header
+from ring2_orchestrator.container.block import encode_block, framed_size, stored_block
+from ring2_orchestrator.container.carried import Carried
+from ring2_orchestrator.container.header import encode_header
 from ring2_orchestrator.container.lanes import in_order
-from ring2_orchestrator.container.method import Method
-from ring2_orchestrator.container.source import CHUNK, Source, chunks
+from ring2_orchestrator.container.segments import Contents, Cut, Header, Segment, joined
+from ring2_orchestrator.container.source import Source, chunks
 from ring2_orchestrator.kernels import KernelSet
 
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -43,24 +45,52 @@ class Original:
         return cls(source, hasher.digest())
 
     def header(self, plan: Plan | None, *, block_bytes: int = BLOCK_BYTES) -> Header:
-        """The header of a container for these bytes; without a plan they are stored."""
-        size = self.source.size
-        if plan is None or size == 0:
-            return Header(size, self.digest, None)
-        return Header(size, self.digest, Method(plan, 0 if size <= block_bytes else block_bytes))
+        """The header of a container for these bytes under one plan, or stored without one."""
+        return self.divided([Segment(self.source.size, plan)], block_bytes=block_bytes)
+
+    def divided(
+        self,
+        segments: Iterable[Segment],
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        contents: Contents = Contents.FILE,
+        carried: Iterable[Kernel] = (),
+    ) -> Header:
+        """The header of a container of these parts, each with its plan or stored.
+
+        Parts that are empty are left out, and stored ones that adjoin become one. `carried` are
+        the kernels that travel in the container.
+        """
+        parts = joined(segments)
+        assert sum(part.length for part in parts) == self.source.size, "the parts are the whole"
+        longest = max((part.length for part in parts), default=0)
+        brought = sorted(set(carried), key=lambda kernel: kernel.cid)
+        return Header(
+            self.source.size,
+            self.digest,
+            parts,
+            block_bytes if longest > block_bytes else 0,
+            contents,
+            tuple(map(Carried.of, brought)),
+        )
 
 
 def stored_size(original: Original, kernels: KernelSet) -> int:
     """How many bytes the container has that simply stores the bytes."""
-    return len(encode_header(original.header(None), kernels)) + original.source.size
+    header = original.header(None)
+    framing = framed_size((), 0) * header.block_count
+    return len(encode_header(header, kernels)) + framing + original.source.size
 
 
 def write_stored(out: IO[bytes], original: Original, kernels: KernelSet) -> int:
     """Write the container that stores the bytes as they are; its size."""
-    written = _put(out, encode_header(original.header(None), kernels))
-    for offset in range(0, original.source.size, CHUNK):
-        written += _put(out, original.source.read(offset, CHUNK))
-    return written
+    header = original.header(None)
+    written = _put(out, encode_header(header, kernels))
+    if header.has_blocks:
+        return written + sum(
+            _put(out, stored_block(data)) for _, data in _read(original.source, header.cuts())
+        )
+    return written + sum(_put(out, chunk) for chunk in chunks(original.source))
 
 
 def write_planned(
@@ -73,17 +103,33 @@ def write_planned(
     below: int | None = None,
     advance: Advance | None = None,
 ) -> int | None:
-    """Write the container of a plan; its size, or None as soon as that is not `below`."""
-    assert header.method is not None, "what has a plan is divided into blocks"
-    plan = header.method.plan
+    """Write the container of a header; its size, or None as soon as that is not `below`."""
+    assert header.has_blocks, "what has no plan anywhere is stored"
     written = _put(out, encode_header(header, kernels))
+    rest = None if below is None else below - written
+    size = write_blocks(out, original.source, header.cuts(), executor, below=rest, advance=advance)
+    return None if size is None else written + size
+
+
+def write_blocks(
+    out: IO[bytes],
+    source: Source,
+    cuts: Iterable[Cut],
+    executor: Executor,
+    *,
+    below: int | None = None,
+    advance: Advance | None = None,
+) -> int | None:
+    """Write these blocks of a container; their size, or None as soon as that is not `below`."""
+    written = 0
     # A memo keeps what it is told in the order in which it is told.
     lanes = 1 if executor.memo is not None else None
 
-    def encode(data: bytes) -> tuple[int, bytes]:
-        return len(data), encode_block(data, plan, executor)
+    def encode(one: tuple[Cut, bytes]) -> tuple[int, bytes]:
+        cut, data = one
+        return cut.length, encode_block(data, cut.plan, executor)
 
-    for length, block in in_order(encode, _blocks(original, header), lanes=lanes):
+    for length, block in in_order(encode, _read(source, cuts), lanes=lanes):
         written += _put(out, block)
         if below is not None and written >= below:
             return None
@@ -92,12 +138,12 @@ def write_planned(
     return written
 
 
-def _blocks(original: Original, header: Header) -> Iterator[bytes]:
-    for index in range(header.block_count):
-        data = original.source.read(index * header.block_bytes, header.block_length(index))
-        if len(data) != header.block_length(index):
-            raise InputError(f"{original.source.name} changed while it was read; try again")
-        yield data
+def _read(source: Source, cuts: Iterable[Cut]) -> Iterator[tuple[Cut, bytes]]:
+    for cut in cuts:
+        data = source.read(cut.begin, cut.length)
+        if len(data) != cut.length:
+            raise InputError(f"{source.name} changed while it was read; try again")
+        yield cut, data
 
 
 def _put(out: IO[bytes], data: bytes) -> int:

@@ -59,7 +59,7 @@ def refused(tools: Toolbox, container: bytes) -> str:
 @pytest.mark.slow
 def test_every_flipped_bit_is_found(tools: Toolbox) -> None:
     _, container = planned(tools)
-    assert Container(BytesSource(container), tools.kernels).header.method is not None
+    assert Container(BytesSource(container), tools.kernels).header.plans
     for bit in range(8 * len(container)):
         damaged = bytearray(container)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -89,7 +89,7 @@ def test_every_truncation_and_extension_is_found(tools: Toolbox, data: bytes | N
         (b"", "is not a Redoxa container"),
         (b"PK\x03\x04" + bytes(60), "is not a Redoxa container"),
         (MAGIC, "ends too early"),
-        (MAGIC + b"\x02" + bytes(60), "a container of version 2"),
+        (MAGIC + b"\x03" + bytes(60), "a container of version 3"),
         (MAGIC + b"\x01" + b"\xff" * 60, "not in its one form"),
         (MAGIC + b"\x01\x80\x00" + bytes(60), "not in its one form"),
     ],

@@ -1,0 +1,125 @@
+"""The section of version 2: kernels, plans, and which part of the file is under which plan."""
+
+from collections.abc import Sequence
+
+from cid_store.cid import Cid
+from ring0.plan import Plan
+from ring2_orchestrator.container.carried import (
+    Carried,
+    decode_carried,
+    encode_carried,
+    with_carried,
+)
+from ring2_orchestrator.container.errors import DamagedContainerError, ForeignKernelError
+from ring2_orchestrator.container.method import MAX_BLOCK, decode_block_bytes
+from ring2_orchestrator.container.operations import (
+    WHAT,
+    decode_dtype,
+    decode_plan,
+    decode_table,
+    encode_dtype,
+    encode_plan,
+    encode_table,
+)
+from ring2_orchestrator.container.segments import MAX_SEGMENTS, Contents, Header, Segment
+from ring2_orchestrator.container.wire import Fields, varint
+from ring2_orchestrator.kernels import KernelSet
+
+MAX_PARTS = 8 * 1024 * 1024
+MAX_PLANS = 1024
+MAX_ALL_VALUES = 65_536
+
+
+def encode_parts(header: Header, kernels: KernelSet) -> bytes:
+    """The section's bytes; docs/formats/container.md describes them."""
+    assert len(header.plans) <= MAX_PLANS, "whoever divides a file counts its plans"
+    assert len(header.segments) <= MAX_SEGMENTS, "whoever divides a file counts its parts"
+    table = header.kernels
+    known = with_carried(kernels, header.carried)
+    out = bytearray([header.contents])
+    out += varint(header.block_bytes)
+    out += encode_carried(header.carried)
+    out += encode_table(table)
+    out += varint(len(header.plans))
+    for plan in header.plans:
+        out += encode_dtype(plan.input) + encode_plan(plan, table, known)
+    place = {plan: at for at, plan in enumerate(header.plans, 1)}
+    out += varint(len(header.segments))
+    for segment in header.segments:
+        out += varint(segment.length)
+        out += varint(0 if segment.plan is None else place[segment.plan])
+    return bytes(out)
+
+
+def decode_parts(
+    data: bytes, length: int, digest: bytes, kernels: KernelSet, *, allow_foreign: bool
+) -> Header:
+    """The header whose section this is: exactly what `encode_parts` makes of it.
+
+    Raises DamagedContainerError, MissingKernelError, or ForeignKernelError.
+    """
+    fields = Fields(data, WHAT)
+    contents = fields.byte()
+    if contents not in tuple(Contents):
+        raise DamagedContainerError("the container holds neither a file nor a directory")
+    block_bytes = decode_block_bytes(fields)
+    carried = decode_carried(fields)
+    if not allow_foreign:
+        _refuse_foreign(carried, kernels)
+    known = with_carried(kernels, carried)
+    table = decode_table(fields, known.cids)
+    plans = _decode_plans(fields, table, known)
+    segments = _decode_segments(fields, plans, length)
+    fields.end()
+    header = Header(length, digest, segments, block_bytes, Contents(contents), carried)
+    _check_blocks(header)
+    if header.version != 2 or encode_parts(header, kernels) != data:
+        raise DamagedContainerError(f"{WHAT} is not in its one form")
+    return header
+
+
+def _refuse_foreign(carried: Sequence[Carried], kernels: KernelSet) -> None:
+    foreign = [one.kernel for one in carried if one.kernel.cid not in kernels.cids]
+    if foreign:
+        # Its name is a stranger's text: quoted, and only as much of it as a name may have.
+        names = ", ".join(f"{kernel.name!a:.40}" for kernel in foreign)
+        raise ForeignKernelError(
+            f"the container brings code of its own, the kernel {names}, and nobody allowed that to "
+            "run; if you trust its author, give --allow-foreign-kernels: it runs in a sandbox"
+        )
+
+
+def _decode_plans(fields: Fields, table: Sequence[Cid], kernels: KernelSet) -> list[Plan]:
+    count = fields.varint()
+    if count > MAX_PLANS:
+        raise DamagedContainerError(f"the container has more than {MAX_PLANS} plans")
+    plans: list[Plan] = []
+    values = 0
+    for _ in range(count):
+        plans.append(decode_plan(fields, decode_dtype(fields), table, kernels))
+        values += len(plans[-1].values)
+        if values > MAX_ALL_VALUES:
+            raise DamagedContainerError(f"{WHAT} has more than {MAX_ALL_VALUES} values")
+    return plans
+
+
+def _decode_segments(fields: Fields, plans: Sequence[Plan], length: int) -> tuple[Segment, ...]:
+    count = fields.varint()
+    if count > MAX_SEGMENTS:
+        raise DamagedContainerError(f"the container has more than {MAX_SEGMENTS} parts")
+    segments: list[Segment] = []
+    for _ in range(count):
+        size, place = fields.varint(), fields.varint()
+        if not size or size > length or place > len(plans):
+            raise DamagedContainerError("the container divides its file wrongly")
+        segments.append(Segment(size, plans[place - 1] if place else None))
+    if sum(segment.length for segment in segments) != length:
+        raise DamagedContainerError("the parts of the container are not its file")
+    return tuple(segments)
+
+
+def _check_blocks(header: Header) -> None:
+    """Pass when the block size is the one form for these segments."""
+    longest = max((segment.length for segment in header.segments), default=0)
+    if header.block_bytes >= max(longest, 1) or (not header.block_bytes and longest > MAX_BLOCK):
+        raise DamagedContainerError("the container divides its file wrongly")
