@@ -122,3 +122,13 @@ def test_mantissa_quant_is_bfloat16_but_for_ties(forward: Callable[..., list[byt
     quantised, _ = forward("mantissa_quant", data, "f32", bits=16)
     expected = ["1", "3.140625", "-9.18355e-41", "65536", "inf", "inf"]
     assert [f"{value:.7g}" for value in np.frombuffer(quantised, np.float32)] == expected
+
+
+@pytest.mark.parametrize("dtype", UNSIGNED)
+@pytest.mark.parametrize("record", [1, 2, 3, 17, 64])
+def test_transpose(dtype: str, record: int, forward: Callable[..., list[bytes]]) -> None:
+    for length in LENGTHS:
+        data = values(dtype, length)
+        whole = length // record * record
+        columns = data[:whole].reshape(-1, record).T.tobytes() + data[whole:].tobytes()
+        assert forward("transpose", data, dtype, record=record) == [columns]
