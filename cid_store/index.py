@@ -126,20 +126,20 @@ class Index:
 
     def places(self, cids: Sequence[Cid]) -> dict[Cid, Place]:
         """Where each of the objects lies that the index knows."""
-        found: dict[Cid, Place] = {}
-        wanted = {(cid.digest, cid.codec): cid for cid in cids}
+        rows: list[tuple[object, ...]] = []
         digests = [cid.digest for cid in cids]
         for start in range(0, len(digests), _CHUNK):
             some = digests[start : start + _CHUNK]
             marks = ",".join("?" * len(some))
-            sql = (
-                f"SELECT digest, codec, {_PLACE} FROM objects "  # noqa: S608 - only question marks are put in
-                f"WHERE digest IN ({marks})"
-            )
-            for digest, codec, *place in self._ask(sql, some):
-                cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
-                if cid is not None:
-                    found[cid] = _place(place)
+            # Only question marks are put in.
+            sql = f"SELECT digest, codec, {_PLACE} FROM objects WHERE digest IN ({marks})"  # noqa: S608
+            rows += self._ask(sql, some)
+        found: dict[Cid, Place] = {}
+        wanted = {(cid.digest, cid.codec): cid for cid in cids} if rows else {}
+        for digest, codec, *place in rows:
+            cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
+            if cid is not None:
+                found[cid] = _place(place)
         return found
 
     def rows(self) -> Iterator[tuple[Cid, Place]]:

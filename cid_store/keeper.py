@@ -16,7 +16,7 @@ from cid_store.errors import (
     StoreStoppedError,
     UnavailableError,
 )
-from cid_store.folder import SMALL_BYTES, Place, Tail, unreadable
+from cid_store.folder import Place, Tail, unreadable
 from cid_store.index import IndexDamagedError, PackEnd
 from cid_store.pack import Kind, Record, roots_record
 from cid_store.shared import SharedFiles
@@ -178,6 +178,8 @@ class Keeper(SharedFiles):
         self, request: Request, missing: Mapping[Cid, Payload], lists: Mapping[Cid, bytes]
     ) -> bool:
         """Whether a root would name what was dropped meanwhile; then the request ends here."""
+        if not request.roots:
+            return False
         named = {cid: name for name, cid in request.roots.items() if cid is not None}
         asked = [cid for cid in named if cid not in missing and cid not in lists]
         places = self.ask(lambda index: index.places(asked)) if asked else {}
@@ -240,13 +242,13 @@ class Keeper(SharedFiles):
         objects = [
             (record.cid, place)
             for record, place in zip(records, places, strict=True)
-            if record.kind.is_object
+            if record.kind is not Kind.ROOTS
         ]
         # Who finds in the index where an object stood before does not look for another place.
-        small = new and end.pack == tail.pack and end.end - tail.end <= SMALL_BYTES
+        can_wait = new and end.pack == tail.pack
         self._together -= self._together > 0
         try:
-            if small and not self._together:
+            if can_wait and not self._together:
                 self._index.apply_late(objects, roots, start=tail, end=end)
             else:
                 self._index.apply(objects, roots, self._pack_end(end))
@@ -266,6 +268,8 @@ class Keeper(SharedFiles):
         unless the lock is held, those that lie where garbage may be collected.
         """
         places = self.ask(lambda index: index.places(list(objects)))
+        if not places:
+            return dict(objects), True
         missing = {
             cid: payload
             for cid, payload in objects.items()

@@ -18,8 +18,8 @@ from cid_store.index import Index, IndexDamagedError, PackEnd
 from cid_store.tiers import Books
 
 # What another process has to read in the packs at most, before it can answer.
-_LATE_OBJECTS = 128
-_LATE_BYTES = 1 << 20
+_LATE_OBJECTS = 4096
+_LATE_BYTES = 16 << 20
 
 
 class _Late:

@@ -71,20 +71,20 @@ def faults(
 ) -> Generator[FaultySystem]:
     """The system's n-th call fails inside the block, or the index's n-th transaction does."""
     system = FaultySystem(code, at=at, reads=reads)
-    real = Index.apply
+    real = Index._apply
 
-    def apply(self: Index, *args: Any) -> None:
+    def apply(self: Index, *args: Any, **named: Any) -> None:
         if system.fails():
             full = sqlite3.OperationalError("database or disk is full")
             full.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise index_module._translated(full)
-        real(self, *args)
+        real(self, *args, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(disk, "os", system)
         patch.setattr("cid_store.folder.os", system)
         if not reads:
-            patch.setattr(Index, "apply", apply)
+            patch.setattr(Index, "_apply", apply)
         yield system
 
 

@@ -221,8 +221,24 @@ def test_the_index_is_written_before_much_waits(
         store.put(b"3")
         assert known_end(path) != before
         before = known_end(path)
-        store.put(bytes(folder.SMALL_BYTES))
+        monkeypatch.setattr(late, "_LATE_BYTES", 1 << 20)
+        store.put(b"4" * (1 << 19))
+        assert known_end(path) == before
+        store.put(b"5" * (1 << 19))
         assert known_end(path) != before
+
+
+def test_a_large_append_is_there_for_everybody_before_the_index_is_written(path: Path) -> None:
+    before = known_end(path)
+    blobs = [b"%d" % at * 3000 for at in range(300)]
+    with LocalStore(path) as store, LocalStore(path, read_only=True) as reader:
+        cids = store.put_many(blobs)
+        assert known_end(path) == before
+        assert store.get_many(cids) == blobs
+        assert reader.get_many(cids) == blobs
+        end = pack_of(path).read_bytes().rstrip(b"\0")
+        assert store.put_many(blobs) == cids
+        assert pack_of(path).read_bytes().rstrip(b"\0") == end
 
 
 QUESTIONS: list[Callable[[Index], object]] = [
@@ -457,7 +473,10 @@ def test_many_threads_put_and_read_while_the_index_waits(
         assert all(store.root(f"root/{at}") == CIDS[at] for at in (0, 1, 2))
 
 
-def test_a_large_batch_is_indexed_at_once(path: Path) -> None:
+def test_a_batch_of_more_than_may_wait_is_indexed_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "_LATE_OBJECTS", 100)
     with LocalStore(path) as store:
         store.put(b"waits")
         store.put_many([b"%d" % at * 1000 for at in range(100)])
