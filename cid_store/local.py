@@ -75,22 +75,20 @@ class LocalStore:
     def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
         """Keep `data` and return its name; it then survives a power cut."""
         self._keeper.check_writable()
+        layer = self._batches.innermost
+        if layer is not None:
+            return self._held_back(layer, data, codec)
         payload = _unchanging(data)
         cid = Cid.of(payload, codec)
-        layer = self._batches.innermost
-        if layer is None:
-            self._keeper.keep({cid: payload}, {})
-            return cid
-        layer.add(cid, payload)
-        if layer.size_bytes > _FLUSH_BYTES:
-            # What fills up goes out early: objects without a root are at worst unused.
-            self._keeper.keep(layer.drain(), {})
+        self._keeper.keep({cid: payload}, {})
         return cid
 
     def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
         """Keep every blob with one wait for the disk; names come back in the same order."""
         with self.batch():
-            return [self.put(blob, codec) for blob in blobs]
+            layer = self._batches.innermost
+            assert layer is not None, "a batch was opened"
+            return [self._held_back(layer, blob, codec) for blob in blobs]
 
     def put_stream(self, source: "ByteSource", codec: Codec = Codec.RAW) -> Cid:
         """Keep what a source gives until its end; it need not fit into memory.
@@ -336,6 +334,16 @@ class LocalStore:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _held_back(self, layer: Layer, data: Buffer, codec: Codec) -> Cid:
+        """The name of bytes that an open batch of this thread keeps when it ends."""
+        payload = _unchanging(data)
+        cid = Cid.of(payload, codec)
+        layer.add(cid, payload)
+        if layer.size_bytes > _FLUSH_BYTES:
+            # What fills up goes out early: objects without a root are at worst unused.
+            self._keeper.keep(layer.drain(), {})
+        return cid
 
     def _admitted(self, cid: Cid) -> Payload | None:
         """The same of an object that is to be read; a rebuild reads only what its recipe lists."""

@@ -160,10 +160,15 @@ def parse_record_header(data: bytes, pack: int, offset: int) -> Head | None:
     return Head(kind, Cid(codec, digest), length, pack, offset, group * ALIGN)
 
 
-def laid_out(records: Sequence[Record], pack: int, offset: int) -> list[bytes | memoryview]:
-    """The bytes in parts of one append: the records as they shall stand from `offset` on."""
+def laid_out(
+    records: Sequence[Record], pack: int, offset: int, group: int | None = None
+) -> list[bytes | memoryview]:
+    """The bytes in parts of one append: the records as they shall stand from `offset` on.
+
+    `group` is where the append began, if these are not its first records.
+    """
     assert offset % ALIGN == 0, "records start at multiples of 64"
-    group = offset
+    group = offset if group is None else group
     parts: list[bytes | memoryview] = []
     for record in records:
         length = len(record.payload)
