@@ -3,10 +3,14 @@
 What cannot be read is not there, a damaged file is removed, and nothing that fails is ever said.
 """
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from ring2_orchestrator.plainfile import OWNERS
 
 _AT_ONCE = 500  # parameters of one query; SQLite promises 999
 
@@ -23,7 +27,7 @@ class CacheFile:
     def find(self, keys: Sequence[bytes]) -> list[tuple[object, ...]]:
         """The rows of these keys, as many as there are."""
         found: list[tuple[object, ...]] = []
-        if not keys or not self._path.exists():
+        if not keys or not self._is_plain():
             return found
         try:
             with _Connection(self._path) as connection:
@@ -40,7 +44,8 @@ class CacheFile:
 
     def keep(self, rows: Iterable[Sequence[object]]) -> None:
         """Keep rows, in the place of others with their keys."""
-        self._make_private()
+        if not self._make():
+            return
         marks = ",".join("?" * len(self._columns))
         try:
             with _Connection(self._path) as connection:
@@ -55,11 +60,23 @@ class CacheFile:
         except sqlite3.Error:
             self._discard()
 
-    def _make_private(self) -> None:
-        """Let the owner alone see what is kept; SQLite itself would let everybody."""
+    def _make(self) -> bool:
+        """Make the file if there is none, for its owner alone; whether it may be written."""
         with suppress(OSError):
-            self._path.touch(mode=0o600)
-            self._path.chmod(0o600)
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNERS))
+        if not self._is_plain():
+            return False
+        with suppress(OSError):
+            self._path.chmod(OWNERS)
+        return True
+
+    def _is_plain(self) -> bool:
+        """Whether there is a plain file: SQLite follows a link and writes wherever that leads."""
+        # Not opened to see: closing it would let go of the locks of others in this process.
+        try:
+            return stat.S_ISREG(self._path.lstat().st_mode)
+        except OSError:
+            return False
 
     def _discard(self) -> None:
         # A busy file is merely slow; a damaged one would stay so.

@@ -3,13 +3,13 @@
 import errno
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ring2_orchestrator.ledger.errors import LedgerBusyError, LedgerUnreadableError
+from ring2_orchestrator.plainfile import open_plain, read_plain
 
 _WRITE = os.O_WRONLY | os.O_CREAT
 
@@ -17,22 +17,11 @@ _WRITE = os.O_WRONLY | os.O_CREAT
 def read(path: Path, *, limit: int) -> bytes:
     """The file's first `limit` bytes; empty if there is no file. Raises LedgerUnreadableError."""
     try:
-        descriptor = open_file(path, os.O_RDONLY)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor; links are not followed
-            return file.read(limit)
+        return read_plain(path, limit=limit)
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as error:
         raise _unreadable(path, error) from error
-
-
-def open_file(path: Path, flags: int) -> int:
-    """A descriptor of a plain file; follows no link, never waits for a pipe. Raises OSError."""
-    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path.name} is no plain file", str(path))
-    return descriptor
 
 
 def size(path: Path) -> int:
@@ -58,7 +47,7 @@ def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) ->
     new = not path.exists()
     if new:
         _make_folders(path.parent, base)
-    descriptor = open_file(path, _WRITE)
+    descriptor = open_plain(path, _WRITE)
     try:
         _write_all(descriptor, data, offset)
         if os.fstat(descriptor).st_size > offset + len(data):
@@ -86,7 +75,7 @@ def create(path: Path, data: bytes) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Give the file new content: after a power cut it holds the old bytes or the new, whole."""
     beside = path.with_name(path.name + ".new")
-    descriptor = open_file(beside, _WRITE | os.O_TRUNC)
+    descriptor = open_plain(beside, _WRITE | os.O_TRUNC)
     try:
         _write_all(descriptor, data, 0)
         os.fdatasync(descriptor)
@@ -109,7 +98,7 @@ def sync_folder(folder: Path) -> None:
 @contextmanager
 def locked(path: Path, *, timeout_s: float) -> Generator[None]:
     """Hold the lock file alone; it lets go by itself when its process dies."""
-    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
+    descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)
     try:
         _acquire(descriptor, path, timeout_s)
         yield

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ring2_orchestrator.ledger import durable
 from ring2_orchestrator.ledger.merkle import HASH_BYTES
+from ring2_orchestrator.plainfile import open_plain
 
 TILE_LEVELS = 8  # levels of the tree in one tile
 TILE_WIDTH = 1 << TILE_LEVELS
@@ -132,7 +133,7 @@ class TileFiles:
         """Drop what follows the bundle's first `length` bytes, and wait for the disk."""
         path = self.bundle_path(index)
         if durable.size(path) > length:
-            descriptor = durable.open_file(path, os.O_WRONLY)
+            descriptor = open_plain(path, os.O_WRONLY)
             try:
                 os.ftruncate(descriptor, length)
                 os.fdatasync(descriptor)

@@ -17,12 +17,13 @@ from typing import NamedTuple, Self
 
 from cid_store.cid import Cid
 from cid_store.errors import MalformedCidError, MalformedNodeError
+from ring2_orchestrator.plainfile import open_plain, read_plain
 from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.touched import Touched, harm
 
 _FOLDER = "running"
 _GATE = "gate"
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_CREAT
 
 
 class Candidate(NamedTuple):
@@ -75,7 +76,7 @@ class Presence:
             self._withdrawn = self._bury()
             self._came = self._next()
             self._name = str(self._came)
-            self.descriptor = os.open(self._folder / self._name, _FLAGS | os.O_EXCL, 0o600)
+            self.descriptor = open_plain(self._folder / self._name, _FLAGS | os.O_EXCL)
             fcntl.flock(self.descriptor, fcntl.LOCK_EX)
 
     def __enter__(self) -> Self:
@@ -125,7 +126,7 @@ class Presence:
     @contextmanager
     def _gate(self) -> Generator[None]:
         """Coming and going are matters of several steps, so all pass one by one."""
-        gate = os.open(self._folder / _GATE, _FLAGS, 0o600)
+        gate = open_plain(self._folder / _GATE, _FLAGS)
         try:
             fcntl.flock(gate, fcntl.LOCK_EX)
             yield
@@ -205,7 +206,7 @@ class Presence:
         return file.went is None and (self._folder / file.name).stat().st_size == 0
 
     def _is_locked(self, file: _File) -> bool:
-        descriptor = os.open(self._folder / file.name, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_plain(self._folder / file.name, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -217,7 +218,7 @@ class Presence:
     def _touched(self, file: _File) -> Touched | None:
         """What an ended run touched; None where nobody knows."""
         try:
-            return Touched.decoded((self._folder / file.name).read_bytes())
+            return Touched.decoded(read_plain(self._folder / file.name))
         except MalformedNodeError:
             return None
 

@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from cid_store.encoding import Node, NodeLike
 from cid_store.errors import DamageError, UnavailableError
+from ring2_orchestrator.plainfile import read_plain
 from ring2_orchestrator.runs.paths import canonical, shown
 
 # Names that tell where a session came from, not what a program should do.
@@ -154,7 +155,7 @@ class EnvironmentKey:
     def __init__(self, home: Path) -> None:
         path = home / "environment.key"
         try:
-            key = path.read_bytes()
+            key = read_plain(path)
         except FileNotFoundError:
             key = _make_key(path)
         if len(key) != _KEY_BYTES:
@@ -242,7 +243,7 @@ def _make_key(path: Path) -> bytes:
         # A link fails where another process was first; then its key is the home's.
         os.link(temporary, path)
     except FileExistsError:
-        key = path.read_bytes()
+        key = read_plain(path)
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be made ({error.strerror}); make room, or name another home with "
