@@ -1,0 +1,157 @@
+"""table beside the same thing said in Python, and what it must find in tables."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ring0.abi import Op
+from ring0.host import Host
+from ring0.outcome import Refused, Result
+from ring2_orchestrator.kernels import KernelSet
+from tests.kernels.references import table
+
+Forward = Callable[..., list[bytes]]
+COMMA = ord(",")
+
+TEXTS = {
+    "nothing": b"",
+    "an end of line": b"\n",
+    "no end of line": b"a,b\nc,d",
+    "one line": b"a,b,c\n",
+    "empty lines": b"\n\na,b\n\nc,d\n\n",
+    "no delimiter": b"one\ntwo\nthree\n",
+    "ragged": b"a,b\nc\nd,e,f\ng,h\n,\n",
+    "quoted": b'"a,b",c\n"d ""e"", f",g\n"h\n",i\n"j,k\n',
+    "dos": b"a,b\r\nc,d\r\n",
+    "bytes": bytes(range(256)) * 3,
+    "counting": b"".join(b"%03d,x\n" % i for i in range(90, 130)),
+    "counting down": b"".join(b"%d,x\n" % i for i in range(30, -1, -1)),
+    "large numbers": b"".join(b"%d,x\n" % (10**18 - 5 + i) for i in range(10)),
+    "wide": b",".join(b"%d" % i for i in range(256)) + b"\n",
+    "too wide": b",".join(b"%d" % i for i in range(257)) + b"\n",
+}
+
+
+@pytest.fixture
+def forward(kernels: KernelSet, host: Host) -> Forward:
+    """The four streams, after the kernel and the reference gave the text back."""
+    kernel = kernels.by_name("table")
+
+    def call(text: bytes, delimiter: int = COMMA) -> list[bytes]:
+        params = kernel.manifest.encode_parameters({"delimiter": delimiter})
+        outcome = host.call(kernel, Op.FORWARD, params, [text])
+        assert isinstance(outcome, Result), outcome
+        assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([text])
+        assert table.inverse(outcome.outputs, delimiter) == text
+        return outcome.outputs
+
+    return call
+
+
+def related(rows: int, seed: int) -> bytes:
+    """A number, a town, its region, its height, and something of the row's own."""
+    rng = random.Random(seed)
+    towns = [(b"town %d" % i, b"region %d" % (i // 9), b"%d.5" % (37 * i)) for i in range(90)]
+    lines = []
+    for row in range(rows):
+        town, region, height = rng.choice(towns)
+        lines.append(b"%d,%s,%s,%s,%d\n" % (1000 + row, town, region, height, rng.randrange(10)))
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_text_comes_back(name: str, forward: Forward) -> None:
+    for delimiter in (COMMA, ord(" "), ord("\n"), ord('"'), 0, 255):
+        forward(TEXTS[name], delimiter)
+
+
+@given(
+    text=st.lists(st.sampled_from([b"a", b"12", b"13", b",", b",", b"\n", b'"', b"[", b"]", b"\r"]))
+)
+def test_any_text_comes_back(text: list[bytes], kernels: KernelSet, host: Host) -> None:
+    kernel = kernels.by_name("table")
+    data = b"".join(text)
+    params = kernel.manifest.encode_parameters({"delimiter": COMMA})
+    outcome = host.call(kernel, Op.FORWARD, params, [data])
+    assert isinstance(outcome, Result)
+    assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([data])
+    assert table.inverse(outcome.outputs, COMMA) == data
+
+
+def test_what_follows_from_another_column_is_not_written(forward: Forward) -> None:
+    _, misses, cells, ragged = forward(related(2000, 1))
+    assert ragged == b""
+    # Towns and heights say the same: one of them is written, the other where it is new.
+    assert cells.count(b"region") <= 90
+    once, always = sorted([cells.count(b"town"), cells.count(b".5\n")])
+    assert once <= 90
+    assert always == 2000
+    assert cells.count(b"\n") < 2 + 2000 + 90 + 90 + 2000
+    assert sum(misses) < 20
+
+
+def test_columns_without_relation_are_only_turned(forward: Forward) -> None:
+    rng = random.Random(2)
+    text = b"".join(b"%d,%d\n" % (rng.randrange(900), rng.randrange(900)) for _ in range(500))
+    shape, misses, cells, _ = forward(text)
+    assert table.numbers(shape)[4:] == [table.PLAIN, table.PLAIN]
+    assert misses == b""
+    assert len(cells) == len(text)
+
+
+def test_quotes_and_brackets_hold_a_field_together(forward: Forward) -> None:
+    text = b'1.2.3.4 - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200\n' * 3
+    assert table.numbers(forward(text, ord(" "))[0])[1] == 5
+
+
+def test_equal_hashes_cost_a_bounded_time_and_nothing_else(forward: Forward) -> None:
+    # 40 fields of one slot: from the 33rd on none is remembered, and none is mistaken.
+    wanted, fields = table.hash_of(b"0") % 256, []
+    number = 0
+    while len(fields) < 40:
+        if table.hash_of(b"%d" % number) % 256 == wanted:
+            fields.append(b"%d" % number)
+        number += 1
+    rows = [b"%s,value %s\n" % (field, field) for field in fields * 3]
+    forward(b"".join(rows))
+
+
+EXAMPLE = [bytes.fromhex("0e020301020100 00"), b"", b"a\nb\na\n1\n2\n1\n", b"x"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "data"),
+    [
+        (0, b""),
+        (0, EXAMPLE[0] + b"\0"),
+        (0, EXAMPLE[0][:-1]),
+        (0, bytes.fromhex("8e000203010201 0000")),  # a number not in its shortest form
+        (0, bytes.fromhex("0e02030102010304")),  # two columns, each the other's parent
+        (0, bytes.fromhex("0e02030102010003")),  # a parent, and nothing said of misses
+        (0, bytes.fromhex("0e02030102010005")),  # a parent that is no column
+        (0, bytes.fromhex("0f020301020100 00")),  # longer than its lines
+        (0, bytes.fromhex("0c020301020100 00")),
+        (0, bytes.fromhex("0e010301020100")),  # one column
+        (0, bytes.fromhex("0e02ffffffff0f01020100 00")),  # more rows than bytes
+        (0, bytes.fromhex("0e020301ffffffff0f0100 00")),  # a ragged line after more rows
+        (0, bytes.fromhex("0e0203010202 0000")),  # a ragged line longer than its stream
+        (1, b"\0"),
+        (2, EXAMPLE[2][:-1]),
+        (2, EXAMPLE[2] + b"1\n"),
+        (3, b""),
+        (3, b"xy"),
+    ],
+)
+def test_streams_that_break_the_page_are_refused(
+    stream: int, data: bytes, kernels: KernelSet, host: Host
+) -> None:
+    kernel = kernels.by_name("table")
+    params = kernel.manifest.encode_parameters({"delimiter": COMMA})
+    assert host.call(kernel, Op.INVERSE, params, EXAMPLE) == Result([b"a,1\nb,2\nx\na,1\n"])
+    streams = [*EXAMPLE[:stream], data, *EXAMPLE[stream + 1 :]]
+    outcome = host.call(kernel, Op.INVERSE, params, streams)
+    assert isinstance(outcome, Refused)
+    assert outcome.code == 3
