@@ -78,6 +78,15 @@ class KernelSet:
         wider._others = {**self._others, **{kernel.cid: kernel for kernel in others}}
         return wider
 
+    @property
+    def brought(self) -> tuple[Kernel, ...]:
+        """The kernels beside those in folders."""
+        return tuple(self._others[cid] for cid in sorted(self._others))
+
+    def others(self, cids: Iterable[Cid]) -> tuple[Kernel, ...]:
+        """Those of these kernels that only their CIDs find, so that others may lack them."""
+        return tuple(self._others[cid] for cid in cids if cid in self._others)
+
     @cached_property
     def cids(self) -> frozenset[Cid]:
         """The CIDs of all modules. Those of the shipped set are what a host takes as its base."""

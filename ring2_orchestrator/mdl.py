@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ring0.execution import Executor
 from ring0.plan import Plan
 from ring2_orchestrator.container import (
+    Carried,
     Header,
     Segment,
     encode_header,
@@ -37,10 +38,14 @@ class Measure:
 
 
 def header_bytes(plan: Plan, length: int, block_bytes: int, kernels: KernelSet) -> int:
-    """How long the header of a container is, whatever the bytes it holds."""
-    return len(
-        encode_header(Header(length, bytes(32), (Segment(length, plan),), block_bytes), kernels)
-    )
+    """How long the header of a container is, whatever the bytes it holds.
+
+    Kernels that others may lack travel in it, so they are counted.
+    """
+    brought = tuple(map(Carried.of, kernels.others(plan.kernels)))
+    segments = (Segment(length, plan),)
+    header = Header(length, bytes(32), segments, block_bytes, carried=brought)
+    return len(encode_header(header, kernels))
 
 
 def measure(plan: Plan, data: bytes, executor: Executor, kernels: KernelSet) -> Measure:

@@ -112,13 +112,20 @@ def pack(
     return replace(packed, trials=trials)
 
 
-def unpack(container: Container, out: IO[bytes], tools: Toolbox) -> int:
-    """Write the original of a container; how many bytes it has.
+def unpack(
+    container: Container, out: IO[bytes], tools: Toolbox, wanted: range | None = None
+) -> int:
+    """Write the original of a container, or a range of its bytes; how many were written.
 
     Raises DamagedContainerError, perhaps after bytes were written: those are to be discarded.
     """
     written = 0
-    for chunk in container.chunks(tools.executor):
+    executor = tools.finding(container.kernels).executor
+    if wanted is None:
+        pieces = container.chunks(executor)
+    else:
+        pieces = container.range(wanted.start, wanted.stop, executor)
+    for chunk in pieces:
         out.write(chunk)
         written += len(chunk)
     return written
@@ -137,7 +144,8 @@ def _write_finalists(
         advance(0, proposal.gene)
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - next line
         file = files.enter_context(spool)
-        header = original.header(proposal.plan)
+        brought = tools.kernels.others(proposal.plan.kernels)
+        header = original.header(proposal.plan, carried=brought)
         size = write_planned(
             file, original, header, tools.executor, tools.kernels, below=below, advance=advance
         )

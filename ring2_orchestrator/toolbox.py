@@ -32,13 +32,19 @@ class Toolbox:
 
     @cached_property
     def palette(self) -> Palette:
-        """The kernels by the names genes use."""
-        return {kernel.name: kernel for kernel in self.kernels}
+        """The kernels by the names genes use. A shipped one keeps its name."""
+        shipped = {kernel.name: kernel for kernel in self.kernels}
+        return {kernel.name: kernel for kernel in self.kernels.brought} | shipped
 
     @cached_property
     def manifests(self) -> dict[Cid, Manifest]:
         """The kernels' manifests by CID, as a plan is printed with."""
-        return {kernel.cid: kernel.manifest for kernel in self.kernels}
+        every = (*self.kernels, *self.kernels.brought)
+        return {kernel.cid: kernel.manifest for kernel in every}
+
+    def finding(self, kernels: KernelSet) -> "Toolbox":
+        """The same host with these kernels. Those it was not made with run in a process apart."""
+        return self if kernels is self.kernels else Toolbox(kernels, self.host)
 
     def kernel(self, cid: Cid) -> Kernel:
         """The kernel of that name. Raises MissingKernelError."""

@@ -5,7 +5,8 @@ worker process under limits, then whether every engine at hand gives the same by
 it is on PATH, wasm2c with a C compiler: pip install 'redoxa[engines]'). An engine that is not there
 is named. It answers 0 for a kernel and 1 for anything else. `build`, `bench` and `rebuild` need the
 pinned compiler: pip install 'redoxa[kernels]'. What was added by `add` is known to `list` and
-`show`; genes use the shipped kernels only, because containers have to unpack anywhere.
+`show`; genes use the shipped kernels only, because containers have to unpack anywhere; `redoxa pack
+--kernel` brings another along.
 """
 
 import argparse

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ring2_orchestrator.commands._files import add_output, open_input, open_output, output_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ring2_orchestrator.commands import Context
     from ring2_orchestrator.gene import Gene
     from ring2_orchestrator.packing import Packed
@@ -34,6 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="try only this gene: a name of `redoxa gene list`, a .gene file, or 'store'",
     )
+    parser.add_argument(
+        "-k",
+        "--kernel",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.wasm",
+        help="a kernel that genes may use, too; it travels in the container, and unpacking needs "
+        "--allow-foreign-kernels (repeatable)",
+    )
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
@@ -45,9 +57,10 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     with (
         open_input(args.file) as source,
         open_output(output, args.file, force=args.force) as out,
-        open_toolbox() as tools,
+        open_toolbox() as shipped,
         context.report.progress(f"packing {source.name}", FINALISTS * source.size) as advance,
     ):
+        tools = _with_kernels(shipped, args.kernel)
         packed = pack(source, out, _genes(args.gene, tools), tools, advance=advance)
     _tell(context, str(args.file), str(output), packed)
     return 0
@@ -55,6 +68,18 @@ def run(args: argparse.Namespace, context: "Context") -> int:
 
 def _default(path: Path) -> Path:
     return path.with_name(f"{path.name}.rdx")
+
+
+def _with_kernels(tools: "Toolbox", paths: "Sequence[Path]") -> "Toolbox":
+    """The tools, and the kernels of these files. Raises InputError where one is none."""
+    from ring0.kernel import Kernel  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.container import open_source  # noqa: PLC0415 - start-up
+
+    brought: list[Kernel] = []
+    for path in paths:
+        with open_source(path) as source:
+            brought.append(Kernel.from_wasm(source.read(0, source.size)))
+    return tools.finding(tools.kernels.knowing(brought)) if brought else tools
 
 
 def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":

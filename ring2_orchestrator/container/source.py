@@ -114,7 +114,13 @@ def _owned(descriptor: int) -> Generator[None]:
 
 @contextmanager
 def spooled(stream: IO[bytes], name: str) -> Generator[FileSource]:
-    """A stream's bytes in an unnamed temporary file: planning reads here and there."""
+    """A stream's bytes: a file that stands at its begin as it is, others in an unnamed file.
+
+    Whoever plans or decodes reads here and there, so what only flows is kept meanwhile.
+    """
+    if _is_file_at_its_begin(stream):
+        yield FileSource(stream, name)
+        return
     with tempfile.TemporaryFile() as file:
         try:
             while chunk := stream.read(CHUNK):
@@ -123,3 +129,10 @@ def spooled(stream: IO[bytes], name: str) -> Generator[FileSource]:
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
         yield FileSource(file, name)
+
+
+def _is_file_at_its_begin(stream: IO[bytes]) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode) and stream.tell() == 0
+    except (OSError, ValueError):
+        return False  # it is no file, or one without a place to stand at

@@ -44,9 +44,16 @@ class Original:
             hasher.update(chunk)
         return cls(source, hasher.digest())
 
-    def header(self, plan: Plan | None, *, block_bytes: int = BLOCK_BYTES) -> Header:
+    def header(
+        self,
+        plan: Plan | None,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+        carried: Iterable[Kernel] = (),
+    ) -> Header:
         """The header of a container for these bytes under one plan, or stored without one."""
-        return self.divided([Segment(self.source.size, plan)], block_bytes=block_bytes)
+        whole = Segment(self.source.size, plan)
+        return self.divided([whole], block_bytes=block_bytes, carried=carried)
 
     def divided(
         self,

@@ -304,3 +304,18 @@ def test_the_same_input_gives_the_same_container_in_any_process(here: Path) -> N
         subprocess.run(words, env=environment, check=True, timeout=60, cwd=ROOT)
         made.add(output.read_bytes())
     assert len(made) == 1
+
+
+def test_a_range_is_unpacked_alone(
+    container: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = AUDIO.read_bytes()
+    for given, wanted in (("10:20", whole[10:20]), (":7", whole[:7]), ("15990:", whole[15_990:])):
+        assert redoxa("unpack", container, "-o", "part", "--range", given, "-f", "-q") == 0
+        assert (here / "part").read_bytes() == wanted
+    assert redoxa("unpack", container, "--range", "0:1") == 2
+    assert "name where it goes with -o" in sentence(capsys)
+    assert redoxa("unpack", container, "-o", "x", "--range", "15990:16001") == 3
+    assert "holds 16,000 bytes, and none from 15,990 to 16,001" in sentence(capsys)
+    assert redoxa("unpack", container, "-o", "x", "--range", "1-2") == 2
+    assert "'1-2' is no range of bytes" in capsys.readouterr().err

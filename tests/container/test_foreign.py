@@ -1,0 +1,95 @@
+"""Kernels that travel in a container run only where somebody allows it, and then apart."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ring0.host import Host
+from ring0.kernel import Kernel
+from ring2_orchestrator import mdl
+from ring2_orchestrator.commands import main
+from ring2_orchestrator.container import BytesSource, Container, ForeignKernelError
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.packing import pack, unpack
+from ring2_orchestrator.toolbox import Toolbox
+
+GENE = "input x: u8\nemit x |> grey |> rans0\n"
+DATA = bytes(at // 64 % 7 for at in range(3_000))
+
+
+def stranger() -> Kernel:
+    """A kernel that nobody ships: `gray` under another name."""
+    wasm = KernelSet.shipped().by_name("gray").wasm
+    assert wasm.count(b"gray") == 1
+    return Kernel.from_wasm(wasm.replace(b"gray", b"grey"))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[Toolbox]:
+    kernels = KernelSet.shipped()
+    with Host(base=kernels.cids) as host:
+        yield Toolbox(kernels, host)
+
+
+def packed(tools: Toolbox) -> bytes:
+    wider = tools.finding(tools.kernels.knowing([stranger()]))
+    out = io.BytesIO()
+    result = pack(BytesSource(DATA), out, [Gene.parse(GENE, wider.palette)], wider)
+    assert result.plan is not None
+    assert mdl.measure(result.plan, DATA, wider.executor, wider.kernels).container == len(
+        out.getvalue()
+    ), "the kernel is counted"
+    return out.getvalue()
+
+
+def test_a_kernel_travels_and_runs_where_that_is_allowed(plain: Toolbox) -> None:
+    blob = packed(plain)
+    container = Container(BytesSource(blob), plain.kernels, allow_foreign=True)
+    assert [one.kernel for one in container.header.carried] == [stranger()]
+    assert not plain.host.is_base(stranger())
+    out = io.BytesIO()
+    unpack(container, out, plain)
+    assert out.getvalue() == DATA
+
+
+def test_nobody_runs_it_unasked(plain: Toolbox) -> None:
+    with pytest.raises(ForeignKernelError, match=r"the kernel 'grey'.*--allow-foreign-kernels"):
+        Container(BytesSource(packed(plain)), plain.kernels)
+
+
+def test_who_has_the_kernel_needs_no_leave(plain: Toolbox) -> None:
+    knowing = plain.kernels.knowing([stranger()])
+    assert Container(BytesSource(packed(plain)), knowing).header.plans
+
+
+def test_shipped_kernels_do_not_travel(plain: Toolbox) -> None:
+    gene = Gene.parse("input x: u8\nemit x |> gray |> rans0\n", plain.palette)
+    out = io.BytesIO()
+    pack(BytesSource(DATA), out, [gene], plain.finding(plain.kernels.knowing([stranger()])))
+    assert Container(BytesSource(out.getvalue()), plain.kernels).header.version == 1
+
+
+@pytest.mark.slow
+def test_the_commands_ask_for_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").write_bytes(DATA)
+    Path("grey.wasm").write_bytes(stranger().wasm)
+    Path("mine.gene").write_text(GENE)
+    assert main(["pack", "data", "-g", "mine.gene", "-o", "a.rdx", "-q"]) == 3
+    assert "no kernel named 'grey'" in capsys.readouterr().err
+    assert main(["pack", "data", "-g", "mine.gene", "-k", "grey.wasm", "-o", "a.rdx", "-q"]) == 0
+    assert main(["inspect", "a.rdx", "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["carried_kernels"] == [str(stranger().cid)]
+    assert "grey" in seen["gene"]
+    assert main(["unpack", "a.rdx", "-o", "b", "-q"]) == 5
+    assert "nobody allowed" in capsys.readouterr().err
+    assert not Path("b").exists()
+    assert main(["unpack", "a.rdx", "-o", "b", "-q", "--allow-foreign-kernels"]) == 0
+    assert Path("b").read_bytes() == DATA
