@@ -85,7 +85,7 @@ def pack(
     told(0, "hashing")
     original = Original.of(source)
     told(0, "planning")
-    proposals = propose(source, genes, tools.executor, tools.kernels) if source.size else []
+    proposals = propose(source, genes, tools.packer, tools.kernels) if source.size else []
     with ExitStack() as files:
         finalists = _write_finalists(original, proposals[:FINALISTS], tools, files, told)
         failed: set[Plan] = set()
@@ -147,7 +147,7 @@ def _write_finalists(
         brought = tools.kernels.others(proposal.plan.kernels)
         header = original.header(proposal.plan, carried=brought)
         size = write_planned(
-            file, original, header, tools.executor, tools.kernels, below=below, advance=advance
+            file, original, header, tools.packer, tools.kernels, below=below, advance=advance
         )
         if size is None:
             file.close()
@@ -176,7 +176,7 @@ def decode_fuel(plan: Plan, source: Source, tools: Toolbox) -> int:
     data = data[: len(data) // plan.input.width * plan.input.width]
     metered = tools.executor.with_limits(replace(limits(len(data)), fuel=_AMPLE_FUEL))
     try:
-        streams = tools.executor.forward(plan, data).outputs
+        streams = tools.packer.forward(plan, data).outputs
         return metered.inverse(plan, streams).fuel or 0
     except (StepFailedError, WorkLimitError):
         return _AMPLE_FUEL

@@ -13,6 +13,7 @@ from ring0.kernel import Kernel
 from ring0.manifest import Manifest
 from ring2_orchestrator.caches import cache_folder
 from ring2_orchestrator.container import MissingKernelError
+from ring2_orchestrator.encoders import EncodingCaller
 from ring2_orchestrator.gene import Palette
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.nesting import inside_recording
@@ -29,6 +30,11 @@ class Toolbox:
     def executor(self) -> Executor:
         """An executor without a memo; `with_limits` gives it one."""
         return Executor(self.host, self.kernel)
+
+    @cached_property
+    def packer(self) -> Executor:
+        """An executor for packing: where a better encoder than a kernel's own is, it is used."""
+        return Executor(EncodingCaller(self.host, self.kernels), self.kernel)
 
     @cached_property
     def palette(self) -> Palette:

@@ -117,7 +117,7 @@ class Trials:
 
     def _sampled(self, entry: Entry) -> Tried:
         with spooled_object(self._store, entry.cid, f"object {entry.cid.short}") as source:
-            found = propose(source, self._genes, self._tools.executor, self._tools.kernels)
+            found = propose(source, self._genes, self._tools.packer, self._tools.kernels)
             if not found:
                 return Tried(entry.stored_bytes, 0.0)
             self._promising[entry.cid] = [
@@ -135,7 +135,7 @@ class Trials:
         return Tried(stored, cost_s)
 
     def _inverting(self, plan: Plan, data: bytes) -> float:
-        executor = self._tools.executor.with_limits(limits(len(data)))
+        executor = self._tools.packer.with_limits(limits(len(data)))
         try:
             streams = executor.forward(plan, data).outputs
             start = self._clock.monotonic_ns()

@@ -30,8 +30,8 @@ examined = settings(
 )
 Call = Callable[[bytes], Outcome]
 repeats = st.builds(
-    lambda parts, times: b"".join(parts) * times,
-    st.lists(st.binary(max_size=40), max_size=6),
+    bytes.__mul__,
+    st.lists(st.binary(max_size=40), max_size=6).map(b"".join),
     st.integers(1, 60),
 )
 flips = st.integers(1, 255)

@@ -1,0 +1,93 @@
+"""Encoders in a kernel's place: believed only when the kernel undoes what they made."""
+
+import io
+
+import pytest
+import zstandard
+
+from ring0.abi import Op
+from ring0.boundary import Boundary
+from ring0.outcome import Refused, Result
+from ring0.plan import Dtype, Plan, PlanBuilder
+from ring2_orchestrator import encoders
+from ring2_orchestrator.container import BytesSource
+from ring2_orchestrator.encoders import EncodingCaller, native_encoders
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.packing import pack
+from ring2_orchestrator.toolbox import Toolbox
+
+TEXT = b"".join(b"%05d: line %d of many\n" % (at, at * at % 97) for at in range(3_000))
+BOUNDARY = Boundary()
+
+
+def of_library(data: encoders.Buffer) -> bytes:
+    return zstandard.ZstdCompressor(level=19).compress(data)
+
+
+def nothing(_: encoders.Buffer) -> bytes:
+    return b""
+
+
+def no_frame(data: encoders.Buffer) -> bytes:
+    return bytes(data)
+
+
+def another_frame(data: encoders.Buffer) -> bytes:
+    return of_library(data[1:])
+
+
+def zstd_plan(tools: Toolbox) -> Plan:
+    builder = PlanBuilder(Dtype.U8)
+    builder.add(tools.kernels.by_name("zstd").cid, (), [0], [Dtype.U8])
+    return builder.build()
+
+
+def test_packing_takes_the_librarys_bytes_and_executing_the_kernels(tools: Toolbox) -> None:
+    plan = zstd_plan(tools)
+    coded = tools.packer.forward(plan, TEXT).outputs
+    assert coded == [of_library(TEXT)]
+    own = tools.executor.forward(plan, TEXT).outputs
+    assert own != coded
+    for streams in (coded, own):
+        assert tools.executor.inverse(plan, streams).outputs == [TEXT]
+
+
+def test_no_container_is_much_longer_than_the_library_makes_it(tools: Toolbox) -> None:
+    gene = Gene.parse("input x: u8\nemit x |> zstd", tools.palette)
+    out = io.BytesIO()
+    pack(BytesSource(TEXT), out, [gene], tools)
+    assert len(out.getvalue()) <= len(of_library(TEXT)) + 128
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [nothing, no_frame, another_frame, of_library],
+    ids=["nothing", "noise", "other bytes", "the truth"],
+)
+def test_an_encoder_that_lies_is_not_believed(
+    lie: encoders.Encode, tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "_zstandard", lie)
+    kernel = tools.kernels.by_name("zstd")
+    made = EncodingCaller(tools.host, tools.kernels).call(kernel, Op.FORWARD, b"", [TEXT], BOUNDARY)
+    own = tools.host.call(kernel, Op.FORWARD, b"", [TEXT], BOUNDARY)
+    assert made == (Result([of_library(TEXT)]) if lie is of_library else own)
+
+
+def test_another_version_of_the_library_is_not_asked(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(native_encoders(tools.kernels)) == 1
+    monkeypatch.setattr(zstandard, "ZSTD_VERSION", (1, 5, 6))
+    assert native_encoders(tools.kernels) == {}
+
+
+def test_what_is_no_forward_call_of_the_kernel_goes_to_it(tools: Toolbox) -> None:
+    caller = EncodingCaller(tools.host, tools.kernels)
+    zstd, delta = tools.kernels.by_name("zstd"), tools.kernels.by_name("delta")
+    assert caller.call(zstd, Op.FORWARD, b"", [b""], BOUNDARY) == Result([b""])
+    assert isinstance(caller.call(zstd, Op.FORWARD, b"\0", [TEXT], BOUNDARY), Refused)
+    assert isinstance(caller.call(zstd, Op.INVERSE, b"", [TEXT], BOUNDARY), Refused)
+    params = delta.manifest.encode_parameters({}, dtype="u8")
+    by_kernel = tools.host.call(delta, Op.FORWARD, params, [TEXT], BOUNDARY)
+    assert caller.call(delta, Op.FORWARD, params, [TEXT], BOUNDARY) == by_kernel
