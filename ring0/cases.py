@@ -8,6 +8,7 @@ special case, so such numbers are lanes, lengths and parameters, too.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -16,8 +17,14 @@ from ring0.instructions import constants
 from ring0.kernel import Kernel
 from ring0.manifest import WIDTHS, Manifest, Port
 
+if TYPE_CHECKING:
+    from ring0.drawing import Drawing
+
 _LANES = (0, 1, 2, 3, 7, 16, 33, 1_000)
 _PATTERN_LANES = 65
+# Where counters of 16 bits end, of lanes and of bytes; and a length that large blocks have.
+_LONG = 65_536
+_LONGEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,35 @@ def drawn(kernel: Kernel, count: int) -> Iterator[Case]:
         yield Case(dtype, params, inputs, usual, what)
 
 
+def long(kernel: Kernel) -> Iterator[Case]:
+    """Whole lanes around lengths where counters end, of every type and kind; then a few longer."""
+    from ring0.drawing import Drawing  # noqa: PLC0415 - as above
+
+    manifest = kernel.manifest
+    drawing = Drawing(kernel.cid.digest, sorted(constants(kernel.wasm, kernel.info)))
+    for dtype in dtypes(manifest):
+        params = manifest.encode_parameters({}, dtype=dtype)
+        widths = streams(manifest.inputs, dtype)
+        middles = {_LONG // width for width in widths} | {_LONG}
+        for lanes in sorted({middle + step for middle in middles for step in (-1, 0, 1)}):
+            for kind, inputs in _of_all_kinds(drawing, lanes, widths):
+                what = f"{lanes:,} lanes of {kind}{of_type(dtype)}"
+                yield Case(dtype, params, inputs, default=True, what=what)
+        for step in (-1, 0, 1):
+            lanes = _LONGEST_BYTES // widths[0] + step
+            kind, inputs = drawing.lanes(lanes, widths)
+            what = f"{lanes:,} lanes of {kind}{of_type(dtype)}"
+            yield Case(dtype, params, inputs, default=True, what=what)
+
+
+def _of_all_kinds(
+    drawing: "Drawing", lanes: int, widths: Sequence[int]
+) -> Iterator[tuple[str, list[bytes]]]:
+    for what, pattern in _EVEN:
+        yield what, [pattern(lanes * width) for width in widths]
+    yield from drawing.all_lanes(lanes, widths)
+
+
 def wrong_parameters(manifest: Manifest, dtype: str | None) -> Iterator[tuple[bytes, str]]:
     """Parameter bytes that no call may have, and what is wrong with them."""
     head = manifest.encode_parameters({}, dtype=dtype)[: manifest.has_variable]
@@ -124,6 +160,12 @@ def of_type(dtype: str | None) -> str:
 def _patterns() -> Iterator[tuple[str, int, Callable[[int], bytes]]]:
     for lanes in _LANES:
         yield "noise", lanes, lambda length: stream("noise", length)
-    yield "zeros", _PATTERN_LANES, bytes
-    yield "ones", _PATTERN_LANES, lambda length: b"\xff" * length
-    yield "a ramp", _PATTERN_LANES, lambda length: bytes(at % 256 for at in range(length))
+    for what, pattern in _EVEN:
+        yield what, _PATTERN_LANES, pattern
+
+
+_EVEN: tuple[tuple[str, Callable[[int], bytes]], ...] = (
+    ("zeros", bytes),
+    ("ones", lambda length: b"\xff" * length),
+    ("a ramp", lambda length: (bytes(range(256)) * (length // 256 + 1))[:length]),
+)

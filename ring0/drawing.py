@@ -1,6 +1,6 @@
 """Random lanes of the kinds in which kernels have been wrong, and lengths and parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +36,11 @@ class Drawing:
         self._rng = np.random.default_rng([*seed])
         self._mentioned = mentioned
         self._lengths = [one for one in mentioned if 0 <= one <= _MENTIONED_LANES]
+        self._kinds = (
+            ("noise", self._noise), ("few values", self._few), ("runs", self._runs),
+            ("a walk", self._walk), ("special numbers", self._edges), ("sparse", self._sparse),
+            ("measurements", self._measured),
+        )  # fmt: skip
         self._special = {width: self._specials(width) for width in (1, 2, 4, 8)}
 
     def one_of(self, values: Sequence[_T]) -> _T:
@@ -70,13 +75,13 @@ class Drawing:
 
     def lanes(self, count: int, widths: Sequence[int]) -> tuple[str, list[bytes]]:
         """One kind of lanes for all streams: its name, and so many lanes for each."""
-        kinds = (
-            ("noise", self._noise), ("few values", self._few), ("runs", self._runs),
-            ("a walk", self._walk), ("special numbers", self._edges), ("sparse", self._sparse),
-            ("measurements", self._measured),
-        )  # fmt: skip
-        name, make = self.one_of(kinds)
+        name, make = self.one_of(self._kinds)
         return name, [make(count, width).tobytes() for width in widths]
+
+    def all_lanes(self, count: int, widths: Sequence[int]) -> Iterator[tuple[str, list[bytes]]]:
+        """Every kind of lanes in turn."""
+        for name, make in self._kinds:
+            yield name, [make(count, width).tobytes() for width in widths]
 
     def _specials(self, width: int) -> np.ndarray[Any, Any]:
         limit = 1 << 8 * width

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cid_store.cid import Cid
 from ring0 import instructions
 from ring0.boundary import MIB, Boundary
+from ring0.budget import Budget, UsedUpError
 from ring0.errors import ManifestError, RefusedModuleError
 from ring0.host import Host
 from ring0.kernel import Kernel
@@ -20,6 +21,8 @@ from ring0.sections import ModuleInfo, parse
 from ring0.subject import Advance, Depth, FailedError, Subject
 
 QUICK = Depth()
+# Shipped kernels take a few seconds on a quiet machine.
+BUDGET_S = 120.0
 
 # A module may be made to compile slowly within all caps. Honest ones take milliseconds.
 COMPILING = Boundary(memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=1_500)
@@ -32,6 +35,8 @@ class Check:
     name: str
     passed: bool
     sentence: str
+    # False where the time did not suffice: then it is not passed, and nothing speaks against it.
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,21 @@ class Examination:
         """Whether the module is a kernel as far as an examination can tell."""
         return all(check.passed for check in self.checks)
 
+    @property
+    def tried(self) -> bool:
+        """Whether everything was looked at that was to be, as far as it could be."""
+        return all(check.tried for check in self.checks)
+
 
 def examine(
-    wasm: bytes, host: Host, *, depth: Depth = QUICK, advance: Advance = lambda: None
+    wasm: bytes,
+    host: Host,
+    *,
+    depth: Depth = QUICK,
+    budget: Budget | None = None,
+    advance: Advance = lambda: None,
 ) -> Examination:
-    """Look at any bytes at all. Never raises for what they are.
+    """Look at any bytes at all, for as long as the budget lasts. Never raises for what they are.
 
     `advance` is called `depth.steps` times at most, for a bar that shows how far it is.
     """
@@ -62,7 +77,8 @@ def examine(
         name = manifest.name
     if manifest is not None and all(check.passed for check in checks):
         kernel = Kernel(Cid.of(wasm), wasm, manifest, inspect(wasm))
-        _examine_behaviour(kernel, host, Subject(kernel, host, depth, advance), checks)
+        subject = Subject(kernel, host, depth, budget or Budget(BUDGET_S), advance)
+        _examine_behaviour(kernel, host, subject, checks)
     return Examination(Cid.of(wasm), name, tuple(checks))
 
 
@@ -143,6 +159,9 @@ def _examine_behaviour(kernel: Kernel, host: Host, subject: Subject, checks: lis
         ("inverse", subject.inverse_of_anything),
     ):
         checks.append(_look(name, look))
+    # A module that is refused anyway could take all the time there is.
+    if subject.depth.long and all(check.passed for check in checks):
+        checks.append(_look("long inputs", subject.long_inputs))
 
 
 def _look(name: str, look: Callable[[], str]) -> Check:
@@ -150,3 +169,5 @@ def _look(name: str, look: Callable[[], str]) -> Check:
         return Check(name, passed=True, sentence=look())
     except FailedError as failed:
         return Check(name, passed=False, sentence=str(failed))
+    except UsedUpError as over:
+        return Check(name, passed=False, sentence=str(over), tried=False)

@@ -4,20 +4,29 @@ Nothing here can be harmed by it: every call is made by a host, in a worker proc
 kernel is one of the host's own.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ring0 import abi, cases
 from ring0.boundary import MIB, Boundary
+from ring0.budget import Budget, UsedUpError
 from ring0.cases import Case
 from ring0.host import Host
 from ring0.kernel import Kernel
-from ring0.outcome import Outcome, Refused, Result, sentence
+from ring0.outcome import Outcome, Refused, Result, TimedOut, sentence
 
 # Inputs are a few dozen kB at most; an honest kernel needs a few dozen units of fuel a byte.
 LIMITS = Boundary(fuel=50_000_000, memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=10_000)
 
+# Beyond that, a call takes as long as there is time for the examination.
+LONG_LIMITS = Boundary(
+    fuel=1 << 50, memory_bytes=512 * MIB, output_bytes=256 * MIB, wall_ms=1 << 31
+)
+
 Advance = Callable[[], None]
+
+
+_OTHERS = "other inputs"
 
 
 class FailedError(Exception):
@@ -26,10 +35,11 @@ class FailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How far to look: so many drawn inputs, and every length up to so many bytes."""
+    """How far to look: so many drawn inputs, every length up to so many bytes, and long inputs."""
 
     cases: int = 300
     lengths: int = 130
+    long: bool = True
 
     # So many of the drawn inputs are also watched call by call, which takes ten times as long.
     @property
@@ -44,20 +54,28 @@ class Depth:
 
 
 class Subject:
-    """Each look raises FailedError, or gives a sentence about what was seen."""
+    """Each look raises FailedError, or gives a sentence about what was seen.
 
-    def __init__(self, kernel: Kernel, host: Host, depth: Depth, advance: Advance) -> None:
+    A look that the time does not suffice for raises UsedUpError.
+    """
+
+    def __init__(
+        self, kernel: Kernel, host: Host, depth: Depth, budget: Budget, advance: Advance
+    ) -> None:
         self._kernel = kernel
         self._host = host
         self._manifest = kernel.manifest
-        self._depth = depth
+        self.depth = depth
+        self._budget = budget
         self._advance = advance
+        # What is about to be tried.
+        self._next = _OTHERS
         self._limits = Boundary() if host.is_base(kernel) else LIMITS
 
     def round_trip(self) -> str:
         """The inverse of what the forward operation gives is what it was given."""
         accepted: dict[str | None, int] = dict.fromkeys(cases.dtypes(self._manifest), 0)
-        for case in self._cases(self._depth.cases):
+        for case in self._cases(self.depth.cases):
             accepted[case.dtype] += self._there_and_back(case)
         for dtype, count in accepted.items():
             if count == 0:
@@ -67,7 +85,7 @@ class Subject:
     def lengths(self) -> str:
         """Whole lanes of every length come back; what ends inside a lane is refused, both ways."""
         whole = refused = 0
-        for case in cases.of_every_length(self._manifest, self._depth.lengths):
+        for case in self._in_time(cases.of_every_length(self._manifest, self.depth.lengths)):
             widths = cases.streams(self._manifest.inputs, case.dtype)
             if not any(len(case.inputs[0]) % width for width in widths):
                 whole += self._there_and_back(case)
@@ -75,12 +93,26 @@ class Subject:
             outcome = self._call(abi.Op.FORWARD, case.params, case.inputs)
             _expect(outcome, abi.Code.OUTSIDE_DOMAIN, f"{case.what}, not whole lanes,")
             refused += 1
-        return f"of 0 to {self._depth.lengths:,} bytes, {whole:,} came back and {refused:,} refused"
+        return f"of 0 to {self.depth.lengths:,} bytes, {whole:,} came back and {refused:,} refused"
+
+    def long_inputs(self) -> str:
+        """What is longer than most data in tests comes back as well."""
+        accepted = longest = 0
+        usual = self._limits
+        if not self._host.is_base(self._kernel):
+            self._limits = LONG_LIMITS
+        try:
+            for case in self._in_time(cases.long(self._kernel)):
+                accepted += self._there_and_back(case)
+                longest = max(longest, sum(map(len, case.inputs)))
+        finally:
+            self._limits = usual
+        return f"{accepted:,} inputs of up to {longest:,} bytes went through and came back"
 
     def isolation(self) -> str:
         """Only the outputs are written, only the inputs read, and nothing is remembered."""
         count = 0
-        for case in self._cases(self._depth.watched):
+        for case in self._cases(self.depth.watched):
             forward = self._watched(abi.Op.FORWARD, case.params, case.inputs, case.what)
             if isinstance(forward, Result):
                 what = f"{case.what}, the inverse"
@@ -121,10 +153,22 @@ class Subject:
         return f"of arbitrary bytes, {made:,} were undone exactly and {refused:,} refused"
 
     def _cases(self, count: int) -> Iterator[Case]:
-        yield from cases.patterned(self._manifest)
-        for case in cases.drawn(self._kernel, count):
+        yield from self._in_time(cases.patterned(self._manifest))
+        for case in self._in_time(cases.drawn(self._kernel, count)):
             self._advance()
             yield case
+
+    def _in_time(self, given: Iterable[Case]) -> Iterator[Case]:
+        """The same cases, for as long as there is time."""
+        for case in given:
+            self._next = case.what
+            self._require_time()
+            yield case
+        self._next = _OTHERS
+
+    def _require_time(self) -> None:
+        if self._budget.used_up:
+            raise UsedUpError(f"{self._next} and what follows were not tried: the time was used up")
 
     def _there_and_back(self, case: Case) -> bool:
         """Whether the kernel accepts the case, which then must come back."""
@@ -143,8 +187,8 @@ class Subject:
 
     def _watched(self, op: abi.Op, params: bytes, inputs: Sequence[bytes], what: str) -> Outcome:
         prepared = self._host.prepare(self._kernel, op, params)
-        plain = prepared(inputs, LIMITS)
-        strict = prepared.strictly(inputs, LIMITS)
+        plain = self._timed(LIMITS, lambda limits: prepared(inputs, limits))
+        strict = self._timed(LIMITS, lambda limits: prepared.strictly(inputs, limits))
         if isinstance(strict, Refused) and strict.code is None:
             raise FailedError(f"{what}: {sentence(strict)}")
         if strict != plain:
@@ -160,7 +204,7 @@ class Subject:
                 label = f"inverse {dtype} {length}"
                 given = [cases.stream(f"{label} {port}", length) for port in range(ports)]
                 yield params, given, f"inverse of {length} arbitrary bytes{cases.of_type(dtype)}"
-        for number, case in enumerate(cases.drawn(self._kernel, self._depth.cases // 3)):
+        for number, case in enumerate(cases.drawn(self._kernel, self.depth.cases // 3)):
             outcome = self._call(abi.Op.FORWARD, case.params, case.inputs)
             if isinstance(outcome, Result):
                 yield case.params, _damaged(outcome.outputs, number), f"{case.what}, damaged"
@@ -195,7 +239,18 @@ class Subject:
         return [bytes(48)] * (made + len(given) - taken)
 
     def _call(self, op: abi.Op, params: bytes, inputs: Sequence[bytes]) -> Outcome:
-        return self._host.call(self._kernel, op, params, inputs, self._limits)
+        return self._timed(
+            self._limits, lambda limits: self._host.call(self._kernel, op, params, inputs, limits)
+        )
+
+    def _timed(self, limits: Boundary, call: Callable[[Boundary], Outcome]) -> Outcome:
+        """What the call comes to in the time there is."""
+        self._require_time()
+        wall_ms = self._budget.wall_ms(limits.wall_ms)
+        outcome = call(limits if wall_ms == limits.wall_ms else replace(limits, wall_ms=wall_ms))
+        if isinstance(outcome, TimedOut) and wall_ms < limits.wall_ms:
+            self._require_time()
+        return outcome
 
     def _again(self, case: Case, outcome: Result) -> list[bytes]:
         twice = self._call(abi.Op.FORWARD, case.params, outcome.outputs)

@@ -13,11 +13,12 @@ from blake3 import blake3
 from cid_store.cid import Cid
 from cid_store.encoding import Node, decode, encode
 from cid_store.errors import MalformedNodeError
+from ring0.budget import Budget
 from ring0.examination import QUICK, Check, Examination, examine
 from ring0.host import Host
 from ring0.host.library import VERSION as ENGINE
 from ring0.sealed import SealedFolder
-from ring0.subject import LIMITS, Advance, Depth
+from ring0.subject import LIMITS, LONG_LIMITS, Advance, Depth
 
 _FORMAT = 1
 _SUFFIX = ".verdict"
@@ -34,15 +35,21 @@ class Verdicts:
         self._sealed = SealedFolder.open(folder, suffix=_SUFFIX, limit_bytes=LIMIT_BYTES)
 
     def examine(
-        self, wasm: bytes, host: Host, *, depth: Depth = QUICK, advance: Advance = lambda: None
+        self,
+        wasm: bytes,
+        host: Host,
+        *,
+        depth: Depth = QUICK,
+        budget: Budget | None = None,
+        advance: Advance = lambda: None,
     ) -> Examination:
         """What `ring0.examination.examine` says of these bytes, now or an earlier time."""
         cid = Cid.of(wasm)
         if (known := self.find(cid, depth)) is not None:
             return known
         before = host.unsettled
-        examination = examine(wasm, host, depth=depth, advance=advance)
-        if host.unsettled == before:
+        examination = examine(wasm, host, depth=depth, budget=budget, advance=advance)
+        if host.unsettled == before and examination.tried:
             self._keep(examination, depth)
         return examination
 
@@ -57,7 +64,7 @@ class Verdicts:
 
 
 def _identity(cid: Cid, depth: Depth) -> bytes:
-    about = repr((_FORMAT, ENGINE, _inspector(), LIMITS, depth, str(cid)))
+    about = repr((_FORMAT, ENGINE, _inspector(), LIMITS, LONG_LIMITS, depth, str(cid)))
     return blake3(about.encode()).digest()
 
 

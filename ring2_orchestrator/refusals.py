@@ -49,7 +49,7 @@ def enter_examination(
             "step": None,
         }
         for check in examination.checks
-        if not check.passed
+        if not check.passed and check.tried
     ]
     return _trouble(ledger, examination.cid, entries)
 

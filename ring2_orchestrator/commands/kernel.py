@@ -3,10 +3,11 @@
 `check` examines any file at all: its bytes first, then, if they keep the law, how it behaves in a
 worker process under limits, then whether every engine at hand gives the same bytes (Node's V8 where
 it is on PATH, wasm2c with a C compiler: pip install 'redoxa[engines]'). An engine that is not there
-is named. It answers 0 for a kernel and 1 for anything else. `build`, `bench` and `rebuild` need the
-pinned compiler: pip install 'redoxa[kernels]'. What was added by `add` is known to `list` and
-`show`; genes use the shipped kernels only, because containers have to unpack anywhere; `redoxa pack
---kernel` brings another along.
+is named. What there was no time for is marked `--`, and then the module is no kernel yet. It gives
+0 for a kernel and 1 for anything else. `build`, `bench` and `rebuild` need the pinned compiler:
+pip install 'redoxa[kernels]'. What was added by `add` is known to `list` and `show`; genes use the
+shipped kernels only, because containers have to unpack anywhere; `redoxa pack --kernel` brings
+another along.
 """
 
 import argparse
@@ -21,8 +22,6 @@ from ring2_orchestrator.report import size_text
 if TYPE_CHECKING:
     from ring0.kernel import Kernel
     from ring0.manifest import Port
-    from ring2_orchestrator.engines import Finding
-    from ring2_orchestrator.kernel_check import Checked
     from ring2_orchestrator.kernel_speed import Timed
 
 EXAMPLES: Sequence[str] = (
@@ -32,7 +31,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa kernel list",
     "redoxa kernel show delta",
     "redoxa kernel check mine.wasm",
-    "redoxa kernel check mine.wasm --cases 100000 --lengths 4096",
+    "redoxa kernel check mine.wasm --cases 100000 --lengths 4096 --budget 3600",
     "redoxa kernel check mine.wasm --json",
     "redoxa kernel bench mine",
     "redoxa kernel rebuild",
@@ -99,6 +98,13 @@ def _add_depth(parser: argparse.ArgumentParser) -> None:
         help="try every length up to so many bytes (default: 130)",
     )
     parser.add_argument(
+        "--budget",
+        type=_seconds,
+        default=120.0,
+        metavar="SECONDS",
+        help="end then, and say what was not tried (default: 120)",
+    )
+    parser.add_argument(
         "--no-engines",
         dest="engines",
         action="store_false",
@@ -110,6 +116,13 @@ def _count(text: str) -> int:
     value = int(text)
     if not 0 <= value <= _MOST:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST:,}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0, up to {_MOST:,}")
     return value
 
 
@@ -205,7 +218,8 @@ def _show(args: argparse.Namespace, context: Context) -> int:
 
 
 def _check(args: argparse.Namespace, context: Context) -> int:
-    from ring0.subject import Depth  # noqa: PLC0415 - start-up is performance
+    from ring0.budget import Budget  # noqa: PLC0415 - start-up is performance
+    from ring0.subject import Depth  # noqa: PLC0415
     from ring0.verdicts import Verdicts  # noqa: PLC0415
     from ring2_orchestrator import kernel_check  # noqa: PLC0415
     from ring2_orchestrator.refusals import enter_examination  # noqa: PLC0415
@@ -215,17 +229,29 @@ def _check(args: argparse.Namespace, context: Context) -> int:
     report = context.report
     with report.progress(f"checking {args.file.name}", kernel_check.steps(depth)) as advance:
         checked = kernel_check.check(
-            wasm, verdicts, depth=depth, engines=args.engines, advance=advance
+            wasm,
+            verdicts,
+            depth=depth,
+            budget=Budget(args.budget),
+            engines=args.engines,
+            advance=advance,
         )
-    report.data({"file": str(args.file), **_checked_facts(checked)})
+    report.data({"file": str(args.file), **kernel_check.facts(checked)})
     for check in checked.checks:
-        report.line(f"{'ok' if check.passed else 'NO':4}{check.name:14}{check.sentence}")
+        mark = "ok" if check.passed else "NO" if check.tried else "--"
+        report.line(f"{mark:4}{check.name:14}{check.sentence}")
     if not args.engines:
         report.line(f"{'--':4}{'engines':14}not asked")
     name, cid = checked.examination.name, checked.examination.cid
     if checked.passed:
         report.line(f"{args.file} is the kernel '{name}', {cid}")
         return 0
+    if not checked.refused:
+        report.line(
+            f"{args.file} is neither a kernel nor refused: its {args.budget:g} seconds were used "
+            "up; --budget gives it more"
+        )
+        return 1
     report.line(f"{args.file} is refused")
     with context.open_home() as home:
         doing = f"redoxa kernel {args.verb}"
@@ -362,48 +388,6 @@ def _read(path: Path) -> bytes:
             return file.read(_READ_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a .wasm file") from error
-
-
-def _checked_facts(checked: "Checked") -> dict[str, object]:
-    facts: dict[str, object] = {
-        "cid": str(checked.examination.cid),
-        "name": checked.examination.name,
-        "passed": checked.passed,
-        "checks": [
-            {"name": check.name, "passed": check.passed, "sentence": check.sentence}
-            for check in checked.checks
-        ],
-        "engines": None,
-    }
-    if checked.comparison is not None:
-        facts["engines"] = {
-            "calls": checked.comparison.calls,
-            "left_out": checked.comparison.left_out,
-            "findings": [_finding_facts(finding) for finding in checked.comparison.findings],
-        }
-    return facts
-
-
-def _finding_facts(finding: "Finding") -> dict[str, object]:
-    facts: dict[str, object] = {
-        "engine": finding.engine,
-        "verdict": finding.verdict,
-        "sentence": finding.sentence,
-        "difference": None,
-    }
-    found = finding.difference
-    if found is not None:
-        facts["difference"] = {
-            "operation": found.call.op.name.lower(),
-            "parameters": found.call.params.hex(),
-            "inputs": [data.hex() for data in found.call.inputs],
-            "input": found.call.what,
-            "output": found.output,
-            "byte": found.place,
-            "expected": found.expected,
-            "given": found.given,
-        }
-    return facts
 
 
 def _facts(kernel: "Kernel") -> dict[str, object]:

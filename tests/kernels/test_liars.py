@@ -17,6 +17,7 @@ LIARS = Path(__file__).resolve().parents[1] / "liars"
 CAUGHT = {
     "dirty_scratch": ("isolation", "place-dependent"),
     "grows": ("instructions", "memory.grow"),
+    "long": ("long inputs", "65,536 lanes"),
     "leftover": ("isolation", "a second call on the same instance differs"),
     "outside": ("lengths", "memory-out-of-bounds"),
     "rare_length": ("round trip", "1234 lanes"),
