@@ -158,6 +158,25 @@ class Instance:
         assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
         ffi.memmove(self.data + address, data, length)
 
+    def fill(self, address: int, length: int, byte: int) -> None:
+        """Write that byte so many times; the caller has laid it out within `size`."""
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        libc.memset(self.data + address, byte, length)
+
+    def is_filled(self, address: int, length: int, byte: int) -> bool:
+        """Whether that byte lies there so many times."""
+        assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
+        if length == 0:
+            return True
+        at = self.data + address
+        # All are alike if each is like the next one.
+        return at[0] == byte and libc.memcmp(at, at + 1, length - 1) == 0
+
+    def holds(self, address: int, data: bytes) -> bool:
+        """Whether these bytes lie there."""
+        assert 0 <= address <= address + len(data) <= self.size, "the layout lies within memory"
+        return libc.memcmp(self.data + address, data, len(data)) == 0
+
     def read(self, address: int, length: int) -> bytes:
         """Copy bytes out of memory, at an address the host laid out."""
         assert 0 <= address <= address + length <= self.size, "the layout lies within memory"

@@ -150,9 +150,9 @@ class _Arrangement:
         call = self._call
         sizes = {region: len(data) for region, data in self._data.items()}
         sizes["block", 0] = self._words.size
-        places = self._lay_out(sizes, {}, None)
+        places = self._lay_out(sizes, None)
         self._write_block(places, abi.Op(call.op).bound, (), 0)
-        code = self._run(places, {}, "asking for its bound")
+        code = self._run(places, sizes, "asking for its bound")
         if code != abi.Code.DONE:
             return _Given(Answer(REFUSED, code))
         first = 6 + 2 * len(call.inputs)
@@ -165,10 +165,11 @@ class _Arrangement:
             scratch -= 1
         elif less is not None:
             caps[less[1]] -= 1
-        free = {("scratch", 0): scratch, **{("out", port): cap for port, cap in enumerate(caps)}}
-        places = self._lay_out(sizes, free, last)
+        sizes["scratch", 0] = scratch
+        sizes |= {("out", port): cap for port, cap in enumerate(caps)}
+        places = self._lay_out(sizes, last)
         self._write_block(places, abi.Op(call.op), caps, scratch)
-        code = self._run(places, free, "working")
+        code = self._run(places, sizes, "working")
         if code != abi.Code.DONE:
             return _Given(Answer(REFUSED, code), *asked)
         lengths = self._block(places)[first + 1 : -2 : 3]
@@ -179,26 +180,26 @@ class _Arrangement:
         ]
         return _Given(Answer(RESULT, 0, outputs=outputs), *asked)
 
-    def _lay_out(
-        self, sizes: dict[_Region, int], free: dict[_Region, int], last: _Region | None
-    ) -> dict[_Region, int]:
+    def _lay_out(self, sizes: dict[_Region, int], last: _Region | None) -> dict[_Region, int]:
         """Where each region begins, with fresh bytes in it and around it."""
         instance, places = self._instance, dict[_Region, int]()
-        every = {**sizes, **free}
         at = instance.base + _GAP_BYTES
-        for region, size in every.items():
+        for region, size in sizes.items():
             if region != last:
                 places[region] = at
                 at = abi.align(at + size) + _GAP_BYTES
-        end = at if last is None else at + every[last]
+        end = at if last is None else at + sizes[last]
         if end > self._call.memory_bytes or not instance.grow_to(end):
             raise _NoRoomError
         if last is not None:
-            places[last] = instance.size - every[last]
+            places[last] = instance.size - sizes[last]
         instance.used = instance.size
-        instance.write(instance.base, bytes([_FILL]) * (instance.size - instance.base))
-        for region, size in every.items():
-            instance.write(places[region], self._data.get(region, bytes(size)))
+        instance.fill(instance.base, instance.size - instance.base, _FILL)
+        for region, size in sizes.items():
+            if region in self._data:
+                instance.write(places[region], self._data[region])
+            else:
+                instance.fill(places[region], size, 0)
         return places
 
     def _write_block(
@@ -213,34 +214,43 @@ class _Arrangement:
             words += [places["out", port], caps[port], 0] if caps else [0, 0, 0]
         words += [places.get(("scratch", 0), 0), scratch]
         self._instance.write(places["block", 0], self._words.pack(*words))
+        # What the kernel may answer in it is zero there.
+        self._blank = words
 
     def _block(self, places: dict[_Region, int]) -> tuple[int, ...]:
         return self._words.unpack(self._instance.read(places["block", 0], self._words.size))
 
-    def _run(self, places: dict[_Region, int], free: dict[_Region, int], doing: str) -> int:
+    def _run(self, places: dict[_Region, int], sizes: dict[_Region, int], doing: str) -> int:
         """Call `run`; its code. What is not its to write must be what it was."""
-        before = self._image(places, free)
         code = self._instance.run(places["block", 0])
-        if self._image(places, free) != before:
+        if not self._untouched(places, sizes):
             detail = f"it wrote outside its outputs and scratch while {doing}"
             raise _LieError("stray-write", detail)
         return code
 
-    def _image(self, places: dict[_Region, int], free: dict[_Region, int]) -> bytes:
-        """The host's part of memory, with what is the kernel's to write blotted out."""
-        instance, base = self._instance, self._instance.base
-        image = bytearray(instance.read(base, instance.size - base))
-        for region, size in free.items():
-            image[places[region] - base : places[region] - base + size] = bytes(size)
-        words = [*self._block(places)]
+    def _untouched(self, places: dict[_Region, int], sizes: dict[_Region, int]) -> bool:
+        """Whether the host's part of memory is as it was laid out, but for what a kernel writes."""
+        instance, at = self._instance, self._instance.base
+        for region in sorted(places, key=places.__getitem__):
+            place = places[region]
+            data = self._data.get(region)
+            if not instance.is_filled(at, place - at, _FILL):
+                return False
+            if data is not None and not instance.holds(place, data):
+                return False
+            at = place + sizes[region]
+        return instance.is_filled(at, instance.size - at, _FILL) and self._is_block(places, sizes)
+
+    def _is_block(self, places: dict[_Region, int], sizes: dict[_Region, int]) -> bool:
+        """Whether the call block is as it was written, but for the answers in it."""
+        working = ("scratch", 0) in sizes
         first = 5 + 2 * len(self._call.inputs)
         # The bound may write capacities and the scratch's length, an operation outputs' lengths.
-        mine = [first + 3 * port + (2 if free else 1) for port in range(self._call.n_out)]
-        for word in mine if free else [*mine, len(words) - 1]:
+        mine = [first + 3 * port + (2 if working else 1) for port in range(self._call.n_out)]
+        words = [*self._block(places)]
+        for word in mine if working else [*mine, len(words) - 1]:
             words[word] = 0
-        at = places["block", 0] - base
-        image[at : at + self._words.size] = self._words.pack(*words)
-        return bytes(image)
+        return words == self._blank
 
 
 def _name(region: _Region) -> str:
