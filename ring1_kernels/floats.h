@@ -150,4 +150,31 @@ static inline void join_lanes(Lanes residual, const double *near, Lanes lanes, u
     join_u64(lane_at(residual, at), near, lane_at(lanes, at), count);
 }
 
+/* Whether a call has the ports of a transform: forward a signal to what is made of it and a residual,
+ * backwards both of these to the signal. */
+static inline bool is_transform(const Call *call) {
+  u32 streams = call->inverse ? 2 : 1;
+  return call->n_in == streams && call->n_out == 3 - streams;
+}
+
+/* What a transform does before its work, with these lengths in bytes: DONE with call->bound false
+ * means that the outputs and the scratch have room. */
+static inline u32 take_room(Call *call, u32 made, u32 signal, u32 scratch) {
+  u32 room[2] = {call->inverse ? signal : made, signal};
+  for (u32 port = 0; port < call->n_out; port++) {
+    Output *out = &call->out[port];
+    if (call->bound)
+      out->cap = room[port];
+    else if (out->cap < room[port])
+      return CAPACITY;
+    else
+      out->len = room[port];
+  }
+  if (call->bound) {
+    call->scratch->len = scratch;
+    return DONE;
+  }
+  return call->scratch->len < scratch ? SCRATCH : DONE;
+}
+
 #endif

@@ -108,26 +108,13 @@ static u32 work(Call *call) {
   if (!take_width(call, 4 | 8, &width) || !take_uint(call, 1, MAX_SIZE, &size) ||
       !no_more_parameters(call))
     return BAD_PARAMETER;
-  u32 streams = call->inverse ? 2 : 1;
-  if (call->n_in != streams || call->n_out != 3 - streams) return CALL_SHAPE;
+  if (!is_transform(call)) return CALL_SHAPE;
   u32 length = call->in[0].len;
   if (length % width != 0 || (call->inverse && call->in[1].len != length)) return unusable(call);
   u32 n = length / width, rest = n % size;
   u32 scratch = 8 * scratch_doubles(n < size ? n : size);
-  for (u32 port = 0; port < call->n_out; port++) {
-    Output *out = &call->out[port];
-    if (call->bound)
-      out->cap = length;
-    else if (out->cap < length)
-      return CAPACITY;
-    else
-      out->len = length;
-  }
-  if (call->bound) {
-    call->scratch->len = scratch;
-    return DONE;
-  }
-  if (call->scratch->len < scratch) return SCRATCH;
+  u32 refusal = take_room(call, length, length, scratch);
+  if (refusal != DONE || call->bound) return refusal;
   double *room = AT(double, call->scratch->ptr);
   bool whole = blocks(call, room, width, 0, n - rest, size) &&
                blocks(call, room, width, n - rest, n, rest);

@@ -182,29 +182,15 @@ static u32 work(Call *call) {
   if (!take_width(call, 4 | 8, &width) || !take_uint(call, 1, MAX_OCTAVE, &octave) ||
       !no_more_parameters(call))
     return BAD_PARAMETER;
-  u32 streams = call->inverse ? 2 : 1;
-  if (call->n_in != streams || call->n_out != 3 - streams) return CALL_SHAPE;
+  if (!is_transform(call)) return CALL_SHAPE;
   u32 length = call->in[call->inverse ? 1 : 0].len, n = length / width;
   if (length % width != 0) return unusable(call);
   u32 size = transform_size(octave * octaves(n));
   u32 spectrum = n == 0 ? 0 : (size + 2) * width;
   if (call->inverse && call->in[0].len != spectrum) return MALFORMED;
   u32 scratch = n == 0 ? 0 : 8 * scratch_doubles(octave, size);
-  u32 room[2] = {call->inverse ? length : spectrum, length};
-  for (u32 port = 0; port < call->n_out; port++) {
-    Output *out = &call->out[port];
-    if (call->bound)
-      out->cap = room[port];
-    else if (out->cap < room[port])
-      return CAPACITY;
-    else
-      out->len = room[port];
-  }
-  if (call->bound) {
-    call->scratch->len = scratch;
-    return DONE;
-  }
-  if (call->scratch->len < scratch) return SCRATCH;
+  u32 refusal = take_room(call, spectrum, length, scratch);
+  if (refusal != DONE || call->bound) return refusal;
   if (n == 0) return DONE;
   Work work = work_in(AT(double, call->scratch->ptr), n, octave, size);
   return run_whole(call, &work, width) ? DONE : MALFORMED;

@@ -158,29 +158,15 @@ static u32 work(Call *call) {
       !take_uint(call, 0, 3, &overlap) || !take_uint(call, 0, 2, &window) ||
       !take_uint(call, 0, 3, &edge) || !no_more_parameters(call))
     return BAD_PARAMETER;
-  u32 streams = call->inverse ? 2 : 1;
-  if (call->n_in != streams || call->n_out != 3 - streams) return CALL_SHAPE;
+  if (!is_transform(call)) return CALL_SHAPE;
   u32 length = call->in[call->inverse ? 1 : 0].len;
   if (length % width != 0) return unusable(call);
   Shape shape = shape_of(length / width, log_size, overlap, window, edge);
   u64 spectra = all_lanes(&shape) * width;
   if (spectra >> 32 != 0 || (call->inverse && call->in[0].len != spectra)) return unusable(call);
   u32 scratch = 8 * scratch_doubles(shape.size);
-  u32 room[2] = {call->inverse ? length : (u32)spectra, length};
-  for (u32 port = 0; port < call->n_out; port++) {
-    Output *out = &call->out[port];
-    if (call->bound)
-      out->cap = room[port];
-    else if (out->cap < room[port])
-      return CAPACITY;
-    else
-      out->len = room[port];
-  }
-  if (call->bound) {
-    call->scratch->len = scratch;
-    return DONE;
-  }
-  if (call->scratch->len < scratch) return SCRATCH;
+  u32 refusal = take_room(call, (u32)spectra, length, scratch);
+  if (refusal != DONE || call->bound) return refusal;
   Work memory = work_in(AT(double, call->scratch->ptr), &shape);
   Lanes in = {(u8 *)in_at(call, 0), width}, out = {out_at(call, 0), width};
   Lanes residual = {call->inverse ? (u8 *)in_at(call, 1) : out_at(call, 1), width};

@@ -2,39 +2,29 @@
 
 from collections.abc import Callable
 from math import comb
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ring0.abi import Op
 from ring0.host import Host
-from ring0.outcome import Refused, Result
 from ring2_orchestrator.kernels import KernelSet
 from tests.kernels.references import floats, kravchuk
+from tests.kernels.transforms import TYPES, Array, Transform
 
-Array = np.ndarray[Any, Any]
 Call = Callable[[Array, int], tuple[Array, Array]]
-TYPES = ("f32", "f64")
 SIZES = (1, 2, 3, 4, 5, 16, 17, 64, 255, 256)
 LARGE = (1000, 1024, 2000)
 
 
 @pytest.fixture
-def forward(kernels: KernelSet, host: Host) -> Call:
+def transform(kernels: KernelSet, host: Host) -> Transform:
+    return Transform(kernels.by_name("kravchuk"), host)
+
+
+@pytest.fixture
+def forward(transform: Transform) -> Call:
     """Coefficients and residual, after the inverse gave the lanes back."""
-    kernel = kernels.by_name("kravchuk")
-
-    def call(data: Array, size: int) -> tuple[Array, Array]:
-        dtype = f"f{8 * data.itemsize}"
-        params = kernel.manifest.encode_parameters({"size": size}, dtype=dtype)
-        outcome = host.call(kernel, Op.FORWARD, params, [data.tobytes()])
-        assert isinstance(outcome, Result), outcome
-        assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([data.tobytes()])
-        coefficients, residual = (np.frombuffer(out, data.dtype) for out in outcome.outputs)
-        return coefficients, residual
-
-    return call
+    return lambda data, size: transform.forward(data, {"size": size})
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -122,19 +112,6 @@ def test_nans_that_are_computed_have_one_bit_pattern(dtype: str, forward: Call) 
     assert nan.any() == (dtype == "f64")
 
 
-def test_streams_that_no_lanes_make_are_refused(kernels: KernelSet, host: Host) -> None:
-    kernel = kernels.by_name("kravchuk")
-    params = kernel.manifest.encode_parameters({"size": 16}, dtype="f64")
-    coefficients, residual = kravchuk.forward(floats.wave("f64", 40), 16)
-    for stream in (0, 1):
-        for place in (0, 17, 39):
-            for bit in (0, 40, 62):
-                streams = [coefficients.copy(), residual.copy()]
-                floats.bits(streams[stream])[place] ^= np.uint64(1 << bit)
-                given = [each.tobytes() for each in streams]
-                back = host.call(kernel, Op.INVERSE, params, given)
-                if isinstance(back, Result):
-                    assert host.call(kernel, Op.FORWARD, params, back.outputs) == Result(given)
-                else:
-                    assert isinstance(back, Refused)
-                    assert back.code == 3
+def test_streams_that_no_lanes_make_are_refused(transform: Transform) -> None:
+    streams = kravchuk.forward(floats.wave("f64", 40), 16)
+    transform.refuses_what_it_never_makes(streams, (0, 17, 39), {"size": 16})

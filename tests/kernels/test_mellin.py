@@ -1,37 +1,27 @@
 """mellin beside the same thing said in numpy, and what a Mellin transform must be."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ring0.abi import Op
 from ring0.host import Host
-from ring0.outcome import Refused, Result
 from ring2_orchestrator.kernels import KernelSet
 from tests.kernels.references import floats, mellin
+from tests.kernels.transforms import TYPES, Array, Transform
 
-Array = np.ndarray[Any, Any]
 Call = Callable[[Array, int], tuple[Array, Array]]
-TYPES = ("f32", "f64")
 
 
 @pytest.fixture
-def forward(kernels: KernelSet, host: Host) -> Call:
+def transform(kernels: KernelSet, host: Host) -> Transform:
+    return Transform(kernels.by_name("mellin"), host)
+
+
+@pytest.fixture
+def forward(transform: Transform) -> Call:
     """Spectrum and residual, after the inverse gave the lanes back."""
-    kernel = kernels.by_name("mellin")
-
-    def call(data: Array, octave: int) -> tuple[Array, Array]:
-        dtype = f"f{8 * data.itemsize}"
-        params = kernel.manifest.encode_parameters({"octave": octave}, dtype=dtype)
-        outcome = host.call(kernel, Op.FORWARD, params, [data.tobytes()])
-        assert isinstance(outcome, Result), outcome
-        assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([data.tobytes()])
-        spectrum, residual = (np.frombuffer(out, data.dtype) for out in outcome.outputs)
-        return spectrum, residual
-
-    return call
+    return lambda data, octave: transform.forward(data, {"octave": octave})
 
 
 def two_sided(spectrum: Array) -> float:
@@ -125,19 +115,6 @@ def test_one_lane_that_is_no_number_spoils_nothing(dtype: str, forward: Call) ->
     assert set(floats.bits(forward(huge, 2)[0])[nan]) <= {floats.CANONICAL[8]}
 
 
-def test_streams_that_no_signal_makes_are_refused(kernels: KernelSet, host: Host) -> None:
-    kernel = kernels.by_name("mellin")
-    params = kernel.manifest.encode_parameters({"octave": 4}, dtype="f64")
+def test_streams_that_no_signal_makes_are_refused(transform: Transform) -> None:
     streams = mellin.forward(floats.wave("f64", 60), 4)
-    for stream in (0, 1):
-        for place in (0, 1, 20, 33):
-            for bit in (0, 40, 62):
-                changed = [each.copy() for each in streams]
-                floats.bits(changed[stream])[place] ^= np.uint64(1 << bit)
-                given = [each.tobytes() for each in changed]
-                back = host.call(kernel, Op.INVERSE, params, given)
-                if isinstance(back, Result):
-                    assert host.call(kernel, Op.FORWARD, params, back.outputs) == Result(given)
-                else:
-                    assert isinstance(back, Refused)
-                    assert back.code == 3
+    transform.refuses_what_it_never_makes(streams, (0, 1, 20, 33), {"octave": 4})
