@@ -271,7 +271,7 @@ def test_damage_to_packs_is_found_and_never_returned(tmp_path: Path, filled: Fil
 
 @pytest.mark.slow
 def test_a_damaged_index_hides_nothing(tmp_path: Path, filled: Filled) -> None:
-    damage_index(tmp_path, filled, rounds=40, seed=2)
+    damage_index(tmp_path, filled, rounds=12, seed=2)
 
 
 @pytest.mark.slow

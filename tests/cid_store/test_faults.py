@@ -198,7 +198,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_some_calls_fail_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool
 ) -> None:
-    assert sweep(tmp_path, monkeypatch, errno.EIO, reads=reads, step=11) > 5
+    assert sweep(tmp_path, monkeypatch, errno.EIO, reads=reads, step=29) > 5
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from ring0.boundary import MIB, Boundary
 from ring0.examination import Examination
 from ring0.host import Host
 from ring0.kernel import Kernel
+from ring0.subject import Depth
 from ring0.verdicts import Verdicts
 from ring2_orchestrator.commands import main
 
@@ -97,9 +98,10 @@ def test_what_this_machine_had_no_time_for_is_examined_again(
     short = Boundary(memory_bytes=16 * MIB, output_bytes=MIB, wall_ms=60)
     monkeypatch.setattr(subject, "LIMITS", short)
     endless = twin("(loop $l (br $l))")
-    found = Verdicts(folder).examine(endless.wasm, host)
+    depth = Depth(cases=2, lengths=2, long=False)  # it ends each call by waiting
+    found = Verdicts(folder).examine(endless.wasm, host, depth=depth)
     assert "timed out" in found.checks[-4].sentence
-    assert Verdicts(folder).find(found.cid) is None
+    assert Verdicts(folder).find(found.cid, depth) is None
 
 
 def test_without_a_folder_to_trust_a_module_is_examined_anew(
