@@ -72,7 +72,10 @@ class LogReader:
         try:
             head = Checkpoint.parse(data.decode("utf-8", "replace"))
         except MalformedNoteError as error:
-            raise LedgerDamagedError(f"ledger {self.path}: {error}") from error
+            raise LedgerDamagedError(
+                f"ledger {self.path}: the file `checkpoint` is damaged; restore it from a copy, or "
+                "from what `redoxa ledger checkpoint` printed last"
+            ) from error
         if head.text.encode("utf-8") != data:
             raise LedgerDamagedError(
                 f"ledger {self.path}: foreign bytes stand in the file `checkpoint`; restore it "
