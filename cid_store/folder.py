@@ -4,7 +4,8 @@ import mmap
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -229,19 +230,16 @@ class PackFolder:
         Raises UnavailableError when they could not be written (the tail may then hold a part of
         them, which the next writer clears), StoreStoppedError when they could not be synced.
         """
-        size = sum(record_bytes(len(record.payload)) for record in records)
+        sizes = [record_bytes(len(record.payload)) for record in records]
+        size = sum(sizes)
         try:
             tail = self._room(tail, size, records)
             pack = self._opened(tail.pack)
             if not self._is_zeroed(tail.pack, tail.end + size):
                 _preallocate(pack, tail.end, tail.end + size)
-            if size <= SMALL_BYTES:
-                parts = laid_out(records, tail.pack, tail.end)
-                parts += self._zeros(pack, tail, size)
-                disk.write_all(pack.fd, parts, tail.end)
-                places = _placed(records, tail.pack, tail.end)
-            else:
-                places = _write_large(pack, tail, records)
+            places = _placed(records, sizes, tail)
+            behind = self._zeros(pack, tail, size) if size <= SMALL_BYTES else []
+            _write(pack, places, records, behind)
         except OSError as error:
             raise UnavailableError(
                 f"the store at {self.path.parent} could not be written ({error.strerror}); "
@@ -324,36 +322,33 @@ def place_of(record: Record, pack: int, offset: int) -> Place:
     return Place(pack, offset, length, int(record.kind), *extent)
 
 
-def _write_large(pack: PackFile, tail: Tail, records: Sequence[Record]) -> list[Place]:
-    """Write records at the tail; the disk takes the first while the next are laid out."""
-    places: list[Place] = []
-    offset = tail.end
-    for some, size in _blocks(records):
-        disk.write_all(pack.fd, laid_out(some, tail.pack, offset, tail.end), offset)
-        if len(some) < len(records):
-            disk.start_writing(pack.fd, offset, offset + size)
-        places += _placed(some, tail.pack, offset)
-        offset += size
-    return places
+def _write(
+    pack: PackFile, places: Sequence[Place], records: Sequence[Record], behind: Sequence[memoryview]
+) -> None:
+    """Write records to their places; the disk takes the first while the next are laid out."""
+    number, group = places[0][:2]
+    first, start = 0, group
+    for at, place in enumerate(places):
+        if place.offset - start >= _BLOCK_BYTES:
+            parts = laid_out(records[first:at], number, start, group)
+            disk.write_all(pack.fd, parts, start)
+            disk.start_writing(pack.fd, start, place.offset)
+            first, start = at, place.offset
+    parts = laid_out(records[first:], number, start, group)
+    disk.write_all(pack.fd, [*parts, *behind], start)
 
 
-def _blocks(records: Sequence[Record]) -> Iterator[tuple[Sequence[Record], int]]:
-    """The records in runs of some length, each with the room that it takes."""
-    start = size = 0
-    for at, record in enumerate(records, 1):
-        size += record_bytes(len(record.payload))
-        if size >= _BLOCK_BYTES or at == len(records):
-            yield records[start:at], size
-            start, size = at, 0
-
-
-def _placed(records: Sequence[Record], pack: int, offset: int) -> list[Place]:
-    """Where objects lie whose records stand one after another from there on."""
-    places: list[Place] = []
-    for record in records:
-        places.append(place_of(record, pack, offset))
-        offset += record_bytes(len(record.payload))
-    return places
+def _placed(records: Sequence[Record], sizes: Sequence[int], tail: Tail) -> list[Place]:
+    """Where objects lie whose records stand one after another at the tail."""
+    offsets = accumulate(sizes, initial=tail.end)
+    if len(records) > 1 and all(record.kind is Kind.OBJECT for record in records):
+        # Thousands may come in one batch, so nothing of this is done in steps of Python.
+        lengths = [len(record.payload) for record in records]
+        same = repeat(tail.pack), repeat(_OBJECT), repeat(0)
+        rows = zip(same[0], offsets, lengths, same[1], lengths, same[2], strict=False)
+        return list(map(Place._make, rows))
+    pairs = zip(records, offsets, strict=False)
+    return [place_of(record, tail.pack, offset) for record, offset in pairs]
 
 
 def _preallocate(pack: PackFile, end: int, stop: int) -> None:

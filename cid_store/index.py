@@ -22,7 +22,13 @@ _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
 _SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
 _KINDS = [kind for kind in Kind if kind.is_object]
 _PLACE = "pack, offset, length, kind, size, cost"
-_CHUNK = 256  # names asked for in one statement
+_FIND = f"SELECT digest, codec, {_PLACE} FROM objects WHERE digest = ?"  # noqa: S608 - our own columns
+# All digests come as one value, and are looked for in turn: a mark for each costs two fifths more.
+_FIND_MANY = (
+    "WITH RECURSIVE asked (at) AS "  # noqa: S608 - as above
+    "(SELECT 1 UNION ALL SELECT at + 32 FROM asked WHERE at + 32 < length(?1)) "
+    f"SELECT digest, codec, {_PLACE} FROM asked CROSS JOIN objects ON digest = substr(?1, at, 32)"
+)
 _SCHEMA = f"""
 PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {VERSION};
@@ -126,14 +132,8 @@ class Index:
 
     def places(self, cids: Sequence[Cid]) -> dict[Cid, Place]:
         """Where each of the objects lies that the index knows."""
-        rows: list[tuple[object, ...]] = []
-        digests = [cid.digest for cid in cids]
-        for start in range(0, len(digests), _CHUNK):
-            some = digests[start : start + _CHUNK]
-            marks = ",".join("?" * len(some))
-            # Only question marks are put in.
-            sql = f"SELECT digest, codec, {_PLACE} FROM objects WHERE digest IN ({marks})"  # noqa: S608
-            rows += self._ask(sql, some)
+        digests = b"".join([cid.digest for cid in cids])
+        rows = self._ask(_FIND if len(cids) == 1 else _FIND_MANY, [digests])
         found: dict[Cid, Place] = {}
         wanted = {(cid.digest, cid.codec): cid for cid in cids} if rows else {}
         for digest, codec, *place in rows:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 
 from cid_store import disk, recovery
@@ -167,7 +168,7 @@ class Keeper(SharedFiles):
             # Decided under the lock: between two writers of one name, the later one stands.
             changed = {name: cid for name, cid in roots.items() if self._bound(name) != cid}
             # Lists after objects: a list that counts names chunks that are there.
-            records = [Record(Kind.OBJECT, cid, payload) for cid, payload in missing.items()]
+            records = list(map(Record, repeat(Kind.OBJECT), missing.keys(), missing.values()))
             records += [Record(Kind.CHUNKS, cid, payload) for cid, payload in lists.items()]
             if changed:
                 records.append(roots_record(changed))
