@@ -1,12 +1,14 @@
 """What the open batches of a thread hold back, for every store alike."""
 
+import math
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-from cid_store.cid import Cid
+from cid_store.cid import Cid, Codec
 
 Payload = bytes | memoryview
+Keep = Callable[[dict[Cid, Payload], dict[str, Cid | None]], None]
 
 
 class Layer:
@@ -56,6 +58,25 @@ class Batches(threading.local):
             for cid, payload in layer.drain().items():
                 outer.add(cid, payload)
             outer.roots.update(layer.roots)
+
+    def put(
+        self, payload: Payload, codec: Codec, keep: Keep, *, most_bytes: float = math.inf
+    ) -> Cid:
+        """Name the bytes and hold them back; `keep` gets them where no batch is open.
+
+        What a batch of more than `most_bytes` holds goes to `keep` early.
+        """
+        cid = Cid.of(payload, codec)
+        layers = self._layers
+        if not layers:
+            keep({cid: payload}, {})
+            return cid
+        layer = layers[-1]
+        layer.add(cid, payload)
+        if layer.size_bytes > most_bytes:
+            # Objects without a root are at worst unused.
+            keep(layer.drain(), {})
+        return cid
 
     def object(self, cid: Cid) -> Payload | None:
         """The bytes of an object that is held back."""

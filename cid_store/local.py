@@ -1,5 +1,6 @@
 """The store on a disk: append-only packs that tell the truth, and an index that finds it fast."""
 
+import errno
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from cid_store.census import Census
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
 from cid_store.errors import InputError, UsageError
+from cid_store.folder import unreadable
 from cid_store.keeper import Keeper
 from cid_store.reading import Reader
 from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_S = 30.0
 
+_DISK_FAILS = {errno.EIO, errno.ENOSPC, errno.EDQUOT}  # whatever the caller may do there
 _FLUSH_BYTES = 32 << 20  # a batch holds no more than this in memory
 
 
@@ -64,6 +67,8 @@ class LocalStore:
         try:
             self._keeper = Keeper(self.path, read_only=read_only, lock_timeout_s=lock_timeout_s)
         except OSError as error:
+            if error.errno in _DISK_FAILS:
+                raise unreadable(self.path, error) from error
             raise InputError(
                 f"the store at {self.path} cannot be opened ({error.strerror}); name a folder you "
                 "may write to"
@@ -75,20 +80,15 @@ class LocalStore:
     def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
         """Keep `data` and return its name; it then survives a power cut."""
         self._keeper.check_writable()
-        layer = self._batches.innermost
-        if layer is not None:
-            return self._held_back(layer, data, codec)
-        payload = _unchanging(data)
-        cid = Cid.of(payload, codec)
-        self._keeper.keep({cid: payload}, {})
-        return cid
+        return self._batches.put(
+            _unchanging(data), codec, self._keeper.keep, most_bytes=_FLUSH_BYTES
+        )
 
     def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
         """Keep every blob with one wait for the disk; names come back in the same order."""
         with self.batch():
-            layer = self._batches.innermost
-            assert layer is not None, "a batch was opened"
-            return [self._held_back(layer, blob, codec) for blob in blobs]
+            put, keep = self._batches.put, self._keeper.keep
+            return [put(_unchanging(blob), codec, keep, most_bytes=_FLUSH_BYTES) for blob in blobs]
 
     def put_stream(self, source: "ByteSource", codec: Codec = Codec.RAW) -> Cid:
         """Keep what a source gives until its end; it need not fit into memory.
@@ -334,16 +334,6 @@ class LocalStore:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    def _held_back(self, layer: Layer, data: Buffer, codec: Codec) -> Cid:
-        """The name of bytes that an open batch of this thread keeps when it ends."""
-        payload = _unchanging(data)
-        cid = Cid.of(payload, codec)
-        layer.add(cid, payload)
-        if layer.size_bytes > _FLUSH_BYTES:
-            # What fills up goes out early: objects without a root are at worst unused.
-            self._keeper.keep(layer.drain(), {})
-        return cid
 
     def _admitted(self, cid: Cid) -> Payload | None:
         """The same of an object that is to be read; a rebuild reads only what its recipe lists."""

@@ -29,14 +29,7 @@ class MemoryStore:
     def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
         """Keep `data` and return its name."""
         self._check_open()
-        payload = bytes(data)
-        cid = Cid.of(payload, codec)
-        layer = self._batches.innermost
-        if layer is None:
-            self._keep({cid: payload}, {})
-        else:
-            layer.add(cid, payload)
-        return cid
+        return self._batches.put(bytes(data), codec, self._keep)
 
     def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
         """Keep every blob; names come back in the same order."""

@@ -40,16 +40,7 @@ class RemoteStore:
     def put(self, data: Buffer, codec: Codec = Codec.RAW) -> Cid:
         """Keep `data` and return its name; the service has confirmed it."""
         self._check_open()
-        payload = bytes(data)
-        cid = Cid.of(payload, codec)
-        layer = self._batches.innermost
-        if layer is None:
-            self.keep({cid: payload}, {})
-            return cid
-        layer.add(cid, payload)
-        if layer.size_bytes > _FLUSH_BYTES:
-            self.keep(layer.drain(), {})
-        return cid
+        return self._batches.put(bytes(data), codec, self.keep, most_bytes=_FLUSH_BYTES)
 
     def put_many(self, blobs: Iterable[Buffer], codec: Codec = Codec.RAW) -> list[Cid]:
         """Keep every blob, many at once; names come back in the same order."""

@@ -1,5 +1,6 @@
 """A store on disk among hostile files: one clear sentence, nothing lost, no crash."""
 
+import errno
 import os
 import shutil
 import stat
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cid_store import disk
 from cid_store import folder as folder_module
 from cid_store.cid import Cid, Codec
 from cid_store.errors import (
@@ -20,6 +22,7 @@ from cid_store.errors import (
     InputError,
     RedoxaError,
     StoreLockedError,
+    UnavailableError,
     UsageError,
 )
 from cid_store.local import LocalStore
@@ -87,6 +90,18 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
     for at in ("file", "file/below"):
         with pytest.raises(InputError, match="cannot be opened"):
             LocalStore(tmp_path / at)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails_at_opening_is_not_called_a_wrong_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def failing(path: Path, flags: int) -> int:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(disk, "open_file", failing)
+    with pytest.raises(UnavailableError, match=f"cannot be used .{os.strerror(code)}.; check the"):
+        LocalStore(tmp_path / "store")
 
 
 def test_a_later_format_is_not_touched(path: Path) -> None:
