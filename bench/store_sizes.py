@@ -29,8 +29,6 @@ import lmdb
 import numpy as np
 from curves import Curve, draw
 from store_peers import FLOORS, NEEDS, PEERS, Batch, Peer
-from store_ratios import compared as ratio
-from store_ratios import lines as promises
 
 from cid_store.cid import digest_of
 
@@ -256,15 +254,6 @@ round, and what is read back is in the system's memory. {missing}
 
 ![Verified gets](store_sizes_get.svg)
 
-## What the store promises
-
-The store beside the least that could do the same, as `bench/store_ratios.py` compares them, in this
-run. A ratio is the peer's time over ours: the median of the rounds, the lowest and the highest.
-
-| act | peer | ours | peer's | ratio | wanted |
-|---|---|---:|---:|---:|---:|
-{promised}
-
 ## Durable puts
 
 Naming is counted in.
@@ -314,7 +303,6 @@ the others at nothing.
 def page(
     times: Mapping[int, Mapping[str, Times]],
     alone: Mapping[str, list[float]],
-    promised: Sequence[str],
     rounds: int,
     before: float,
 ) -> str:
@@ -330,7 +318,6 @@ def page(
         before=before,
         after=os.getloadavg()[0],
         missing=f"Left out here: {', '.join(missing)}." if missing else "",
-        promised="\n".join(promised),
         rounds=rounds,
         singles=SINGLES,
         puts=table(times, names, lambda one: one.put),
@@ -361,8 +348,6 @@ def main() -> None:
     times: dict[int, dict[str, Times]] = {}
     try:
         alone = singles(folder / "singles", args.rounds)
-        (folder / "promises").mkdir()
-        promised = [ratio(line, args.rounds) for line in promises(folder / "promises")]
         for size in SIZES:
             rounds = args.rounds if size <= 1 << 20 else -(-args.rounds // 3)
             times[size] = measure(size, folder / "sized", scratch, chosen, rounds)
@@ -374,7 +359,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
         shutil.rmtree(scratch)
-    text = page(times, alone, promised, args.rounds, before)
+    text = page(times, alone, args.rounds, before)
     print(text)
     if args.write:
         RESULTS.joinpath("store_sizes.md").write_text(text, encoding="utf-8")
