@@ -113,17 +113,19 @@ class VM:
         return planner.library_gene(text_or_name, palette)
 
     @_entered
-    def plan(self, cid: Cid | str, gene: Gene | None = None) -> Plan:
+    def plan(self, cid: Cid | str, gene: Gene | None = None, *, profile: str = "balanced") -> Plan:
         """The plan whose container of these bytes is the smallest: real bytes, decoded and checked.
 
-        Tried are the library's genes, or only the one given. A plan without steps says that
-        storing the bytes as they are costs least. The plan itself is kept under its CID.
+        Tried is what a search finds and the library's genes, as far as they decode as quickly as
+        the profile (`fast`, `balanced` or `max`) asks; or only the gene given. A plan without steps
+        says that storing the bytes as they are costs least. The plan is kept under its CID.
         """
         source = self._source(cid)
         genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         # A plan runs on whole elements; what is left over is the container's business.
         fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
-        packed = packing.pack(source, io.BytesIO(), fitting, self._tools)
+        chosen = planner.find_profile(profile) if gene is None else None
+        packed = packing.pack(source, io.BytesIO(), fitting, self._tools, profile=chosen)
         return self._kept(packed.plan if packed.plan is not None else Plan(Dtype.U8, ()))
 
     def describe(self, plan: Plan) -> str:
@@ -173,7 +175,7 @@ class VM:
         """
         chosen = _gene(gene) if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
         source = self._source(cid)
-        found = planner.start(source, self._tools.executor, self._tools.kernels, chosen)
+        found = planner.start(source, self._tools.packer, self._tools.kernels, chosen)
         if found is None:
             raise InputError(f"gene '{chosen.name}' does not fit {source.name}")
         return found
@@ -189,12 +191,16 @@ class VM:
     # Containers.
 
     @_entered
-    def pack(self, cid: Cid | str, gene: Gene | None = None) -> Cid:
-        """The smallest container of an object, kept; verified by decoding before it is."""
+    def pack(self, cid: Cid | str, gene: Gene | None = None, *, profile: str = "balanced") -> Cid:
+        """The smallest container of an object, kept; verified by decoding before it is.
+
+        What is tried for it is what `plan` tries.
+        """
         source = self._source(cid)
         genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         out = io.BytesIO()
-        packing.pack(source, out, genes, self._tools)
+        chosen = planner.find_profile(profile) if gene is None else None
+        packing.pack(source, out, genes, self._tools, profile=chosen)
         return self._home.store.put(out.getbuffer())
 
     @_entered

@@ -25,7 +25,7 @@ from ring2_orchestrator.container import (
     write_stored,
 )
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.planner import Proposal, propose, take_sample
+from ring2_orchestrator.planner import Profile, Proposal, propose, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 
 FINALISTS = 3
@@ -75,19 +75,21 @@ def pack(
     genes: Sequence[Gene],
     tools: Toolbox,
     *,
+    profile: Profile | None = None,
     advance: Advance | None = None,
 ) -> Packed:
     """Write the smallest container that the genes, or plain storing, make of the source.
 
-    Before any byte reaches `out`, the container was decoded and what it gave was hashed.
+    With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
+    says. Before any byte reaches `out`, the container was decoded and what it gave was hashed.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
     original = Original.of(source)
     told(0, "planning")
-    proposals = propose(source, genes, tools.packer, tools.kernels) if source.size else []
+    proposals = _proposals(source, genes, tools, profile)
     with ExitStack() as files:
-        finalists = _write_finalists(original, proposals[:FINALISTS], tools, files, told)
+        finalists = _write_finalists(original, proposals, tools, files, told)
         failed: set[Plan] = set()
         packed: Packed | None = None
         for finalist in _ordered(finalists, source, tools):
@@ -107,7 +109,7 @@ def pack(
             sizes.get(each.plan),
             False if each.plan in failed else (True if each.plan == packed.plan else None),
         )
-        for each in proposals[:FINALISTS]
+        for each in proposals
     )
     return replace(packed, trials=trials)
 
@@ -129,6 +131,23 @@ def unpack(
         out.write(chunk)
         written += len(chunk)
     return written
+
+
+def _proposals(
+    source: Source, genes: Sequence[Gene], tools: Toolbox, profile: Profile | None
+) -> list[Proposal]:
+    """The plans that are tried on everything."""
+    if not source.size:
+        return []
+    found = propose(source, genes, tools.packer, tools.kernels, profile)
+    if profile is None:
+        return found[:FINALISTS]
+    first = found[: profile.finalists]
+    # A sample shows little of what repeats far away: a codec for everything may do better than it
+    # promised there.
+    bare = [each for each in found[profile.finalists :] if len(each.plan.steps) == 1]
+    near = [each for each in bare if each.expected_bytes < 2 * first[0].expected_bytes]
+    return [*first, *near[:1]]
 
 
 def _write_finalists(

@@ -1,16 +1,26 @@
 """The planner: which plan makes the smallest container of some data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ring0.execution import Executor
-from ring0.plan import Plan
+from ring0.plan import Dtype, Plan
 from ring2_orchestrator.container import Source
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.library import find_gene, library, library_gene, library_names
+from ring2_orchestrator.planner.moves import without_leading_bitcast
+from ring2_orchestrator.planner.periods import WINDOW_BYTES, find_periods
+from ring2_orchestrator.planner.profile import (
+    BALANCED,
+    FAST,
+    MAX,
+    PROFILES,
+    Profile,
+    find_profile,
+)
 from ring2_orchestrator.planner.resolve import rank, resolutions, resolve
-from ring2_orchestrator.planner.sample import Sample, take_sample
+from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample
 from ring2_orchestrator.planner.search import (
     BEAM,
     Frontier,
@@ -22,13 +32,20 @@ from ring2_orchestrator.planner.search import (
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 __all__ = [
+    "BALANCED",
     "BEAM",
+    "FAST",
+    "MAX",
+    "PROFILES",
+    "SEARCH",
     "Frontier",
+    "Profile",
     "Proposal",
     "Sample",
     "Search",
     "Yardstick",
     "find_gene",
+    "find_profile",
     "library",
     "library_gene",
     "library_names",
@@ -39,6 +56,9 @@ __all__ = [
     "take_sample",
     "tick",
 ]
+
+# What a plan is called that comes from no gene.
+SEARCH = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +71,66 @@ class Proposal:
 
 
 def propose(
-    source: Source, genes: Sequence[Gene], executor: Executor, kernels: KernelSet
+    source: Source,
+    genes: Sequence[Gene],
+    executor: Executor,
+    kernels: KernelSet,
+    profile: Profile | None = None,
 ) -> list[Proposal]:
-    """One proposal for each gene, the most promising first; the same for the same bytes."""
-    yardstick = Yardstick(take_sample(source), executor, kernels)
+    """Plans to try, the most promising first; the same for the same bytes.
+
+    One for each gene; with a profile, also those that a search finds, and none that the profile
+    holds to be too slow.
+    """
     found: dict[Plan, str] = {}
+    if profile is None:
+        yardstick = Yardstick(take_sample(source), executor, kernels)
+        fits = None
+    else:
+        search = _search(source, executor, kernels, profile)
+        yardstick, fits = search.yardstick, search.fits
+        frontier = search.start([(Plan(dtype, ()), [0]) for dtype in Dtype])
+        assert frontier is not None, "a plan without steps always runs"
+        best = run_search(frontier, beam=profile.beam)
+        found = dict.fromkeys((each.plan for each in best.candidates if each.plan.steps), SEARCH)
     for gene in genes:
         plan = _plan_of(gene, yardstick)
         if plan is not None and plan.steps:
-            plan = _without_leading_bitcast(plan)
+            plan = without_leading_bitcast(plan)
             # Of genes that come to one plan, the one written for its element type lends its name.
-            if plan not in found or gene.program.dtype == plan.input:
+            if plan not in found or found[plan] == SEARCH or gene.program.dtype == plan.input:
                 found[plan] = gene.name
     ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
-    return [Proposal(found[plan], plan, yardstick.size(plan)) for plan in ranked]
+    return [
+        Proposal(found[plan], plan, yardstick.size(plan))
+        for plan in ranked
+        if fits is None or fits(plan)
+    ]
 
 
-def start(source: Source, executor: Executor, kernels: KernelSet, gene: Gene) -> Frontier | None:
+def start(
+    source: Source,
+    executor: Executor,
+    kernels: KernelSet,
+    gene: Gene,
+    profile: Profile = BALANCED,
+) -> Frontier | None:
     """The frontier of a gene with holes on this data, to be ticked; None where it does not fit."""
-    search = Search(Yardstick(take_sample(source), executor, kernels))
+    search = _search(source, executor, kernels, profile)
     return search.start([(each.plan, each.holes) for each in resolutions(gene)])
 
 
-def _without_leading_bitcast(plan: Plan) -> Plan:
-    """The same plan for bytes that have no type of their own, which a file's have not."""
-    first = plan.steps[0]
-    if first.kernel is not None:
-        return plan
-    rest = [
-        replace(step, inputs=tuple(value - 1 for value in step.inputs)) for step in plan.steps[1:]
-    ]
-    return Plan(first.outputs[0], tuple(rest))
+def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Profile) -> Search:
+    """A search over a sample that shows the distances at which the data resembles itself."""
+    start_at = max(source.size - WINDOW_BYTES, 0) // 2 // ALIGNMENT * ALIGNMENT
+    periods = find_periods(source.read(start_at, WINDOW_BYTES))
+    sample = take_sample(source, profile.sample_bytes, reach=periods.reach)
+    yardstick = Yardstick(sample, executor, kernels)
+    return Search(yardstick, profile=profile, periods=periods)
 
 
 def _plan_of(gene: Gene, yardstick: Yardstick) -> Plan | None:
     if not gene.has_holes:
         return resolve(gene, yardstick).plan
     frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
-    return None if frontier is None else run_search(frontier)
+    return None if frontier is None else select_best(run_search(frontier))

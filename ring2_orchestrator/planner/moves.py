@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ring0.kernel import Kernel
 from ring0.manifest import Manifest, Parameter
@@ -11,6 +11,13 @@ from ring0.signature import accepted, bind, takes_several
 
 # Parameter values worth a trial: small numbers, and strides that records often have.
 LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+
+# A parameter of one of these names is a distance in lanes, to be looked for in the data.
+DISTANCES = ("lag", "row", "record", "channels")
+# Beside what the data shows: interleaved channels, fields of small records.
+_NEAR = (0, 1, 2, 3, 4)
+# A parameter with no more values than this is tried with all of them.
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +47,30 @@ def moves(kernels: Iterable[Kernel], dtype: Dtype) -> Iterator[Move]:
         yield Move(None, (), (to,))
 
 
-def closings(kernels: Sequence[Kernel], dtype: Dtype) -> Iterator[Plan]:
-    """The ways to end a stream: as it stands, or under one codec, seen as what the codec takes."""
-    yield Plan(dtype, ())
-    for kernel in kernels:
-        manifest = kernel.manifest
-        if manifest.kind != "codec" or takes_several(manifest):
-            continue
-        taken = next((each for each in accepted(manifest) if each.width <= dtype.width), None)
-        if taken is None:
-            continue
-        builder = PlanBuilder(dtype)
-        stream = [0] if taken == dtype else builder.add(None, (), [0], [taken])
-        defaults = tuple(parameter.default for parameter in manifest.parameters)
-        builder.add(kernel.cid, defaults, stream, bind(manifest, [taken]).outputs)
-        yield builder.build()
+def is_codec(manifest: Manifest) -> bool:
+    """Whether a kernel can end a stream: it turns one into coded bytes."""
+    made = [port.type for port in manifest.outputs]
+    return manifest.kind == "codec" and not takes_several(manifest) and made == ["u8"]
+
+
+def is_splitter(manifest: Manifest) -> bool:
+    """Whether a kernel parts lanes into their bytes, and nothing else."""
+    makes = [(port.type, port.per_byte) for port in manifest.outputs]
+    return makes == [("u8", True)] and len(manifest.inputs) == 1 and not manifest.parameters
+
+
+def closing(kernel: Kernel, setting: Sequence[int], dtype: Dtype) -> Plan | None:
+    """A stream ended by a codec, seen as what the codec takes; None where it takes no such."""
+    takes = accepted(kernel.manifest)
+    taken = next((each for each in takes if each == dtype), None)
+    taken = taken or next((each for each in takes if each.width == dtype.width), None)
+    taken = taken or next((each for each in takes if each.width == 1), None)
+    if taken is None:
+        return None
+    builder = PlanBuilder(dtype)
+    stream = [0] if taken == dtype else builder.add(None, (), [0], [taken])
+    builder.add(kernel.cid, setting, stream, bind(kernel.manifest, [taken]).outputs)
+    return builder.build()
 
 
 def graft(plan: Plan, stream: int, addition: Plan) -> tuple[Plan, list[int], dict[int, int]]:
@@ -68,22 +84,50 @@ def graft(plan: Plan, stream: int, addition: Plan) -> tuple[Plan, list[int], dic
     return grown, [numbers[handles[value]] for value in addition.streams], numbers
 
 
-def depth(plan: Plan, stream: int) -> int:
-    """How many steps lie between the input and a stream."""
-    depths = [0]
-    for step in plan.steps:
-        depths += [1 + max(depths[value] for value in step.inputs)] * len(step.outputs)
-    return depths[stream]
+def variations(
+    manifest: Manifest, setting: Sequence[int], place: int, distances: Sequence[int]
+) -> list[tuple[int, ...]]:
+    """The setting with other values at one place, worth trying where data has these distances."""
+    parameter = manifest.parameters[place]
+    if parameter.name in DISTANCES:
+        values = [*_NEAR, *distances]
+        if parameter.name == "channels":
+            values = [each for each in values if each <= _FEW]
+    elif parameter.max - parameter.min < _FEW:
+        values = [*range(parameter.min, parameter.max + 1)]
+    else:
+        values = [parameter.min, parameter.max, *LADDER]
+    fitting = sorted({each for each in values if parameter.min <= each <= parameter.max})
+    return [
+        (*setting[:place], value, *setting[place + 1 :])
+        for value in fitting
+        if value != setting[place]
+    ]
+
+
+def defaults(manifest: Manifest) -> tuple[int, ...]:
+    """What a kernel's parameters are where nothing else is said."""
+    return tuple(parameter.default for parameter in manifest.parameters)
+
+
+def without_leading_bitcast(plan: Plan) -> Plan:
+    """The same plan for bytes that have no type of their own, which a file's have not."""
+    if not plan.steps or plan.steps[0].kernel is not None:
+        return plan
+    rest = [
+        replace(step, inputs=tuple(value - 1 for value in step.inputs)) for step in plan.steps[1:]
+    ]
+    return Plan(plan.steps[0].outputs[0], tuple(rest))
 
 
 def _settings(manifest: Manifest) -> Iterator[tuple[int, ...]]:
     """The defaults, then every other value of one parameter at a time."""
-    defaults = tuple(parameter.default for parameter in manifest.parameters)
-    yield defaults
+    setting = defaults(manifest)
+    yield setting
     for at, parameter in enumerate(manifest.parameters):
         for value in _values(parameter):
             if value != parameter.default:
-                yield (*defaults[:at], value, *defaults[at + 1 :])
+                yield (*setting[:at], value, *setting[at + 1 :])
 
 
 def _values(parameter: Parameter) -> list[int]:

@@ -9,8 +9,7 @@ from ring2_orchestrator.container import BLOCK_BYTES, Source
 BLOCKS = 4
 # A multiple of every element width and of small records, so that both keep their phase.
 ALIGNMENT = 240
-BLOCK = 16 * 1024 // ALIGNMENT * ALIGNMENT
-SAMPLE_BYTES = BLOCKS * BLOCK
+SAMPLE_BYTES = BLOCKS * (16 * 1024 // ALIGNMENT * ALIGNMENT)
 
 # Below this, planning on everything costs no more than a sample is worth.
 WHOLE_BYTES = 4 * SAMPLE_BYTES
@@ -43,14 +42,19 @@ class Sample:
         return blocks * fixed + (whole - fixed) * self.total // len(self.data)
 
 
-def take_sample(source: Source) -> Sample:
-    """The sample of a source: the same bytes for the same source, always."""
+def take_sample(source: Source, size: int = SAMPLE_BYTES, *, reach: int = 0) -> Sample:
+    """The sample of a source, of about that size: the same bytes for the same source, always.
+
+    Where something in the data is `reach` bytes apart, blocks are fewer and long enough to show it.
+    """
     if source.size <= WHOLE_BYTES:
         return Sample(source.read(0, source.size), source.size)
-    stratum = source.size // BLOCKS
-    # Each block lies in the middle of its quarter.
+    block = max(size // BLOCKS, min(3 * reach, size)) // ALIGNMENT * ALIGNMENT
+    count = max(size // block, 1)
+    stratum = source.size // count
+    # Each block lies in the middle of its part.
     starts = [
-        (quarter * stratum + (stratum - BLOCK) // 2) // ALIGNMENT * ALIGNMENT
-        for quarter in range(BLOCKS)
+        (part * stratum + max(stratum - block, 0) // 2) // ALIGNMENT * ALIGNMENT
+        for part in range(count)
     ]
-    return Sample(b"".join(source.read(start, BLOCK) for start in starts), source.size)
+    return Sample(b"".join(source.read(start, block) for start in starts), source.size)

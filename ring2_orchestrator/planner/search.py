@@ -1,198 +1,327 @@
-"""Step-wise search: a beam of plans, each tick growing every plan at one of its streams.
+"""Step-wise search: which steps a stream should take, and which codecs should end it.
 
-A candidate always stands for a whole plan: streams that are still open count as if the best codec
-closed them. So the search may stop at any tick, and the best so far is ready.
+Streams are independent of one another once they are made, so the search does not grow whole plans
+but streams: a stream can be ended by a codec, or go on by a step to other streams. The plan of
+fewest bytes whose decoding stays within the profile is put together from the ways of its streams
+at any time, so the search may stop after any tick.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cid_store.cid import Cid
-from ring0.execution import StepFailedError, WorkLimitError
 from ring0.plan import Dtype, Plan
-from ring2_orchestrator.planner.moves import closings, depth, graft, moves
+from ring2_orchestrator.planner.entropy import estimate
+from ring2_orchestrator.planner.moves import without_leading_bitcast
+from ring2_orchestrator.planner.node import (
+    Edge,
+    Key,
+    Node,
+    Stream,
+    Way,
+    as_it_stands,
+    best_ways,
+    combined,
+    joined,
+    step_price,
+)
+from ring2_orchestrator.planner.periods import Periods
+from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import rank
+from ring2_orchestrator.planner.trials import Trials
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 BEAM = 8
 MAX_DEPTH = 6
 MAX_TICKS = 24
+MOST_CANDIDATES = 8
 
-# What a step must save on the sample to be kept: one that saves less has fitted the sample, and
-# would still have to be executed at every decoding.
-STEP_PRICE = 16
-
-# Transforms of signals: trying one took up to 1.6 times the time and saved no byte on real series,
-# grids, sound or pixels, where `delta` predicts better. Whoever wants one names it in a gene.
-NOT_TRIED = frozenset({"cdf53", "haar", "hilbert_lift", "kravchuk", "mellin", "stft"})
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """One output of a candidate's plan: its type, its bytes on the sample, the best way to end."""
-
-    dtype: Dtype
-    data: bytes
-    cid: Cid
-    closing: Plan
-    closed_bytes: int
+# A stream that takes less than this part of the whole is left as it is.
+_MATTERS = 200
+# So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
+_MOST_IDLE = 2
+_REARRANGING = 3
+# Growing a stream is hoped to save this part of it; where that would not do, it is left alone.
+_HOPE = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A plan under growth. `open` are the streams, by place, that may still grow."""
+    """A plan, what it comes to on the sample with the price of its steps, and its decode fuel."""
 
     plan: Plan
-    streams: tuple[Stream, ...]
-    open: tuple[int, ...]
     size: int
+    fuel: int
 
-    @property
-    def closed(self) -> Plan:
-        """The plan with every stream ended in the best way known."""
-        plan = self.plan
-        numbers = {number: number for number in plan.streams}
-        for number, stream in zip(self.plan.streams, self.streams, strict=True):
-            plan, _, moved = graft(plan, numbers[number], stream.closing)
-            numbers = {old: moved[new] for old, new in numbers.items() if new in moved}
-        return plan
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where a search starts: a plan, and the nodes of its streams; some of them may grow."""
+
+    plan: Plan
+    fuel: int
+    nodes: tuple[Node, ...]
+    holes: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """The candidates after some ticks, best first, and the best plan seen so far."""
+    """The plans seen so far, best first, and the streams that were grown."""
 
     search: "Search"
+    roots: tuple[Root, ...]
+    opened: frozenset[Node]
     candidates: tuple[Candidate, ...]
-    best: Candidate
     ticks: int = 0
 
     @property
+    def best(self) -> Candidate:
+        """The plan that takes least on the sample."""
+        return self.candidates[0]
+
+    @property
     def is_done(self) -> bool:
-        """Whether no candidate can grow."""
-        return not any(candidate.open for candidate in self.candidates)
+        """Whether nothing is left to grow, or the search has used its fuel up."""
+        return self.search.is_spent or not self.search.next_nodes(self, 1)
 
 
 class Search:
     """What every tick needs: the sample, the kernels, and what was already measured."""
 
-    def __init__(self, yardstick: Yardstick) -> None:
+    def __init__(
+        self,
+        yardstick: Yardstick,
+        *,
+        profile: Profile = BALANCED,
+        periods: Periods | None = None,
+    ) -> None:
         self.yardstick = yardstick
-        tried = (kernel for kernel in yardstick.kernels if kernel.name not in NOT_TRIED)
-        self._kernels = sorted(tried, key=lambda kernel: kernel.name)
-        self._streams: dict[tuple[Dtype, Cid], Stream] = {}
+        self.profile = profile
+        self.limit = profile.decode_fuel * max(len(yardstick.sample.data), 1)
+        self._budget = profile.search_limit(yardstick.sample.total)
+        self._trials = Trials(yardstick.executor, yardstick.kernels, periods or Periods())
+        self._nodes: dict[Key, Node] = {}
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the search has used up its fuel."""
+        return self._trials.spent >= self._budget
+
+    def fits(self, plan: Plan) -> bool:
+        """Whether a plan decodes as quickly as the profile asks, where it applies at all."""
+        data = self.yardstick.sample.data
+        made = self._trials.run(plan, data[: len(data) // plan.input.width * plan.input.width])
+        return made is not None and made.fuel <= self.limit
 
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
         """A frontier of plans with the value numbers of their open streams."""
-        found = [self._candidate(plan, frozenset(holes)) for plan, holes in plans]
-        candidates = sorted((each for each in found if each is not None), key=_order)
-        if not candidates:
-            return None
-        return Frontier(self, tuple(candidates), candidates[0])
+        found = [self._root(plan, frozenset(holes)) for plan, holes in plans]
+        roots = tuple(root for root in found if root is not None)
+        return self._frontier(roots, frozenset(), 0) if roots else None
 
-    def children(self, candidate: Candidate) -> Iterator[Candidate]:
-        """The candidate with its first open stream left as it is, or grown by one step."""
-        at = candidate.open[0]
-        rest = candidate.open[1:]
-        yield Candidate(candidate.plan, candidate.streams, rest, candidate.size)
-        number = candidate.plan.streams[at]
-        if depth(candidate.plan, number) >= MAX_DEPTH:
-            return
-        before = candidate.streams[at]
-        for move in moves(self._kernels, before.dtype):
-            step = move.plan(before.dtype)
-            plan, fresh, moved = graft(candidate.plan, number, step)
-            made = self._run(step, before.data)
-            if made is None or (len(made) == 1 and made[0].cid == before.cid and move.kernel):
+    def tick(self, frontier: Frontier, beam: int) -> Frontier:
+        """Grow the streams from which most is hoped for."""
+        chosen = [] if self.is_spent else self.next_nodes(frontier, beam)
+        for node in chosen:
+            self._open(node)
+        return self._frontier(frontier.roots, frontier.opened.union(chosen), frontier.ticks + 1)
+
+    def next_nodes(self, frontier: Frontier, count: int) -> list[Node]:
+        """The streams to grow next, the most promising first."""
+        view = _View(frontier.opened, self.limit)
+        total = min(view.size(root) for root in frontier.roots)
+        hopes: dict[Node, int] = {}
+        waiting = [
+            (view.size(root), root.nodes[at]) for root in frontier.roots for at in root.holes
+        ]
+        seen: dict[Node, int] = {}
+        while waiting:
+            through, node = waiting.pop()
+            if seen.get(node, through + 1) <= through:
                 continue
-            by_number = {moved[old]: s for old, s in _numbered(candidate) if old != number}
-            by_number |= dict(zip(fresh, made, strict=True))
-            holes = {moved[candidate.plan.streams[place]] for place in rest} | set(fresh)
-            yield self._assemble(plan, by_number, frozenset(holes))
+            seen[node] = through
+            best = view.best(node)
+            if node not in frontier.opened:
+                hope = through - best.size + _hoped(node, best)
+                if hope < total and best.size * _MATTERS >= total and _may_grow(node):
+                    hopes[node] = hope
+                continue
+            for edge in node.edges:
+                cost = view.through(edge)
+                if cost is not None:
+                    waiting += [(through - best.size + cost, child) for child in edge.children]
+        ranked = sorted(hopes, key=lambda node: (hopes[node], -node.depth, _name(node)))
+        return ranked[:count]
 
-    def _candidate(self, plan: Plan, holes: frozenset[int]) -> Candidate | None:
-        whole = self.yardstick.sample.data
-        made = self._run(plan, whole[: len(whole) // plan.input.width * plan.input.width])
-        if made is None:
+    def _open(self, node: Node) -> None:
+        if node.is_open:
+            return
+        node.is_open = True
+        node.more_endings = list(self._trials.all_endings(node.stream, self.limit))
+        gaining: list[Edge] = []
+        rearranging: list[Edge] = []
+        for move, is_idle in self._trials.steps(node.stream, self.profile.beam):
+            step = move.plan(node.stream.dtype)
+            edge = self._edge(node, step, node.idle + 1 if is_idle else 0)
+            if edge is not None:
+                (rearranging if is_idle else gaining).append(edge)
+        # Estimates do not tell rearrangements apart, codecs do.
+        rearranging.sort(key=lambda edge: sum(child.endings[0].size for child in edge.children))
+        node.edges = [*gaining, *rearranging[:_REARRANGING]]
+
+    def _edge(self, node: Node, step: Plan, idle: int) -> Edge | None:
+        made = self._trials.run(step, node.stream.data)
+        if made is None or made.fuel > self.limit:
             return None
-        return self._assemble(plan, dict(zip(plan.streams, made, strict=True)), holes)
+        children = [
+            self._node(dtype, data, node.depth + 1, idle)
+            for dtype, data in zip(step.steps[0].outputs, made.outputs, strict=True)
+        ]
+        # Only ever away from the root: a step that is undone by the next leads nowhere.
+        if any(child.depth <= node.depth for child in children):
+            return None
+        return Edge(step, step_price(node.stream), made.fuel, tuple(children))
 
-    def _assemble(
-        self, plan: Plan, by_number: dict[int, Stream], holes: frozenset[int]
-    ) -> Candidate:
-        streams = tuple(by_number[number] for number in plan.streams)
-        open_at = tuple(at for at, number in enumerate(plan.streams) if number in holes)
-        steps = len(plan.steps) + sum(len(stream.closing.steps) for stream in streams)
-        size = STEP_PRICE * steps + sum(stream.closed_bytes for stream in streams)
-        return Candidate(plan, streams, open_at, size)
-
-    def _run(self, plan: Plan, data: bytes) -> list[Stream] | None:
-        try:
-            outputs = self.yardstick.executor.forward(plan, data).outputs
-        except (StepFailedError, WorkLimitError):
+    def _root(self, plan: Plan, holes: frozenset[int]) -> Root | None:
+        whole = self.yardstick.sample.data
+        made = self._trials.run(plan, whole[: len(whole) // plan.input.width * plan.input.width])
+        if made is None or made.fuel > self.limit:
             return None
         types = plan.values
+        nodes = [
+            self._node(types[number], data, 0, 0)
+            for number, data in zip(plan.streams, made.outputs, strict=True)
+        ]
+        places = frozenset(at for at, number in enumerate(plan.streams) if number in holes)
+        return Root(plan, made.fuel, tuple(nodes), places)
+
+    def _node(self, dtype: Dtype, data: bytes, depth: int, idle: int) -> Node:
+        stream = Stream(dtype, data, Cid.of(data))
+        if stream.key not in self._nodes:
+            ways = self._trials.quick_endings(stream, self.limit)
+            endings = list(best_ways(ways, self.limit))
+            self._nodes[stream.key] = Node(stream, depth, idle, endings, estimate(dtype, data))
+        node = self._nodes[stream.key]
+        node.idle = min(node.idle, idle)
+        return node
+
+    def _frontier(self, roots: tuple[Root, ...], opened: frozenset[Node], ticks: int) -> Frontier:
+        view = _View(opened, self.limit)
+        ways = sorted(
+            ((way.size, way.fuel, root, way) for root in roots for way in view.candidates(root)),
+            key=lambda each: (each[0], each[1], each[3].steps),
+        )
+        found: dict[Plan, Candidate] = {}
+        for size, fuel, root, way in ways:
+            if len(found) < MOST_CANDIDATES:
+                plan = without_leading_bitcast(
+                    joined(root.plan, [part.plan() for part in way.parts])
+                )
+                found.setdefault(plan, Candidate(plan, size, fuel))
+        return Frontier(self, roots, opened, tuple(found.values()), ticks)
+
+
+class _View:
+    """The ways of streams, as far as they were grown."""
+
+    def __init__(self, opened: frozenset[Node], limit: int) -> None:
+        self._opened = opened
+        self._limit = limit
+        self._ways: dict[Node, tuple[Way, ...]] = {}
+        self._through: dict[int, list[Way]] = {}
+
+    def ways(self, node: Node) -> tuple[Way, ...]:
+        """The ways from a stream on that no other beats."""
+        if node not in self._ways:
+            self._ways[node] = best_ways(self._all(node), self._limit)
+        return self._ways[node]
+
+    def best(self, node: Node) -> Way:
+        """The smallest way from a stream on; storing it is always one."""
+        return self.ways(node)[0]
+
+    def through(self, edge: Edge) -> int | None:
+        """The bytes of the smallest way from a stream over one of its steps."""
+        ways = self._over(edge)
+        return min((way.size for way in ways), default=None)
+
+    def size(self, root: Root) -> int:
+        """The bytes of the smallest plan from a root."""
+        return sum(ways[0].size for ways in self._choices(root))
+
+    def candidates(self, root: Root) -> Iterator[Way]:
+        """Whole ways from a root, one at least for each step that its first stream may take."""
+        choices = self._choices(root)
+        if len(root.nodes) == 1 and root.holes:
+            choices = [(*choices[0], *self._first(root.nodes[0]))]
+        for choice in choices[0]:
+            rest = tuple(each[0] for each in choices[1:])
+            fuel = root.fuel + choice.fuel + sum(way.fuel for way in rest)
+            size = choice.size + sum(way.size for way in rest)
+            if fuel <= self._limit:
+                yield Way(root.plan, (choice, *rest), size, fuel)
+
+    def _choices(self, root: Root) -> list[tuple[Way, ...]]:
         return [
-            self._stream(types[number], output)
-            for number, output in zip(plan.streams, outputs, strict=True)
+            self.ways(node) if at in root.holes else (as_it_stands(node.stream),)
+            for at, node in enumerate(root.nodes)
         ]
 
-    def _stream(self, dtype: Dtype, data: bytes) -> Stream:
-        key = (dtype, Cid.of(data))
-        if key not in self._streams:
-            closing, size = self._close(dtype, data)
-            self._streams[key] = Stream(dtype, data, key[1], closing, size)
-        return self._streams[key]
+    def _first(self, node: Node) -> Iterator[Way]:
+        yield from node.endings
+        if node in self._opened:
+            yield from node.more_endings
+            for edge in node.edges:
+                yield from self._over(edge)[:1]
 
-    def _close(self, dtype: Dtype, data: bytes) -> tuple[Plan, int]:
-        best, size = Plan(dtype, ()), len(data)
-        for closing in closings(self._kernels, dtype):
-            try:
-                outputs = self.yardstick.executor.forward(closing, data).outputs
-            except (StepFailedError, WorkLimitError):
-                continue
-            closed = sum(map(len, outputs))
-            if closed + STEP_PRICE * len(closing.steps) < size:
-                best, size = closing, closed
-        return best, size
+    def _all(self, node: Node) -> Iterator[Way]:
+        yield from node.endings
+        if node in self._opened:
+            yield from node.more_endings
+            for edge in node.edges:
+                yield from self._over(edge)
+
+    def _over(self, edge: Edge) -> list[Way]:
+        if id(edge) not in self._through:
+            parts = [self.ways(child) for child in edge.children]
+            self._through[id(edge)] = combined(edge, parts, self._limit)
+        return self._through[id(edge)]
 
 
 def tick(frontier: Frontier, beam: int = BEAM) -> Frontier:
-    """Grow every candidate at its first open stream and keep the best `beam` of the results."""
-    found: dict[object, Candidate] = {}
-    for candidate in frontier.candidates:
-        children = frontier.search.children(candidate) if candidate.open else iter([candidate])
-        for child in children:
-            # Two plans that come to the same streams have the same future: the better one stays.
-            key = (tuple((each.dtype, each.cid) for each in child.streams), child.open)
-            if key not in found or _order(child) < _order(found[key]):
-                found[key] = child
-    kept = sorted(found.values(), key=_order)[:beam]
-    best = min((frontier.best, *kept), key=_order)
-    return Frontier(frontier.search, tuple(kept), best, frontier.ticks + 1)
+    """Grow the `beam` streams from which most is hoped for."""
+    return frontier.search.tick(frontier, beam)
 
 
 def select_best(frontier: Frontier) -> Plan:
     """The plan that is expected to cost least on everything, among the best seen."""
-    plans = {each.closed for each in (frontier.best, *frontier.candidates)}
-
-    def order(plan: Plan) -> tuple[int, bytes]:
-        size, steps, name = rank(frontier.search.yardstick, plan)
-        return (size + STEP_PRICE * steps, name)
-
-    return min(plans, key=order)
+    return select(frontier)[0]
 
 
-def run_search(frontier: Frontier, *, beam: int = BEAM, ticks: int = MAX_TICKS) -> Plan:
-    """Tick until nothing can grow, or the ticks are used up; then the best plan."""
-    while not frontier.is_done and frontier.ticks < ticks:
+def select(frontier: Frontier) -> list[Plan]:
+    """The best plans seen, by what they are expected to cost on everything."""
+    yardstick = frontier.search.yardstick
+    return sorted(
+        (each.plan for each in frontier.candidates), key=lambda plan: rank(yardstick, plan)
+    )
+
+
+def run_search(frontier: Frontier, *, beam: int = BEAM, ticks: int = MAX_TICKS) -> Frontier:
+    """Tick until nothing can grow, or the fuel or the ticks are used up."""
+    while frontier.ticks < ticks and not frontier.is_done:
         frontier = tick(frontier, beam)
-    return select_best(frontier)
+    return frontier
 
 
-def _numbered(candidate: Candidate) -> list[tuple[int, Stream]]:
-    return list(zip(candidate.plan.streams, candidate.streams, strict=True))
+def _may_grow(node: Node) -> bool:
+    return node.depth < MAX_DEPTH and node.idle < _MOST_IDLE
 
 
-def _order(candidate: Candidate) -> tuple[int, int, bytes]:
-    return (candidate.size, len(candidate.plan.steps), candidate.plan.cid.digest)
+def _hoped(node: Node, best: Way) -> int:
+    """What a stream may come to once it is grown."""
+    least = min(best.size, node.estimated)
+    return least - least // _HOPE
+
+
+def _name(node: Node) -> tuple[str, bytes]:
+    return (node.stream.dtype.value, node.stream.cid.digest)

@@ -6,16 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cid_store.cid import Cid
 from cid_store.errors import InputError
 from ring0.execution import StepFailedError
-from ring0.plan import Dtype, Plan
 from ring2_orchestrator.gene import Gene, GeneError, print_plan, read_gene
 from ring2_orchestrator.planner import find_gene, library, library_gene, library_names
 from ring2_orchestrator.planner.resolve import resolutions
-from ring2_orchestrator.planner.sample import Sample
-from ring2_orchestrator.planner.search import NOT_TRIED, Search
-from ring2_orchestrator.planner.yardstick import Yardstick
 from ring2_orchestrator.toolbox import Toolbox
 
 
@@ -66,16 +61,3 @@ def test_a_gene_that_is_not_text_is_one_sentence(tools: Toolbox, tmp_path: Path)
         read_gene(path, tools.palette)
     with pytest.raises(InputError, match="cannot be read"):
         read_gene(path.parent, tools.palette)
-
-
-def test_the_search_tries_no_transforms_of_signals(tools: Toolbox) -> None:
-    assert set(tools.kernels.names) > NOT_TRIED, "each of them is a kernel"
-    search = Search(Yardstick(Sample(bytes(range(64)), 64), tools.executor, tools.kernels))
-    tried: set[Cid | None] = set()
-    for dtype in Dtype:
-        frontier = search.start([(Plan(dtype, ()), [0])])
-        assert frontier is not None
-        for child in search.children(frontier.candidates[0]):
-            tried |= {step.kernel for step in child.plan.steps}
-    assert {tools.kernels.by_name(name).cid for name in ("delta", "mantissa_quant")} <= tried
-    assert not tried & {tools.kernels.by_name(name).cid for name in NOT_TRIED}

@@ -1,0 +1,71 @@
+"""Profiles: how fast a container must decode, and how long a plan may be looked for.
+
+Both are counted in fuel, which the engine counts the same on every machine. No profile names a
+kernel: what decodes too slowly is too dear, whatever it is called.
+"""
+
+from dataclasses import dataclass
+
+from cid_store.errors import UsageError
+from ring2_orchestrator.gene.errors import did_you_mean
+
+# Searching is not to take longer than the data is worth: of 100 kB, about half a second.
+_SEARCH_BASE = 500_000_000
+_SEARCH_PER_BYTE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Limits on decoding and on the search.
+
+    `decode_fuel` is what decoding may cost for each byte of the original. `search_fuel` is what the
+    search may cost in all, and less for small data. `sample_bytes` is how much of the data it sees,
+    `beam` how many streams a step of it grows, and `finalists` how many plans run on everything.
+    """
+
+    name: str
+    decode_fuel: int
+    search_fuel: int
+    sample_bytes: int
+    beam: int
+    finalists: int
+
+    def search_limit(self, size_bytes: int) -> int:
+        """What a search for a plan of that much data may cost."""
+        return min(self.search_fuel, _SEARCH_BASE + _SEARCH_PER_BYTE * size_bytes)
+
+
+# docs/decisions/plan-profiles.md has the figures behind these.
+FAST = Profile(
+    name="fast",
+    decode_fuel=30,
+    search_fuel=4_000_000_000,
+    sample_bytes=1 << 16,
+    beam=4,
+    finalists=2,
+)
+BALANCED = Profile(
+    name="balanced",
+    decode_fuel=150,
+    search_fuel=20_000_000_000,
+    sample_bytes=1 << 17,
+    beam=6,
+    finalists=3,
+)
+MAX = Profile(
+    name="max",
+    decode_fuel=3000,
+    search_fuel=100_000_000_000,
+    sample_bytes=1 << 17,
+    beam=8,
+    finalists=3,
+)
+PROFILES = {profile.name: profile for profile in (FAST, BALANCED, MAX)}
+
+
+def find_profile(name: str) -> Profile:
+    """The profile of that name. Raises UsageError."""
+    if name not in PROFILES:
+        hint = did_you_mean(name, list(PROFILES)) or f"; there are {', '.join(PROFILES)}"
+        raise UsageError(f"no profile named '{name}'{hint}")
+    return PROFILES[name]

@@ -1,0 +1,207 @@
+"""Steps and endings tried on streams of the sample: which settings suit them, what they cost."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from cid_store.cid import Cid
+from cid_store.errors import InputError
+from ring0.execution import Executor
+from ring0.kernel import Kernel
+from ring0.plan import Dtype, Plan
+from ring0.signature import accepted, bind, takes_several
+from ring2_orchestrator.container import limits
+from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.planner.entropy import estimate
+from ring2_orchestrator.planner.moves import (
+    Move,
+    closing,
+    defaults,
+    is_codec,
+    is_splitter,
+    variations,
+)
+from ring2_orchestrator.planner.node import (
+    Edge,
+    Stream,
+    Way,
+    as_it_stands,
+    best_ways,
+    combined,
+    step_price,
+)
+from ring2_orchestrator.planner.periods import Periods
+
+# Settings are compared on so much of a stream, from its middle.
+_PROBE_BYTES = 1 << 15
+# A codec that takes more fuel than this for a byte, there and back, is tried last.
+_QUICK = 500
+# What is not executed by the engine costs fuel, too: an estimate and an encoder of another kind
+# for each byte, and every call.
+_ESTIMATE = 30
+_UNMETERED = 1000
+_CALL = 300_000
+_AMPLE = 1 << 62
+_SMALL = 64
+# A step gains if it saves more than this part.
+_GAIN = 64
+# How many settings of one kernel are worth more than an estimate.
+_SETTINGS = 2
+
+
+class Made(NamedTuple):
+    """What a plan made of a stream, and the fuel that undoing it takes."""
+
+    outputs: list[bytes]
+    fuel: int
+
+
+class Trials:
+    """Runs steps on streams, and counts the fuel that this takes."""
+
+    def __init__(self, executor: Executor, kernels: KernelSet, periods: Periods) -> None:
+        self._executor = executor
+        self._periods = periods
+        ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
+        self._splitters = [kernel for kernel in ordered if is_splitter(kernel.manifest)]
+        self.movers = [kernel for kernel in ordered if not is_codec(kernel.manifest)]
+        self.codecs = [kernel for kernel in ordered if is_codec(kernel.manifest)]
+        # Fuel for a byte, there and back, as it was when a codec was first tried.
+        self._price: dict[Cid, int] = {}
+        self.spent = 0
+
+    def run(self, plan: Plan, data: bytes) -> Made | None:
+        """What a plan makes of some bytes; None where it refuses or does not give them back."""
+        executor = self._executor.with_limits(replace(limits(len(data)), fuel=_AMPLE))
+        try:
+            there = executor.forward(plan, data)
+            back = executor.inverse(plan, there.outputs)
+        except InputError:
+            return None
+        there_fuel = _UNMETERED * len(data) if there.fuel is None else there.fuel
+        self.spent += there_fuel + (back.fuel or 0) + 2 * _CALL
+        return Made(there.outputs, back.fuel or 0) if back.outputs == [data] else None
+
+    def quick_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
+        """The codecs that cost little to try, set by default: on lanes, or on each byte."""
+        yield as_it_stands(stream)
+        for kernel in self.codecs:
+            if self._price.get(kernel.cid, 0) <= _QUICK:
+                way = self._ending(kernel, defaults(kernel.manifest), stream)
+                if way is not None and way.fuel <= limit:
+                    yield way
+        for kernel in self._splitters:
+            if stream.dtype in accepted(kernel.manifest):
+                yield from self._split_ending(kernel, stream, limit)
+
+    def _split_ending(self, kernel: Kernel, stream: Stream, limit: int) -> Iterator[Way]:
+        outputs = bind(kernel.manifest, [stream.dtype]).outputs
+        step = Move(kernel, (), outputs).plan(stream.dtype)
+        made = self.run(step, stream.data)
+        if made is None:
+            return
+        planes = [Stream(Dtype.U8, plane, Cid.of(plane)) for plane in made.outputs]
+        ways = [best_ways(self.quick_endings(plane, limit), limit) for plane in planes]
+        yield from combined(Edge(step, step_price(stream), made.fuel, ()), ways, limit)
+
+    def all_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
+        """The dear codecs too, and all of them with the settings that suit the stream."""
+        for kernel in self.codecs:
+            # What is too slow by far as it stands is so with any setting.
+            way = self._ending(kernel, defaults(kernel.manifest), stream)
+            if way is None or way.fuel > 4 * limit:
+                continue
+            yield way
+
+            def size(setting: tuple[int, ...], kernel: Kernel = kernel) -> int | None:
+                tried = self._ending(kernel, setting, stream)
+                return None if tried is None or tried.fuel > limit else tried.size
+
+            for setting in self._settings(kernel, stream.dtype, size)[:_SETTINGS]:
+                tried = self._ending(kernel, setting, stream)
+                if tried is not None:
+                    yield tried
+
+    def steps(self, stream: Stream, most: int) -> list[tuple[Move, bool]]:
+        """The best steps that fit a stream, and whether each only rearranges it.
+
+        A step gains by what its outputs are estimated to take.
+        """
+        probe = _middle(stream)
+        found: list[tuple[int, Move]] = []
+        for kernel in self.movers:
+            if stream.dtype in accepted(kernel.manifest):
+                found += self._moves(kernel, stream.dtype, probe)
+        if stream.dtype.value.startswith("f"):
+            whole = Dtype(f"u{stream.dtype.value[1:]}")
+            found.append((estimate(whole, probe), Move(None, (), (whole,))))
+        found.sort(key=lambda each: each[0])
+        before = estimate(stream.dtype, probe)
+        gaining = [move for size, move in found if size < before - before // _GAIN]
+        others = [move for size, move in found if size >= before - before // _GAIN]
+        # One setting of each kernel will do for what gains nothing by itself.
+        rearranging = {move.kernel: move for move in reversed(others)}
+        return [(move, False) for move in gaining[:most]] + [
+            (move, True) for move in rearranging.values()
+        ]
+
+    def _moves(self, kernel: Kernel, dtype: Dtype, probe: bytes) -> list[tuple[int, Move]]:
+        """A kernel with the settings that suit best, each with what its outputs should take."""
+        outputs = bind(kernel.manifest, [dtype]).outputs
+        sizes: dict[tuple[int, ...], int] = {}
+
+        def size(setting: tuple[int, ...]) -> int | None:
+            estimated = self._estimate(Move(kernel, setting, outputs), dtype, probe)
+            if estimated is not None:
+                sizes[setting] = estimated
+            return estimated
+
+        best = self._settings(kernel, dtype, size)[:_SETTINGS]
+        return [(sizes[setting], Move(kernel, setting, outputs)) for setting in best]
+
+    def _settings(
+        self, kernel: Kernel, dtype: Dtype, size: Callable[[tuple[int, ...]], int | None]
+    ) -> list[tuple[int, ...]]:
+        """The settings of a kernel, the best first: one parameter after another is varied."""
+        manifest = kernel.manifest
+        best = defaults(manifest)
+        sizes: dict[tuple[int, ...], int | None] = {best: size(best)}
+        distances = self._periods.lanes(dtype)
+        for place in range(len(manifest.parameters)):
+            for setting in variations(manifest, best, place, distances):
+                if setting not in sizes:
+                    sizes[setting] = size(setting)
+            best = min(sizes, key=lambda each: (_or_most(sizes[each]), each))
+        fitting = [each for each in sizes if sizes[each] is not None]
+        return sorted(fitting, key=lambda each: (_or_most(sizes[each]), each))
+
+    def _estimate(self, move: Move, dtype: Dtype, probe: bytes) -> int | None:
+        executor = self._executor.with_limits(replace(limits(len(probe)), fuel=_AMPLE))
+        try:
+            made = executor.forward(move.plan(dtype), probe)
+        except InputError:
+            return None
+        self.spent += (made.fuel or 0) + _ESTIMATE * len(probe) + _CALL
+        return sum(map(estimate, move.outputs, made.outputs))
+
+    def _ending(self, kernel: Kernel, setting: Sequence[int], stream: Stream) -> Way | None:
+        plan = closing(kernel, setting, stream.dtype)
+        if plan is None or len(stream.data) < _SMALL:
+            return None
+        before = self.spent
+        made = self.run(plan, stream.data)
+        if made is None:
+            return None
+        self._price.setdefault(kernel.cid, (self.spent - before) // len(stream.data))
+        size = sum(map(len, made.outputs)) + step_price(stream) * len(plan.steps)
+        return Way(plan, (), size, made.fuel)
+
+
+def _middle(stream: Stream) -> bytes:
+    data, width = stream.data, stream.dtype.width
+    start = max(len(data) - _PROBE_BYTES, 0) // 2 // width * width
+    return data[start : start + _PROBE_BYTES // width * width]
+
+
+def _or_most(size: int | None) -> int:
+    return _AMPLE if size is None else size
