@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -334,6 +334,30 @@ def disk(path: Path, size: str) -> Generator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+@pytest.fixture
+def on_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[[str], AbstractContextManager[tuple[Path, Shell]]]:
+    """A shell whose home alone lies on a disk of that size, and the disk."""
+
+    @contextmanager
+    def made(size: str) -> Generator[tuple[Path, Shell]]:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "new").write_bytes(FRESH)
+        place = tmp_path / "disk"
+        place.mkdir()
+        with disk(place, size):
+            yield place, Shell(place / "home", capfd)
+
+    return made
+
+
+def take_the_room(shell: Shell) -> None:
+    """Let the next append need blocks of the disk: nothing is left of those laid out before."""
+    pack = shell.home / "store" / "packs" / "00000001.pack"
+    os.truncate(pack, len(pack.read_bytes().rstrip(b"\0")) // 64 * 64 + 64)
+
+
 def refusals(shell: Shell, lines: Sequence[str]) -> list[str]:
     """What was refused for the disk's sake, each in a sentence with the right exit code."""
     said = [shell.type(line) for line in lines]
@@ -342,16 +366,10 @@ def refusals(shell: Shell, lines: Sequence[str]) -> list[str]:
 
 
 def test_a_full_disk_is_a_sentence_and_what_is_there_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "new").write_bytes(FRESH)
-    place = tmp_path / "disk"
-    place.mkdir()
-    with disk(place, "3m"):
-        shell = Shell(place / "home", capfd)
-        pack = shell.home / "store" / "packs" / "00000001.pack"
-        os.truncate(pack, len(pack.read_bytes().rstrip(b"\0")) // 64 * 64 + 64)
+    with on_a_disk("3m") as (place, shell):
+        take_the_room(shell)
         with (
             pytest.raises(OSError, match=os.strerror(errno.ENOSPC)),
             open(place / "filler", "wb", buffering=0) as filler,  # noqa: PTH123 - to the last block
@@ -365,8 +383,7 @@ def test_a_full_disk_is_a_sentence_and_what_is_there_stays(
 
 
 def test_a_file_that_may_not_grow_is_a_full_disk(shell: Shell) -> None:
-    pack = shell.home / "store" / "packs" / "00000001.pack"
-    os.truncate(pack, len(pack.read_bytes().rstrip(b"\0")) // 64 * 64 + 64)
+    take_the_room(shell)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
@@ -382,14 +399,9 @@ def test_a_file_that_may_not_grow_is_a_full_disk(shell: Shell) -> None:
 
 
 def test_a_disk_for_reading_only_is_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "new").write_bytes(FRESH)
-    place = tmp_path / "disk"
-    place.mkdir()
-    with disk(place, "8m"):
-        shell = Shell(place / "home", capfd)
+    with on_a_disk("8m") as (place, shell):
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
         said = refusals(shell, (*STORE, *LEDGER))
         assert all("Read-only file system" in text for text in said), said
