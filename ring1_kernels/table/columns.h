@@ -7,20 +7,8 @@ enum { PLAIN = 0, ABOVE = 1, COUNTER = 2, FROM = 3 };
 
 enum { MOST_DIGITS = 18 };
 
-static inline const u8 *bytes_of(Cell cell) { return AT(const u8, cell.at); }
-
-static inline bool same(Cell a, Cell b) {
-  if (a.length != b.length) return false;
-  const u8 *left = bytes_of(a), *right = bytes_of(b);
-  for (u32 i = 0; i < a.length; i++)
-    if (left[i] != right[i]) return false;
-  return true;
-}
-
 static inline u32 hash_of(Cell cell) {
-  const u8 *bytes = bytes_of(cell);
-  u32 hash = cell.length;
-  for (u32 i = 0; i < cell.length; i++) hash = (hash ^ bytes[i]) * 0x9e3779b1u;
+  u32 hash = hash_bytes(cell.length, cell);
   return hash ^ hash >> 15;
 }
 

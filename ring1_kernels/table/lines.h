@@ -1,17 +1,46 @@
-/* Lines and their fields. A field that begins with a quote or a bracket reaches to the one that
- * closes it; where none does, it ends at the next delimiter like any other. */
+/* Lines cut into fields, and the template of a table's rows: what stands between their fields. */
 #ifndef TABLE_LINES_H
 #define TABLE_LINES_H
 
-enum { MOST_COLUMNS = 256 };
+enum { MOST_COLUMNS = 256, JSON_LINES = 256 };
 
-/* A field by its address, which a call block's are, too. */
+/* A stretch of bytes by its address, which a call block's are, too. */
 typedef struct { u32 at, length; } Cell;
+
+/* One line's fields, in order. `count` is above MOST_COLUMNS where there are more. */
+typedef struct {
+  u32 at, end, count;
+  Cell fields[MOST_COLUMNS];
+} Line;
+
+static inline const u8 *bytes_of(Cell cell) { return AT(const u8, cell.at); }
+
+static inline bool same(Cell a, Cell b) {
+  if (a.length != b.length) return false;
+  const u8 *left = bytes_of(a), *right = bytes_of(b);
+  for (u32 i = 0; i < a.length; i++)
+    if (left[i] != right[i]) return false;
+  return true;
+}
+
+static inline u32 hash_bytes(u32 hash, Cell cell) {
+  const u8 *bytes = bytes_of(cell);
+  for (u32 i = 0; i < cell.length; i++) hash = (hash ^ bytes[i]) * 0x9e3779b1u;
+  return hash;
+}
 
 static inline u32 line_end(const u8 *text, u32 at, u32 end) {
   while (at < end && text[at] != '\n') at++;
   return at;
 }
+
+static inline void put_field_of(Line *line, const u8 *text, u32 at, u32 end) {
+  if (line->count < MOST_COLUMNS)
+    line->fields[line->count] = (Cell){(u32)(uintptr_t)(text + at), end - at};
+  line->count++;
+}
+
+/* ---- fields between delimiters ---- */
 
 /* Where the quoted field ends, or 0: a quote closes it that is followed by a delimiter or the line's
  * end and is not itself one of an even number of quotes side by side, which stand for themselves. */
@@ -36,39 +65,143 @@ static u32 bracketed_end(const u8 *text, u32 at, u32 end, u8 delimiter) {
   return 0;
 }
 
-static inline u32 field_end(const u8 *text, u32 at, u32 end, u8 delimiter) {
+/* Whether quotes and brackets may still hold fields of this line together: one that nothing closes
+ * ends that, or a long line of them would be searched to its end again and again. */
+typedef struct { bool quotes, brackets; } Pairs;
+
+static inline u32 field_end(const u8 *text, u32 at, u32 end, u8 delimiter, Pairs *pairs) {
   u32 closed = 0;
-  if (at < end && text[at] == '"') closed = quoted_end(text, at, end, delimiter);
-  else if (at < end && text[at] == '[') closed = bracketed_end(text, at, end, delimiter);
+  if (at < end && text[at] == '"' && pairs->quotes) {
+    closed = quoted_end(text, at, end, delimiter);
+    pairs->quotes = closed != 0;
+  } else if (at < end && text[at] == '[' && pairs->brackets) {
+    closed = bracketed_end(text, at, end, delimiter);
+    pairs->brackets = closed != 0;
+  }
   if (closed) return closed;
   while (at < end && text[at] != delimiter) at++;
   return at;
 }
 
-/* How many fields a line has, at most one more than a table may have columns; `cells` may be 0. */
-static u32 split(const u8 *text, u32 at, u32 end, u8 delimiter, Cell *cells, u32 stride) {
-  for (u32 count = 0;; count++) {
-    if (count > MOST_COLUMNS) return count;
-    u32 stop = field_end(text, at, end, delimiter);
-    if (cells) cells[count * stride] = (Cell){(u32)(uintptr_t)(text + at), stop - at};
-    if (stop == end) return count + 1;
-    at = stop + 1;
+static void split_delimited(const u8 *text, Line *line, u8 delimiter) {
+  Pairs pairs = {true, true};
+  for (u32 at = line->at;; at++) {
+    u32 stop = field_end(text, at, line->end, delimiter, &pairs);
+    put_field_of(line, text, at, stop);
+    if (stop == line->end || line->count > MOST_COLUMNS) return;
+    at = stop;
   }
 }
 
-/* The number of fields that covers the most, as lines times fields; 0 where no line has two. */
-static u32 common_width(const u8 *text, u32 length, u8 delimiter, u32 *lines) {
-  u32 of_width[MOST_COLUMNS + 2] = {};
-  *lines = 0;
-  for (u32 at = 0; at < length; ++*lines) {
-    u32 end = line_end(text, at, length);
-    of_width[split(text, at, end, delimiter, 0, 0)]++;
-    at = end + 1;
+/* ---- values of JSON ---- */
+
+/* Behind the string that begins at `at`; the line's end where it has none. */
+static u32 string_end(const u8 *text, u32 at, u32 end) {
+  for (at++; at < end; at++) {
+    if (text[at] == '"') return at + 1;
+    if (text[at] == '\\') at++;
   }
+  return end;
+}
+
+/* Behind the list that begins at `at`, lists in it included. */
+static u32 list_end(const u8 *text, u32 at, u32 end) {
+  for (u32 depth = 0; at < end;) {
+    if (text[at] == '"') {
+      at = string_end(text, at, end);
+      continue;
+    }
+    depth += text[at] == '[';
+    depth -= text[at] == ']';
+    at++;
+    if (depth == 0) return at;
+  }
+  return end;
+}
+
+static inline bool is_scalar(u8 byte) {
+  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || byte == '-' ||
+         byte == '+' || byte == '.' || byte == 'E';
+}
+
+/* Numbers, words, lists, and the insides of strings that are no names of members. */
+static void split_json(const u8 *text, Line *line) {
+  u32 end = line->end;
+  for (u32 at = line->at; at < end && line->count <= MOST_COLUMNS;) {
+    u32 stop = at;
+    if (text[at] == '"') {
+      stop = string_end(text, at, end);
+      u32 next = stop;
+      while (next < end && text[next] == ' ') next++;
+      bool is_value = stop - at >= 2 && text[stop - 1] == '"' && (next == end || text[next] != ':');
+      if (is_value) put_field_of(line, text, at + 1, stop - 1);
+    } else if (text[at] == '[') {
+      stop = list_end(text, at, end);
+      put_field_of(line, text, at, stop);
+    } else {
+      while (stop < end && is_scalar(text[stop])) stop++;
+      if (stop != at) put_field_of(line, text, at, stop);
+    }
+    at = stop == at ? at + 1 : stop;
+  }
+}
+
+/* The fields of the line that begins at `at`. */
+static void split(const u8 *text, u32 length, u32 at, u32 format, Line *line) {
+  line->at = at;
+  line->end = line_end(text, at, length);
+  line->count = 0;
+  if (format == JSON_LINES) split_json(text, line);
+  else split_delimited(text, line, (u8)format);
+}
+
+/* ---- what stands between the fields ---- */
+
+/* The piece before a field, or behind the last one. */
+static inline Cell piece(const u8 *text, const Line *line, u32 number) {
+  u32 from = (u32)(uintptr_t)(text + line->at), to = (u32)(uintptr_t)(text + line->end);
+  if (number > 0) from = line->fields[number - 1].at + line->fields[number - 1].length;
+  if (number < line->count) to = line->fields[number].at;
+  return (Cell){from, to - from};
+}
+
+static bool fits(const u8 *text, const Line *template, const Line *line) {
+  if (line->count != template->count) return false;
+  for (u32 i = 0; i <= line->count; i++)
+    if (!same(piece(text, template, i), piece(text, line, i))) return false;
+  return true;
+}
+
+static u32 hash_of_pieces(const u8 *text, const Line *line) {
+  u32 hash = line->count;
+  for (u32 i = 0; i <= line->count; i++) hash = (hash_bytes(hash, piece(text, line, i)) ^ 256) * 3u;
+  return hash ^ hash >> 15;
+}
+
+enum { KINDS = 256 };
+
+/* The template whose lines seem to have the most fields; false where no line has two to
+ * MOST_COLUMNS. Of kinds of lines that share a slot only the first is counted. */
+static bool find_template(const u8 *text, u32 length, u32 format, Line *template) {
+  u32 hashes[KINDS] = {}, counts[KINDS] = {}, first[KINDS] = {};
+  u64 most = 0;
   u32 best = 0;
-  for (u32 width = 2; width <= MOST_COLUMNS; width++)
-    if (of_width[width] * width > (best ? of_width[best] * best : 0)) best = width;
-  return best;
+  for (u32 at = 0; at < length; at = template->end + 1) {
+    split(text, length, at, format, template);
+    if (template->count < 2 || template->count > MOST_COLUMNS) continue;
+    u32 hash = hash_of_pieces(text, template), slot = hash % KINDS;
+    if (counts[slot] == 0) {
+      hashes[slot] = hash;
+      first[slot] = at;
+    }
+    if (hashes[slot] != hash) continue;
+    u64 fields = (u64)++counts[slot] * template->count;
+    if (fields <= most) continue;
+    most = fields;
+    best = first[slot];
+  }
+  if (most) split(text, length, best, format, template);
+  return most != 0;
 }
 
 #endif

@@ -51,45 +51,56 @@ static Teller teller_of(const Room *room, u32 source, u32 rows, u32 *known) {
 
 /* ---- forward ---- */
 
-static Counts count(const u8 *text, u32 length, u8 delimiter) {
+/* The template is left in `template`; pieces are its bytes and one more for each. */
+static Counts count(const u8 *text, u32 length, u32 format, Line *template, u32 *pieces) {
   Counts counts = {.length = length};
-  counts.columns = common_width(text, length, delimiter, &counts.lines);
-  counts.ragged = counts.lines;
-  if (counts.columns == 0) return counts;
-  for (u32 at = 0; at < length;) {
-    u32 end = line_end(text, at, length);
-    counts.ragged -= split(text, at, end, delimiter, 0, 0) == counts.columns;
-    at = end + 1;
+  bool found = find_template(text, length, format, template);
+  *pieces = 0;
+  if (found) {
+    counts.columns = template->count;
+    for (u32 i = 0; i <= template->count; i++) *pieces += piece(text, template, i).length + 1;
+  }
+  Line line;
+  for (u32 at = 0; at < length; at = line.end + 1, counts.lines++) {
+    line.end = line_end(text, at, length);
+    if (found) split(text, length, at, format, &line);
+    counts.ragged += !found || !fits(text, template, &line);
   }
   return counts;
-}
-
-/* Fields to the table, other lines to the stream of their own and into the shape. */
-static u8 *take_lines(const Call *call, const Counts *counts, u8 delimiter, Cell *cells, u8 *shape) {
-  const u8 *text = in_at(call, 0);
-  u8 *ragged = out_at(call, RAGGED);
-  u32 row = 0, regular = 0, length = 0, rows = rows_of(counts);
-  for (u32 at = 0; at < counts->length;) {
-    u32 end = line_end(text, at, counts->length);
-    if (counts->columns && split(text, at, end, delimiter, 0, 0) == counts->columns) {
-      split(text, at, end, delimiter, cells + row++, rows);
-      regular++;
-    } else {
-      shape = put_number(put_number(shape, regular), end - at);
-      copy_bytes(ragged + length, text + at, end - at);
-      length += end - at;
-      regular = 0;
-    }
-    at = end + 1;
-  }
-  call->out[RAGGED].len = length;
-  return shape;
 }
 
 static u8 *put_cell(u8 *to, Cell cell) {
   copy_bytes(to, bytes_of(cell), cell.length);
   to[cell.length] = '\n';
   return to + cell.length + 1;
+}
+
+/* Fields to the table; the template's pieces and other lines to the stream of their own, the
+ * lengths of those into the shape. */
+static u8 *take_lines(const Call *call, const Counts *counts, u32 format, const Line *template,
+                      Cell *cells, u8 *shape) {
+  const u8 *text = in_at(call, 0);
+  u8 *start = out_at(call, RAGGED), *ragged = start;
+  u32 row = 0, regular = 0, rows = rows_of(counts);
+  for (u32 i = 0; counts->columns && i <= counts->columns; i++)
+    ragged = put_cell(ragged, piece(text, template, i));
+  Line line;
+  for (u32 at = 0; at < counts->length; at = line.end + 1) {
+    line.end = line_end(text, at, counts->length);
+    if (counts->columns) split(text, counts->length, at, format, &line);
+    if (counts->columns && fits(text, template, &line)) {
+      for (u32 c = 0; c < counts->columns; c++) cells[c * rows + row] = line.fields[c];
+      row++;
+      regular++;
+      continue;
+    }
+    shape = put_number(put_number(shape, regular), line.end - at);
+    copy_bytes(ragged, text + at, line.end - at);
+    ragged += line.end - at;
+    regular = 0;
+  }
+  call->out[RAGGED].len = (u32)(ragged - start);
+  return shape;
 }
 
 static void write_columns(const Call *call, const Room *room, u32 rows, u32 columns) {
@@ -110,10 +121,12 @@ static void write_columns(const Call *call, const Room *room, u32 rows, u32 colu
   call->out[CELLS].len = (u32)(text - texts);
 }
 
-static u32 forward(Call *call, u8 delimiter) {
+static u32 forward(Call *call, u32 format) {
   if (call->n_in != 1 || call->n_out != STREAMS) return CALL_SHAPE;
   const u8 *text = in_at(call, 0);
-  Counts counts = count(text, call->in[0].len, delimiter);
+  Line template;
+  u32 pieces;
+  Counts counts = count(text, call->in[0].len, format, &template, &pieces);
   u32 rows = rows_of(&counts), columns = counts.columns;
   u32 surveyed = columns ? surveyed_rows(rows, columns) : 0;
   u64 scratch = table_bytes(&counts) + survey_bytes(surveyed, columns);
@@ -121,8 +134,8 @@ static u32 forward(Call *call, u8 delimiter) {
   u32 room_for[STREAMS] = {
       [SHAPE] = shape_room(counts.length, counts.lines, columns, counts.ragged),
       [MISSES] = rows * columns,
-      [CELLS] = counts.length + 1,
-      [RAGGED] = counts.length,
+      [CELLS] = counts.length + rows * columns,
+      [RAGGED] = counts.length + pieces,
   };
   for (u32 i = 0; i < STREAMS; i++) {
     if (call->bound) call->out[i].cap = room_for[i];
@@ -138,7 +151,7 @@ static u32 forward(Call *call, u8 delimiter) {
   if (counts.length) {
     shape = put_number(put_number(shape, counts.length), columns);
     shape = put_number(put_number(shape, rows), counts.ragged);
-    shape = take_lines(call, &counts, delimiter, room.cells, shape);
+    shape = take_lines(call, &counts, format, &template, room.cells, shape);
   }
   if (rows) {
     Survey survey = lay_out_survey(room.rest, surveyed, columns);
@@ -200,6 +213,15 @@ static bool end_line(Text *text, bool is_last) {
   return true;
 }
 
+/* A stretch of bytes up to the next 0a, which is skipped; false where there is none. */
+static bool take_stretch(const u8 **from, const u8 *end, Cell *cell) {
+  u32 length = line_end(*from, 0, (u32)(end - *from));
+  if (*from + length == end) return false;
+  *cell = (Cell){(u32)(uintptr_t)*from, length};
+  *from += length + 1;
+  return true;
+}
+
 /* The fields of all columns, in the order in which they were written. `made` has room for text that
  * stands in no stream: the digits of counters. */
 static bool read_columns(const Call *call, const Room *room, const Counts *counts, Text made) {
@@ -221,37 +243,43 @@ static bool read_columns(const Call *call, const Room *room, const Counts *count
         if (!put_bytes(&made, bytes_of(cell), cell.length)) return false;
         cell.at = (u32)(uintptr_t)at;
       }
-      if (miss) {
-        u32 length = line_end(text, 0, (u32)(end - text));
-        if (text + length == end) return false;
-        cell = (Cell){(u32)(uintptr_t)text, length};
-        text += length + 1;
-      }
+      if (miss && !take_stretch(&text, end, &cell)) return false;
       cells[row] = cell;
     }
   }
   return misses.at == misses.end && text == end;
 }
 
-static bool join(const Call *call, const Room *room, const Counts *counts, u8 delimiter,
-                 Numbers shape, Text text) {
+/* The template's pieces and the row's fields in turns. */
+static bool put_row(Text *text, const Cell *pieces, const Room *room, const Counts *counts, u32 row,
+                    Input fields) {
+  u32 rows = rows_of(counts);
+  for (u32 c = 0; c < counts->columns; c++) {
+    if (pieces[c].length == 1 && text->at != text->end) *text->at++ = *bytes_of(pieces[c]);
+    else if (!put_bytes(text, bytes_of(pieces[c]), pieces[c].length)) return false;
+    if (!put_field(text, room->cells[c * rows + row], fields)) return false;
+  }
+  Cell last = pieces[counts->columns];
+  return put_bytes(text, bytes_of(last), last.length);
+}
+
+static bool join(const Call *call, const Room *room, const Counts *counts, Numbers shape,
+                 Text text) {
   const u8 *ragged = in_at(call, RAGGED), *end = ragged + call->in[RAGGED].len;
   u32 rows = rows_of(counts), row = 0, left = counts->ragged;
+  Cell pieces[MOST_COLUMNS + 1];
+  for (u32 i = 0; counts->columns && i <= counts->columns; i++)
+    if (!take_stretch(&ragged, end, pieces + i)) return false;
   /* Without room for a vector no field is moved as one. */
   Input fields = call->in[CELLS].len < sizeof(Bytes) ? (Input){0, sizeof(Bytes)} : call->in[CELLS];
   for (u32 line = 0; line < counts->lines;) {
     u32 regular = rows - row, length = 0;
     if (left && (!take_number(&shape, &regular) || !take_number(&shape, &length))) return false;
     if (regular > rows - row) return false;
-    for (; regular; regular--, row++, line++) {
-      for (u32 c = 0; c < counts->columns; c++) {
-        Cell cell = room->cells[c * rows + row];
-        if (c && text.at == text.end) return false;
-        if (c) *text.at++ = delimiter;
-        if (!put_field(&text, cell, fields)) return false;
-      }
-      if (!end_line(&text, line + 1 == counts->lines)) return false;
-    }
+    for (; regular; regular--, row++, line++)
+      if (!put_row(&text, pieces, room, counts, row, fields) ||
+          !end_line(&text, line + 1 == counts->lines))
+        return false;
     if (left == 0) continue;
     if (length > (u32)(end - ragged) || !put_bytes(&text, ragged, length)) return false;
     if (!end_line(&text, ++line == counts->lines)) return false;
@@ -273,7 +301,7 @@ static bool take_sources(const Counts *counts, Numbers shape, const Room *room) 
          arrange(room->sources, counts->columns, room->order) == counts->columns;
 }
 
-static u32 inverse(Call *call, u8 delimiter) {
+static u32 inverse(Call *call) {
   if (call->n_in != STREAMS || call->n_out != 1) return CALL_SHAPE;
   Numbers shape;
   Counts counts;
@@ -291,14 +319,14 @@ static u32 inverse(Call *call, u8 delimiter) {
   u8 *out = out_at(call, 0);
   Text made = {room.rest, room.rest + counts.length}, text = {out, out + counts.length};
   if (!take_sources(&counts, shape, &room) || !read_columns(call, &room, &counts, made) ||
-      !join(call, &room, &counts, delimiter, shape, text))
+      !join(call, &room, &counts, shape, text))
     return MALFORMED;
   call->out[0].len = counts.length;
   return DONE;
 }
 
 static u32 work(Call *call) {
-  u32 delimiter;
-  if (!take_uint(call, 0, 255, &delimiter) || !no_more_parameters(call)) return BAD_PARAMETER;
-  return call->inverse ? inverse(call, (u8)delimiter) : forward(call, (u8)delimiter);
+  u32 format;
+  if (!take_uint(call, 0, JSON_LINES, &format) || !no_more_parameters(call)) return BAD_PARAMETER;
+  return call->inverse ? inverse(call) : forward(call, format);
 }

@@ -86,7 +86,7 @@ def column(
     return fields
 
 
-def inverse(streams: Sequence[bytes], delimiter: int) -> bytes:
+def inverse(streams: Sequence[bytes]) -> bytes:
     """The text."""
     shape, miss_bytes, cell_bytes, ragged = streams
     if not shape:
@@ -100,7 +100,11 @@ def inverse(streams: Sequence[bytes], delimiter: int) -> bytes:
         table[c] = column(sources[c], parent, rows, misses, cells)
     assert not list(misses)
     assert not list(cells)
-    lines = [bytes([delimiter]).join(table[c][r] for c in range(columns)) for r in range(rows)]
+    *pieces, ragged = ragged.split(b"\n", columns + 1) if columns else (ragged,)
+    lines = [
+        b"".join(piece + table[c][r] for c, piece in enumerate(pieces[:-1])) + pieces[-1]
+        for r in range(rows)
+    ]
     at = start = 0
     for gap, size in zip(places[::2], places[1::2], strict=True):
         at += gap
