@@ -97,17 +97,23 @@ class Subject:
 
     def long_inputs(self) -> str:
         """What is longer than most data in tests comes back as well."""
-        accepted = longest = 0
+        accepted = refused = longest = 0
         usual = self._limits
         if not self._host.is_base(self._kernel):
             self._limits = LONG_LIMITS
         try:
             for case in self._in_time(cases.long(self._kernel)):
-                accepted += self._there_and_back(case)
-                longest = max(longest, sum(map(len, case.inputs)))
+                if self._there_and_back(case):
+                    accepted += 1
+                    longest = max(longest, sum(map(len, case.inputs)))
+                else:
+                    refused += 1
         finally:
             self._limits = usual
-        return f"{accepted:,} inputs of up to {longest:,} bytes went through and came back"
+        if not accepted:
+            return f"none went through: it refuses all of {refused:,}"
+        back = f"{accepted:,} inputs of up to {longest:,} bytes went through and came back"
+        return f"{back}, {refused:,} refused" if refused else back
 
     def isolation(self) -> str:
         """Only the outputs are written, only the inputs read, and nothing is remembered."""

@@ -84,7 +84,11 @@ def test_a_source_that_is_no_module_is_said_to_be_none(
 
 @pytest.mark.parametrize(
     ("manifest", "said"),
-    [("a = " + "[" * 100_000, "nested too deeply|is not TOML"), ("name = 3", "name"), ("", "manifest")],
+    [
+        ("a = " + "[" * 100_000, "nested too deeply|is not TOML"),
+        ("name = 3", "name"),
+        ("", "manifest"),
+    ],
 )
 def test_the_manifest_is_read_before_anything_is_compiled(
     manifest: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
