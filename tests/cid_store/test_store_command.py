@@ -105,7 +105,7 @@ def test_a_bar_is_shown_to_who_waits(after_s: float, shown: bool) -> None:
     [
         (["put", "absent"], 3, "absent cannot be read (No such file or directory); name a file"),
         (["put", "."], 3, ". cannot be read (Is a directory); name a file"),
-        (["get", "nonsense"], 3, "'nonsense' is not a CID of ours: expected"),
+        (["get", "nonsense"], 3, "'nonsense' is neither a CID nor a root of the store"),
         (["get", str(Cid.of(b"never put"))], 3, "is not in the store at"),
         (["get", str(Cid.of(b"")), "-o", "no/such/folder"], 3, "is not in the store at"),
     ],
@@ -117,6 +117,12 @@ def test_what_is_wrong_is_said_in_one_sentence(
     assert (found, out) == (code, b"")
     assert sentence in message
     assert message.count("\n") == 1
+
+
+def test_what_a_root_names_is_got_by_its_name(shell: Shell) -> None:
+    with LocalStore(shell.home / "store") as store:
+        store.set_root("data", store.put(b"12345"))
+    assert shell("get", "data")[:2] == (0, b"12345")
 
 
 def test_an_unwritable_target_leaves_nothing(shell: Shell) -> None:

@@ -13,6 +13,7 @@ from cid_store.cid import Cid
 from cid_store.errors import InputError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.commands.store.words import named
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import Advance, printing, size_text
 
@@ -20,7 +21,7 @@ _PATIENCE_S = 1.0  # what is done by then needs no bar
 
 SUMMARIES: Mapping[str, str] = {
     "put": "keep a file's bytes and print their CID",
-    "get": "write the bytes of a CID, checked",
+    "get": "write the bytes of an object, checked",
 }
 
 
@@ -32,7 +33,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
         "--root", metavar="NAME", help="also bind this root of the store to it, so that gc keeps it"
     )
     get = verbs["get"]
-    get.add_argument("cid", metavar="CID", help="the object's name, as put printed it")
+    get.add_argument("name", metavar="NAME", help="an object's CID, or a root's name")
     get.add_argument("-o", "--output", metavar="FILE", type=Path, help="write there, not to stdout")
     get.add_argument("-f", "--force", action="store_true", help="overwrite FILE where it exists")
 
@@ -54,7 +55,7 @@ def _put(home: Home, args: argparse.Namespace, context: Context) -> int:
 
 def _get(home: Home, args: argparse.Namespace, context: Context) -> int:
     store = home.store
-    cid = Cid.parse(args.cid)
+    cid = named(store, args.name)
     if args.output is None and context.report.json:
         raise UsageError("--json and the bytes both want standard output; name a file with -o")
     if not store.has(cid):
