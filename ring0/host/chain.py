@@ -32,7 +32,9 @@ class DirectProgram:
     """A program whose every kernel is called directly. Any number of threads may run it."""
 
     def __init__(self, program: Program, residents: Sequence[DirectResident]) -> None:
-        self._program = program
+        # Not the program itself: the host holds this for as long as anybody holds that.
+        self._links, self._values = program.links, program.values
+        self._given, self._wanted = program.given, program.wanted
         self._residents = residents
         self.ffi, self.lib = residents[0].ffi, residents[0].lib
         self._rigs: list[_Rig] = []
@@ -58,7 +60,7 @@ class DirectProgram:
         bounds = new_bounds(
             self.ffi, boundary.memory_bytes, boundary.output_bytes, boundary.wall_ms, work_bytes
         )
-        held = fill(self.ffi, rig.values, given, self._program.given)
+        held = fill(self.ffi, rig.values, given, self._given)
         rig.work[0] = 0
         count = len(rig.instances)
         kind = self.lib.rdx_call_all(rig.steps, count, rig.values, bounds, rig.ending, rig.work)
@@ -80,12 +82,12 @@ class DirectProgram:
         if kind == self.lib.RDX_DONE:
             # Whichever kernel made it, what is taken out of memory is bytes.
             take_out = self._residents[0].take_out
-            return Ran([take_out(rig.values[at]) for at in self._program.wanted], work)
+            return Ran([take_out(rig.values[at]) for at in self._wanted], work)
         step = int(rig.ending.step)
         if kind == self.lib.RDX_WORK_LIMIT:
-            return Ran([], work, self._program.links[step])
+            return Ran([], work, self._links[step])
         answer = rig.instances[step].answer(rig.ending)
-        return Ran([], work, self._program.links[step], outcome_of(answer, boundary))
+        return Ran([], work, self._links[step], outcome_of(answer, boundary))
 
     def _keep(self, rig: _Rig, kept_bytes: int) -> None:
         for one in rig.instances:
@@ -95,7 +97,7 @@ class DirectProgram:
 
     def make_rig(self) -> _Rig:
         """Instances and arrays for one more thread. Raises Stopped."""
-        ffi, links = self.ffi, self._program.links
+        ffi, links = self.ffi, self._links
         instances = [resident.make() for resident in self._residents]
         steps = ffi.new("rdx_step[]", len(links))
         held: list[Any] = []
@@ -112,13 +114,13 @@ class DirectProgram:
             steps[at].inputs, steps[at].outputs = inputs, outputs
             steps[at].spent, steps[at].n_spent = spent_array, len(spent)
             held += [operation, inputs, outputs, spent_array]
-        values = ffi.new("rdx_span[]", self._program.values)
+        values = ffi.new("rdx_span[]", self._values)
         ending, work = ffi.new("rdx_ending *"), ffi.new("uint64_t *")
         return _Rig(instances, steps, values, ending, work, held)
 
     def _spent_after(self, at: int) -> list[int]:
         """The links whose last output the link at that place takes."""
-        links, wanted = self._program.links, {*self._program.wanted}
+        links, wanted = self._links, {*self._wanted}
         taken = {value: place for place, link in enumerate(links) for value in link.inputs}
         return [
             maker

@@ -1,5 +1,7 @@
 """Plans run forward and back on the real host; what was executed once can be looked up."""
 
+import gc
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -152,6 +154,15 @@ def test_a_plan_of_base_kernels_is_run_in_one_go_where_nothing_is_kept(tools: To
     assert executor.inverse(plan, executor.forward(plan, RAMP).outputs).outputs == [RAMP]
     compiled = tools.host.run(Program.of(plan, Op.FORWARD, tools.kernel), [RAMP], Boundary(), 1)
     assert host.calls == (0 if compiled is not None else 2 * len(plan.steps))
+
+
+def test_the_host_keeps_no_program_that_nobody_holds(tools: Toolbox) -> None:
+    program = Program.of(plan_of(tools, AUDIO), Op.FORWARD, tools.kernel)
+    tools.host.run(program, [RAMP], Boundary(), 1 << 30)
+    gone = weakref.ref(program)
+    del program
+    gc.collect()
+    assert gone() is None, "each keeps an instance of every kernel, and those reserve memory"
 
 
 def test_threads_run_one_plan_at_the_same_time(tools: Toolbox) -> None:
