@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -129,6 +130,7 @@ def some_parameters(kernel: Kernel) -> Iterator[tuple[str | None, bytes]]:
             yield dtype, manifest.encode_parameters(named, dtype=dtype)
 
 
+@lru_cache(1_000)
 def pattern(length: int, seed: int) -> bytes:
     """Bytes that are neither noise nor all alike, the same on every machine."""
     state, out = seed * 2 + 1, bytearray()
@@ -139,9 +141,14 @@ def pattern(length: int, seed: int) -> bytes:
 
 
 def sweep(kernel: Kernel, host: Host, lengths: range) -> None:
+    seen: set[str | None] = set()
     for dtype, params in some_parameters(kernel):
         widths = streams(kernel.manifest.inputs, dtype)
+        # What ends inside a lane is refused whatever the parameters: once for each type.
+        whole = dtype in seen
         for length in lengths:
+            if whole and any(length % width for width in widths):
+                continue
             inputs = [pattern(length, seed) for seed in range(len(widths))]
             made = host.call(kernel, Op.FORWARD, params, inputs)
             if any(length % width for width in widths):
@@ -152,6 +159,8 @@ def sweep(kernel: Kernel, host: Host, lengths: range) -> None:
                 break
             assert isinstance(made, Result), f"{length} bytes of {dtype}: {made}"
             assert host.call(kernel, Op.INVERSE, params, made.outputs) == Result(inputs)
+        else:
+            seen.add(dtype)
 
 
 @every_kernel
