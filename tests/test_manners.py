@@ -202,9 +202,9 @@ def test_a_path_in_an_explanation_stays_on_its_line(
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["pack", ""], 3),
-        (["pack", "."], 3),
-        (["pack", "/"], 3),
+        (["pack", ""], 2),
+        (["pack", "."], 2),
+        (["pack", "/"], 2),
         (["unpack", ""], 3),
         (["unpack", "absent"], 3),
         (["pack", "in.txt", "-o", ""], 3),

@@ -1,4 +1,4 @@
-"""Find the smallest plan for a file and write its container.
+"""Find the smallest plan for a file or a directory and write its container.
 
 Plans are searched for on a sample of the file, within a profile: how quickly the container must
 decode, and how long the search may take. The best are tried on all of it, and plain storing always.
@@ -6,15 +6,25 @@ The container is accepted only after it was decoded and gave the same bytes.
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ring2_orchestrator.commands._files import add_output, open_input, open_output, output_path
+from cid_store.errors import UsageError
+from ring2_orchestrator.commands._files import (
+    STREAM,
+    add_output,
+    open_input,
+    open_output,
+    output_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ring0.plan import Plan
     from ring2_orchestrator.commands import Context
+    from ring2_orchestrator.container import Source
     from ring2_orchestrator.gene import Gene
     from ring2_orchestrator.packing import Packed
     from ring2_orchestrator.planner import Profile
@@ -28,12 +38,18 @@ EXAMPLES = (
     "redoxa pack samples.i16 -o samples.rdx --gene audio_mono",
     "redoxa pack table.bin --gene mine.gene --json",
     "producer | redoxa pack - -o - > out.rdx",
+    "redoxa pack results -o results.rdx",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The file, where to put the container, and how to choose."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file; '-' is standard input")
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE|DIR",
+        help="the file or the directory; '-' is standard input",
+    )
     add_output(parser, "OUT.rdx", "FILE.rdx")
     parser.add_argument(
         "-p",
@@ -73,7 +89,9 @@ def _millions(text: str) -> int:
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
-    """Pack one file; 0 when its container stands."""
+    """Pack one file or directory; 0 when its container stands."""
+    if _is_directory(args.file):
+        return _directory(args, context)
     from ring2_orchestrator.packing import FINALISTS, pack  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
@@ -95,6 +113,78 @@ def run(args: argparse.Namespace, context: "Context") -> int:
         )
     _tell(context, str(args.file), str(output), packed)
     return 0
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # what keeps it from being looked at is said when it is opened
+
+
+def _directory(args: argparse.Namespace, context: "Context") -> int:
+    """Pack a directory: files of one kind, and each large file, get a plan of their own."""
+    from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
+    from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.container import Contents  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.directories import directory_source  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing_parts import pack_parts  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
+
+    output = _directory_output(args, json=context.report.json)
+    with (
+        directory_source(args.file) as (source, lengths),
+        open_output(output, args.file, force=args.force) as out,
+        open_toolbox() as shipped,
+        context.report.progress(f"packing {source.name}", source.size) as advance,
+    ):
+        tools = _with_kernels(shipped, args.kernel)
+        genes = _genes(args.gene, tools)
+
+        def plan_of(part: "Source") -> "Plan | None":
+            found = _plan_of(part, genes, tools)
+            advance(part.size)
+            return found
+
+        packed = pack_parts(source, lengths, out, tools, plan_of, contents=Contents.TREE)
+    header = packed.header
+    ratio = header.length / packed.container_bytes
+    context.report.say(
+        f"{args.file}: {size_text(header.length)} in {len(header.segments)} parts became "
+        f"{size_text(packed.container_bytes)} (ratio {ratio:.3f}), verified; wrote {output}"
+    )
+    context.report.data(
+        {
+            "file": str(args.file),
+            "output": str(output),
+            "original": str(Cid(Codec.RAW, header.digest)),
+            "original_bytes": header.length,
+            "container_bytes": packed.container_bytes,
+            "mdl_bits": mdl.bits(packed.container_bytes),
+            "segments": len(header.segments),
+            "plans": [str(plan.cid) for plan in header.plans],
+        }
+    )
+    return 0
+
+
+def _directory_output(args: argparse.Namespace, *, json: bool) -> Path:
+    """Where the container of a directory goes. Raises UsageError."""
+    name = args.file.name
+    if args.output is None and name in ("", ".."):
+        raise UsageError(f"where should the output of {args.file} go? name it with -o")
+    output = args.output if args.output is not None else _default(args.file)
+    if output == STREAM and json:
+        raise UsageError("--json and -o - both want standard output; name a file with -o")
+    return output
+
+
+def _plan_of(part: "Source", genes: "list[Gene]", tools: "Toolbox") -> "Plan | None":
+    from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
+
+    with tempfile.SpooledTemporaryFile(max_size=8 * 1024 * 1024) as unwanted:
+        return pack(part, unwanted, genes, tools).plan
 
 
 def _default(path: Path) -> Path:

@@ -1,10 +1,11 @@
-"""Rebuild the file a container holds, checked.
+"""Rebuild the file or the directory a container holds, checked.
 
 The output takes its name only after its hash was found to be the one the container states.
 """
 
 import argparse
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from ring2_orchestrator.commands._files import (
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
     from ring2_orchestrator.container import Container
+    from ring2_orchestrator.toolbox import Toolbox
 
 EXAMPLES = (
     "redoxa unpack samples.rdx -o samples.i16",
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Unpack one container; 0 when its file stands."""
     from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.container import Container, check_room  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.container import Container, Contents, check_room  # noqa: PLC0415 - start-up
     from ring2_orchestrator.packing import unpack  # noqa: PLC0415 - start-up
     from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
@@ -62,16 +64,15 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     if args.range is not None and args.output is None:
         raise UsageError("a range is not the whole file; name where it goes with -o")
     output = output_path(args.output, args.file, _default, json=context.report.json)
-    with (
-        open_input(args.file) as source,
-        open_output(output, args.file, force=args.force) as out,
-        open_toolbox() as tools,
-    ):
+    with open_input(args.file) as source, open_toolbox() as tools:
         container = Container(source, tools.kernels, allow_foreign=args.allow_foreign_kernels)
+        if container.header.contents is Contents.TREE:
+            return _directory(container, output, args, tools, context)
         wanted = _wanted(args.range, container)
-        if output != STREAM:
-            check_room(output.absolute().parent, len(wanted))
-        written = unpack(container, out, tools, None if args.range is None else wanted)
+        with open_output(output, args.file, force=args.force) as out:
+            if output != STREAM:
+                check_room(output.absolute().parent, len(wanted))
+            written = unpack(container, out, tools, None if args.range is None else wanted)
     context.report.say(f"{args.file}: {size_text(written)} verified; wrote {output}")
     context.report.data(
         {
@@ -80,6 +81,43 @@ def run(args: argparse.Namespace, context: "Context") -> int:
             "original": str(Cid(Codec.RAW, container.header.digest)),
             "original_bytes": container.header.length,
             "range": [wanted.start, wanted.stop],
+        }
+    )
+    return 0
+
+
+def _directory(
+    container: "Container",
+    output: Path,
+    args: argparse.Namespace,
+    tools: "Toolbox",
+    context: "Context",
+) -> int:
+    """Make the directory that the container holds, once all of it was verified."""
+    from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.container import check_room  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.directories import restore  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing import unpack  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
+
+    if output == STREAM or args.range is not None:
+        raise UsageError(f"{args.file} holds a directory; name where it goes with -o, as a whole")
+    with tempfile.TemporaryFile() as file:
+        check_room(Path(tempfile.gettempdir()), container.header.length)
+        unpack(container, file, tools)
+        totals = restore(file, str(args.file), output, force=args.force)
+    context.report.say(
+        f"{args.file}: {totals.entries:,} entries, {size_text(totals.size_bytes)} verified; "
+        f"wrote {output}"
+    )
+    context.report.data(
+        {
+            "file": str(args.file),
+            "output": str(output),
+            "original": str(Cid(Codec.RAW, container.header.digest)),
+            "original_bytes": container.header.length,
+            "entries": totals.entries,
+            "size_bytes": totals.size_bytes,
         }
     )
     return 0

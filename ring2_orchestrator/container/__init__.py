@@ -15,6 +15,7 @@ from ring2_orchestrator.container.errors import (
 )
 from ring2_orchestrator.container.header import encode_header
 from ring2_orchestrator.container.method import Method, encode_method
+from ring2_orchestrator.container.parts import MAX_PLANS
 from ring2_orchestrator.container.reader import Container
 from ring2_orchestrator.container.segments import MAX_SEGMENTS, Contents, Cut, Header, Segment
 from ring2_orchestrator.container.source import (
@@ -37,6 +38,7 @@ from ring2_orchestrator.container.writer import (
 
 __all__ = [
     "BLOCK_BYTES",
+    "MAX_PLANS",
     "MAX_SEGMENTS",
     "Advance",
     "BytesSource",

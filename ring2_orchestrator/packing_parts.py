@@ -1,0 +1,115 @@
+"""Packing in parts: each part of a source under the plan that is best for it, in one container."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import IO
+
+from cid_store.errors import DamageError, InputError
+from ring0.plan import Plan
+from ring2_orchestrator.container import (
+    MAX_PLANS,
+    Container,
+    Contents,
+    FileSource,
+    Header,
+    Original,
+    Segment,
+    Source,
+    write_planned,
+    write_stored,
+)
+from ring2_orchestrator.toolbox import Toolbox
+
+_SPOOL_BYTES = 8 * 1024 * 1024
+
+PlanOf = Callable[[Source], Plan | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a source, as a source."""
+
+    whole: Source
+    begin: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What the whole is called."""
+        return self.whole.name
+
+    def read(self, offset: int, size: int) -> bytes:
+        """These bytes of the part."""
+        size = max(0, min(size, self.size - offset))
+        return self.whole.read(self.begin + offset, size)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedParts:
+    """What packing in parts came to."""
+
+    header: Header
+    container_bytes: int
+
+
+def pack_parts(
+    source: Source,
+    lengths: Iterable[int],
+    out: IO[bytes],
+    tools: Toolbox,
+    plan_of: PlanOf,
+    *,
+    contents: Contents = Contents.FILE,
+) -> PackedParts:
+    """Write the container of a source that is divided into parts of these lengths.
+
+    `plan_of` says which plan is best for a part; None stores it. Before any byte reaches `out`, the
+    container was decoded and what it gave was hashed.
+    """
+    original = Original.of(source)
+    segments: list[Segment] = []
+    begin = 0
+    for length in _few_enough(lengths):
+        segments.append(Segment(length, plan_of(Part(source, begin, length))))
+        begin += length
+    for tried in (segments, [Segment(source.size)]):
+        brought = {cid for one in tried if one.plan is not None for cid in one.plan.kernels}
+        header = original.divided(
+            tried, contents=contents, carried=tools.kernels.others(sorted(brought))
+        )
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
+            size = _written(file, original, header, tools)
+            if not _gives_back(file, tools):
+                continue
+            file.seek(0)
+            shutil.copyfileobj(file, out, 1 << 20)
+            return PackedParts(header, size)
+    raise InputError(f"{source.name} changed while it was packed; try again")
+
+
+def _few_enough(lengths: Iterable[int]) -> list[int]:
+    """The lengths that are not 0; what is too many for a container's plans is one part."""
+    given = [length for length in lengths if length]
+    first = given[: MAX_PLANS - 1]
+    rest = sum(given[MAX_PLANS - 1 :])
+    return [*first, rest] if rest else first
+
+
+def _written(file: IO[bytes], original: Original, header: Header, tools: Toolbox) -> int:
+    if not header.has_blocks:
+        return write_stored(file, original, tools.kernels)
+    size = write_planned(file, original, header, tools.packer, tools.kernels)
+    assert size is not None, "without a limit everything is written"
+    return size
+
+
+def _gives_back(file: IO[bytes], tools: Toolbox) -> bool:
+    container = Container(FileSource(file, "the new container"), tools.kernels)
+    try:
+        for _ in container.chunks(tools.executor):
+            pass
+    except DamageError:
+        return False  # a kernel is wrong, or the source changed: storing tells which
+    return True
