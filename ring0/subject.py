@@ -15,8 +15,9 @@ from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, Refused, Result, TimedOut, sentence
 
-# Inputs are a few dozen kB at most; an honest kernel needs a few dozen units of fuel a byte.
-LIMITS = Boundary(fuel=50_000_000, memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=10_000)
+# Inputs are a few dozen kB at most; an honest kernel that mixes models needs some twenty thousand
+# units of fuel a lane.
+LIMITS = Boundary(fuel=500_000_000, memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=10_000)
 
 # Beyond that, a call takes as long as there is time for the examination.
 LONG_LIMITS = Boundary(

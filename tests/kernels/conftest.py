@@ -126,10 +126,12 @@ class _OneCall:
         for kind, port, size in sizes:
             places[kind, port] = at
             at = abi.align(at + size + 1)  # at least one watched byte after each region
-        self._room(at)
+        # The region at memory's end lies behind all others, wherever the last page ends.
+        size_last = {(kind, port): size for kind, port, size in sizes}.get(last or ("", 0), 0)
+        self._room(at + size_last)
         end = self.memory.data_len(self.store)
         if last is not None:
-            places[last] = end - {(kind, port): size for kind, port, size in sizes}[last]
+            places[last] = end - size_last
         self._fill(end)
         spans = [(places["in", port], len(data)) for port, data in enumerate(self.inputs)]
         outs = [(places["out", port], cap) for port, cap in enumerate(self.caps)]
