@@ -9,11 +9,13 @@ enum {
   LONG_HASH = 12,          /* repeats are looked for by so many bytes before, and by so many */
   SHORT_HASH = 5,
   LOOK_BACK = 32,          /* further back nothing is compared */
-  FOLLOWED = 20,           /* a repeat as long as this is followed without a second thought */
-  LOOKED = 20,
+  LOOKED = 20,             /* for a repeat shorter than this, a longer one is looked for; */
+  FOLLOWED = 24,           /* one as long as this is followed on the word of a single slot, */
+  LEAPT = 32,              /* and one as long as this by several bytes at once: */
+  LEAP = 16,
   FORGIVEN = 8,            /* misses among the last 16 bytes, before a repeat is given up */
-  FOLLOW_SIZES = 8,
-  LENGTH_SIZES = 12,
+  FOLLOW_SIZES = 7,
+  LENGTH_SIZES = 10,
   LITERAL_LEAST = 512,
   REPEAT_LEAST = 192,
   FOLLOW_LIMIT = 1000,
@@ -41,13 +43,14 @@ typedef struct {
   u32 from;                /* where the repeat goes on; 0 is none */
   u32 length;              /* how many bytes it has held without a miss */
   u32 misses;              /* one bit for each byte since it began, 1 for a miss */
+  bool near;               /* the next miss is known to be among the next `LEAP` bytes */
 } Past;
 
-static inline u32 hash(u64 value, u32 bits) {
+ALWAYS u32 hash(u64 value, u32 bits) {
   return (u32)(value * 0x9e3779b97f4a7c15ull >> (64 - bits));
 }
 
-static inline u32 newest(const Past *past, u32 bytes) { return (u32)(past->last >> (64 - 8 * bytes)); }
+ALWAYS u32 newest(const Past *past, u32 bytes) { return (u32)(past->last >> (64 - 8 * bytes)); }
 
 /* How many bytes before both places, a < b, are alike, `LOOK_BACK` at most. */
 static u32 alike_before(const u8 *data, u32 a, u32 b) {
@@ -61,14 +64,14 @@ static u32 alike_before(const u8 *data, u32 a, u32 b) {
 }
 
 /* Where hashes of what comes last are kept; both places then name the byte that is next. */
-static inline void find_places(Model *model, const Past *past, u32 **longer, u32 **shorter) {
+ALWAYS void find_places(Model *model, const Past *past, u32 **longer, u32 **shorter) {
   u64 both = past->last ^ (past->older >> 32) * 0xd6e8feb86659fd93ull;
   *longer = &model->by_long[hash(both, model->hash_bits)];
   *shorter = &model->by_short[hash(past->last >> (64 - 8 * SHORT_HASH), model->hash_bits)];
 }
 
 /* A repeat longer than the one that is followed takes its place. */
-static inline void look_for_repeat(Model *model, Past *past, const u8 *data) {
+ALWAYS void look_for_repeat(Model *model, Past *past, const u8 *data) {
   u32 *place[2], least[2] = {LONG_HASH, SHORT_HASH};
   find_places(model, past, &place[0], &place[1]);
   for (u32 i = 0; i < 2 && past->length < LOOKED; i++) {
@@ -85,29 +88,36 @@ static inline void look_for_repeat(Model *model, Past *past, const u8 *data) {
 }
 
 static inline u32 size_of_follow(u32 length) {
-  if (length < 64) return length < 24 ? 0 : length < 32 ? 1 : length < 48 ? 2 : 3;
-  return length < 128 ? 4 : length < 256 ? 5 : length < 512 ? 6 : 7;
+  if (length < 64) return length < 32 ? 0 : length < 48 ? 1 : 2;
+  return length < 128 ? 3 : length < 256 ? 4 : length < 512 ? 5 : 6;
 }
 
 static inline u32 size_of_length(u32 length) {
-  static const u8 SIZES[32] = {0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5,
-                               6, 6, 6, 6, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8};
-  return length < 32 ? SIZES[length] : length < 64 ? 9 : length < 256 ? 10 : 11;
+  static const u8 SIZES[LOOK_BACK + 1] = {0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6,
+                                          6, 6, 6, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9};
+  return SIZES[length];
 }
 
-static inline void hold(Past *past, bool held) {
-  past->misses = past->misses << 1 | !held;
-  past->length = held ? past->length + 1 : 0;
+ALWAYS void hold(Past *past, bool held) {
   past->from++;
+  past->misses <<= 1;
+  if (held) {
+    past->length++;
+    return;
+  }
+  past->misses |= 1;
+  past->length = 0;
+  past->near = false;
   if (__builtin_popcount(past->misses & 0xffff) > FORGIVEN) past->from = 0;
 }
 
-/* Whether a long repeat goes on: one slot for its length and the two bytes at the seam. */
-ALWAYS u32 code_follow(Model *model, Range *range,
-                                                             bool reading, const Past *past,
-                                                             u32 expected, u32 bit) {
+/* Whether a long repeat goes on: one slot for its length, the two bytes before and the next one.
+ * `kind` is 0 for one byte, FOLLOW_SIZES for a leap. */
+ALWAYS u32 code_follow(Model *model, Range *range, bool reading, const Past *past, u32 expected,
+                       u32 kind, u32 bit) {
   u32 seam = hash(newest(past, 2) << 8 | expected, model->follow_bits);
-  Fine *slot = &model->follow_slots[size_of_follow(past->length) << model->follow_bits | seam];
+  u32 size = size_of_follow(past->length) + kind;
+  Fine *slot = &model->follow_slots[size << model->follow_bits | seam];
   u32 p = chance(*slot) >> 6;
   p = p < 16 ? 16 : p > ONE - 16 ? ONE - 16 : p;
   bit = code_bit(range, reading, p, bit);
@@ -115,9 +125,8 @@ ALWAYS u32 code_follow(Model *model, Range *range,
   return bit;
 }
 
-ALWAYS u32 code_mixed(Model *model, Range *range, bool reading,
-                                                            Voices *voices, Mixer *mixer, u32 bit,
-                                                            i32 least) {
+ALWAYS u32 code_mixed(Model *model, Range *range, bool reading, Voices *voices, Mixer *mixer, u32 bit,
+                      i32 least) {
   u32 p = weigh(voices, mixer, &model->curves);
   bit = code_bit(range, reading, p, bit);
   learn(voices, mixer, p, bit, least);
@@ -125,9 +134,8 @@ ALWAYS u32 code_mixed(Model *model, Range *range, bool reading,
 }
 
 /* Whether the byte is the one that the repeat leads to. */
-ALWAYS u32 code_repeat(Model *model, Range *range,
-                                                             bool reading, const Past *past,
-                                                             u32 expected, u32 bit) {
+ALWAYS u32 code_repeat(Model *model, Range *range, bool reading, const Past *past, u32 expected,
+                       u32 bit) {
   Voices voices;
   u32 size = size_of_length(past->length), bits = model->repeat_bits;
   u64 context[8] = {
@@ -149,9 +157,8 @@ ALWAYS u32 code_repeat(Model *model, Range *range,
 }
 
 /* The bits of a byte, highest first. `expected` is 256 where no repeat leads to anything. */
-ALWAYS u32 code_byte(Model *model, Range *range, bool reading,
-                                                           const Past *past, u32 expected,
-                                                           u32 byte) {
+ALWAYS u32 code_byte(Model *model, Range *range, bool reading, const Past *past, u32 expected,
+                     u32 byte) {
   Voices voices;
   u32 bits = model->literal_bits, so_far = 1;
   u64 context[INPUTS] = {
@@ -182,7 +189,7 @@ ALWAYS u32 code_byte(Model *model, Range *range, bool reading,
   return so_far & 255;
 }
 
-static inline void pass(Past *past, u32 byte) {
+ALWAYS void pass(Past *past, u32 byte) {
   past->older = past->older >> 8 | past->last << 56;
   past->last = past->last >> 8 | (u64)byte << 56;
   past->at++;
@@ -191,13 +198,33 @@ static inline void pass(Past *past, u32 byte) {
   past->word = letter ? (past->word + byte + 1) * 0x2f0b4c47u : byte - '0' < 10 ? 0 : byte;
 }
 
+/* Whether the next `LEAP` bytes are all those that the repeat leads to; they are then passed. */
+ALWAYS bool leap(Model *model, Range *range, bool reading, Past *past, u8 *data, u32 length) {
+  if (past->length < LEAPT || past->near || past->from == 0 || length - past->at < LEAP) return false;
+  u32 held = 0;
+  if (!reading)
+    while (held < LEAP && data[past->from + held] == data[past->at + held]) held++;
+  u32 all = code_follow(model, range, reading, past, data[past->from], FOLLOW_SIZES, held == LEAP);
+  past->near = !all;
+  if (!all) return false;
+  for (u32 i = 0; i < LEAP; i++) {
+    u32 byte = data[past->from + i];
+    if (reading) data[past->at] = (u8)byte;
+    pass(past, byte);
+  }
+  past->length += LEAP;
+  past->from += LEAP;
+  past->misses <<= LEAP;
+  return true;
+}
+
 /* The next byte, whichever way it is coded. */
-ALWAYS u32 code_next(Model *model, Range *range, bool reading,
-                                                           Past *past, const u8 *data, u32 byte) {
+ALWAYS u32 code_next(Model *model, Range *range, bool reading, Past *past, const u8 *data,
+                     u32 byte) {
   u32 expected = 256;
   if (past->length >= FOLLOWED && past->from != 0) {
     expected = data[past->from];
-    u32 held = code_follow(model, range, reading, past, expected, byte == expected);
+    u32 held = code_follow(model, range, reading, past, expected, 0, byte == expected);
     hold(past, held);
     if (held) return expected;
   } else {

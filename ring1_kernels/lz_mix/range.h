@@ -12,13 +12,13 @@ typedef struct {
   u32 past;                /* how many bytes were asked for behind the end */
 } Range;
 
-static inline u32 next_byte(Range *range) {
+ALWAYS u32 next_byte(Range *range) {
   if (range->at != range->end) return *range->at++;
   range->past++;
   return 0;
 }
 
-static inline void put_byte(Range *range, u32 byte) {
+ALWAYS void put_byte(Range *range, u32 byte) {
   if (range->at != range->end)
     *range->at++ = (u8)byte;
   else
@@ -31,8 +31,7 @@ static void begin_reading(Range *range) {
 }
 
 /* One bit, whose chance to be 1 is p / 65536, 0 < p < 65536. */
-__attribute__((always_inline)) static inline u32 code_bit(Range *range, bool reading, u32 p,
-                                                          u32 bit) {
+ALWAYS u32 code_bit(Range *range, bool reading, u32 p, u32 bit) {
   u32 middle = range->low + (u32)(((u64)(range->high - range->low) * p) >> 16);
   if (reading) bit = range->code <= middle;
   if (bit)

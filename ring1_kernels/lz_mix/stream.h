@@ -6,8 +6,8 @@
 
 enum { STORED = 0, CODED = 1, MAX_LENGTH = 1 << 30 };
 
-/* No byte costs less than 1 / 2840 of a bit, so a coded byte never stands for as many as this. */
-enum { MOST_PER_BYTE = 1 << 15, HEAD = 6 };
+/* No leap costs less than 1 / 2840 of a bit, so a coded byte never stands for as many as this. */
+enum { MOST_PER_BYTE = 1 << 19, HEAD = 6 };
 
 static u32 bits_for(u32 length, u32 most) {
   u32 bits = MIN_BITS;
@@ -21,7 +21,7 @@ static u32 lay_out(Model *model, u32 address, u32 length) {
   u32 repeat_bits = bits_for(length / 4, 16), follow_bits = bits_for(length / 16, 14);
   u32 at = address + (u32)sizeof(Model);
   u32 sizes[5] = {1u << hash_bits, 1u << hash_bits, INPUTS << literal_bits, INPUTS << repeat_bits,
-                  FOLLOW_SIZES << follow_bits};
+                  2 * FOLLOW_SIZES << follow_bits};
   u32 place[5];
   for (u32 i = 0; i < 5; i++) {
     place[i] = at;
@@ -44,24 +44,28 @@ static u32 lay_out(Model *model, u32 address, u32 length) {
   return at - address;
 }
 
-static void write_all(Model *model, Range *range, const u8 *data, u32 length) {
+/* Both keep the range and the past to themselves, where the compiler holds them in locals. */
+static Range write_all(Model *model, Range range, u8 *data, u32 length) {
   Past past = {0};
-  while (past.at < length && range->past == 0) {
+  while (past.at < length && range.past == 0) {
+    if (leap(model, &range, false, &past, data, length)) continue;
     u32 byte = data[past.at];
-    code_next(model, range, false, &past, data, byte);
+    code_next(model, &range, false, &past, data, byte);
     pass(&past, byte);
   }
-  end_writing(range);
+  return range;
 }
 
-static void read_all(Model *model, Range *range, u8 *data, u32 length) {
+static Range read_all(Model *model, Range range, u8 *data, u32 length) {
   Past past = {0};
   /* A stream that ended is not decoded on: at most four bytes behind it are needed. */
-  while (past.at < length && range->past <= 4) {
-    u32 byte = code_next(model, range, true, &past, data, 0);
+  while (past.at < length && range.past <= 4) {
+    if (leap(model, &range, true, &past, data, length)) continue;
+    u32 byte = code_next(model, &range, true, &past, data, 0);
     data[past.at] = (u8)byte;
     pass(&past, byte);
   }
+  return range;
 }
 
 static u32 encode(Call *call) {
@@ -77,7 +81,7 @@ static u32 encode(Call *call) {
   if (call->scratch->len < scratch) return SCRATCH;
   call->out[0].len = room;
   if (length == 0) return DONE;
-  const u8 *data = in_at(call, 0);
+  u8 *data = AT(u8, call->in[0].ptr);
   u8 *start = out_at(call, 0), *at = start;
   Range range = {.high = ~0u, .end = start + room - 1};
   if (length > HEAD) {
@@ -86,7 +90,8 @@ static u32 encode(Call *call) {
     *at++ = CODED;
     for (u32 left = length; left != 0; left >>= 7) *at++ = (u8)((left & 127) | (left > 127 ? 128 : 0));
     range.at = at;
-    write_all(model, &range, data, length);
+    range = write_all(model, range, data, length);
+    end_writing(&range);
   }
   u32 bytes = (u32)(range.at - at);
   if (length <= HEAD || range.past != 0 || length / MOST_PER_BYTE > bytes + 4) {
@@ -140,7 +145,7 @@ static u32 decode(Call *call) {
   lay_out(model, call->scratch->ptr, length);
   Range range = {.at = (u8 *)(uintptr_t)at, .end = (u8 *)(uintptr_t)end};
   begin_reading(&range);
-  read_all(model, &range, out, length);
+  range = read_all(model, range, out, length);
   return is_at_end(&range) ? DONE : MALFORMED;
 }
 

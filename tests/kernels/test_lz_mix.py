@@ -68,12 +68,12 @@ def hashed(value: int, bits: int) -> int:
 
 
 def size_of_length(length: int) -> int:
-    ends = (1, 4, 6, 8, 12, 16, 20, 24, 32, 64, 256)
+    ends = (1, 4, 6, 8, 12, 16, 20, 24, 32)
     return sum(length >= end for end in ends)
 
 
 def size_of_follow(length: int) -> int:
-    return sum(length >= end for end in (24, 32, 48, 64, 128, 256, 512))
+    return sum(length >= end for end in (32, 48, 64, 128, 256, 512))
 
 
 class Reference:
@@ -85,10 +85,11 @@ class Reference:
         self.code = int.from_bytes(coded[:4].ljust(4, b"\0"), "big")
         self.slots: defaultdict[tuple[str, int, int], tuple[int, int]]
         self.slots = defaultdict(lambda: (0, 13107))
-        self.fine: defaultdict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (1 << 21, 0))
+        self.fine: defaultdict[tuple[bool, int, int], tuple[int, int]]
+        self.fine = defaultdict(lambda: (1 << 21, 0))
         self.mixers: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [19661] * 8)
         self.places: dict[tuple[str, int], int] = {}
-        self.word = self.column = self.source = self.run = self.misses = 0
+        self.word = self.column = self.source = self.run = self.misses = self.near = 0
 
     def bits(self, length: int, most: int) -> int:
         return next(bits for bits in range(10, most + 1) if bits == most or 1 << bits >= length)
@@ -123,9 +124,9 @@ class Reference:
             self.slots[name] = (moved, max(share - (share * share >> 15), least))
         return bit
 
-    def follow(self, expected: int) -> int:
+    def follow(self, expected: int, *, leap: bool = False) -> int:
         seam = hashed(self.newest(2) << 8 | expected, self.bits(self.length // 16, 14))
-        name = (size_of_follow(self.run), seam)
+        name = (leap, size_of_follow(self.run), seam)
         chance, count = self.fine[name]
         bit = self.bit(min(max(chance >> 6, 16), 65520))
         target = (1 << 22) - 1 if bit else 0
@@ -193,13 +194,14 @@ class Reference:
     def hold(self, *, held: bool) -> None:
         self.misses = (self.misses << 1 | (not held)) & MASK32
         self.run = self.run + 1 if held else 0
+        self.near = self.near if held else 0
         self.source += 1
         if (self.misses & 0xFFFF).bit_count() > 8:
             self.source = 0
 
     def next(self) -> int:
         expected = 256
-        followed = self.run >= 20 and self.source != 0
+        followed = self.run >= 24 and self.source != 0
         if not followed:
             self.look()
         if self.source != 0:
@@ -210,15 +212,31 @@ class Reference:
                 return expected
         return self.byte(expected)
 
+    def leap(self) -> bool:
+        left = self.length - len(self.out)
+        if self.run < 32 or self.source == 0 or self.near or left < 16:
+            return False
+        self.near = 1 - self.follow(self.out[self.source], leap=True)
+        if self.near:
+            return False
+        for at in range(self.source, self.source + 16):
+            self.append(self.out[at])
+        self.run, self.source = self.run + 16, self.source + 16
+        self.misses = self.misses << 16 & MASK32
+        return True
+
+    def append(self, byte: int) -> None:
+        self.out.append(byte)
+        self.column = 0 if byte == 10 else self.column + 1
+        if 97 <= (byte | 32) <= 122 or byte >= 128:
+            self.word = (self.word + byte + 1) * 0x2F0B4C47 & MASK32
+        else:
+            self.word = 0 if 48 <= byte <= 57 else byte
+
     def decode(self) -> bytes:
         while len(self.out) < self.length:
-            byte = self.next()
-            self.out.append(byte)
-            self.column = 0 if byte == 10 else self.column + 1
-            if 97 <= (byte | 32) <= 122 or byte >= 128:
-                self.word = (self.word + byte + 1) * 0x2F0B4C47 & MASK32
-            else:
-                self.word = 0 if 48 <= byte <= 57 else byte
+            if not self.leap():
+                self.append(self.next())
         ends = [self.high >> shift << shift for shift in (24, 16, 8, 0)]
         assert self.code == next(end for end in ends if end >= self.low)
         assert self.place >= len(self.coded)
