@@ -11,7 +11,8 @@ typedef u16 Narrow __attribute__((vector_size(8)));
 enum {
   CLOSEST = 32,            /* the least error is brought below this before it is looked up */
   FARTHEST = 255,
-  MOST_WIDE = 1 << 24,     /* no error of a u32 lane counts for more */
+  MOST_NARROW = 65535,     /* no error counts for more */
+  MOST_WIDE = 1 << 24,     /* and none of a u32 lane for more than this */
 };
 
 /* 2^20 / (e^2 + 1): a predictor that errs twice as much has a quarter of the say. */
@@ -93,16 +94,16 @@ INLINE Four errors_at(const Shape *shape, u32 i, u32 width) {
 
 /* Remember by how much each predictor missed. */
 INLINE void put_errors(const Shape *shape, u32 i, Four guesses, i32 actual, u32 width) {
-  Four missed = (Four){actual, actual, actual, actual} - guesses;
-  Four sign = missed >> 31;
-  missed = (missed ^ sign) - sign;
+  Four missed = __builtin_elementwise_abs((Four){actual, actual, actual, actual} - guesses);
   u32 at = i & shape->mask;
   if (width != 4) {
+    missed = __builtin_elementwise_min(missed, MOST_NARROW + (Four){});
     ((Narrow *)shape->errors)[at] = __builtin_convertvector(missed, Narrow);
     return;
   }
-  Four over = ((Four){} + MOST_WIDE < missed) | (missed < 0);
-  ((Four *)shape->errors)[at] = (missed & ~over) | (over & MOST_WIDE);
+  /* The size of the least number is below 0, and the largest one there is. */
+  missed = (missed & ~(missed >> 31)) | ((missed >> 31) & MOST_WIDE);
+  ((Four *)shape->errors)[at] = __builtin_elementwise_min(missed, MOST_WIDE + (Four){});
 }
 
 INLINE i32 nearest_quotient(i64 sum, i32 by, u32 width) {

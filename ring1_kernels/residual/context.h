@@ -18,7 +18,7 @@ typedef struct {
   void *sizes;             /* of zeros, as far back as any neighbour lies, then of every lane so far */
   u32 at;                  /* the lane whose turn it is */
   u32 row, channels, channel;
-  u32 mean[CHANNELS];      /* sixteen times the mean size, sinking by a sixteenth a lane */
+  u32 *mean;               /* sixteen times each kind's mean size, sinking by a sixteenth a lane */
   Model *activity, *pair;
 } Context;
 
@@ -72,7 +72,7 @@ INLINE Models models_of(Context *context, u32 width, bool grid) {
 }
 
 INLINE u32 model_bytes(u32 width) {
-  return (ACTIVITIES * levels_of(width) + PAIRS) * CHANNELS * (u32)sizeof(Model);
+  return (ACTIVITIES * levels_of(width) + PAIRS) * CHANNELS * (u32)sizeof(Model) + CHANNELS * 4;
 }
 
 INLINE u32 lanes_before(u32 row, u32 channels) { return 2 * row + 3 * channels; }
@@ -92,6 +92,7 @@ INLINE Context context_at(u8 *scratch, u32 row, u32 channels, u32 width) {
       .channels = channels,
       .activity = models,
       .pair = models + ACTIVITIES * levels_of(width) * CHANNELS,
+      .mean = (u32 *)(models + (ACTIVITIES * levels_of(width) + PAIRS) * CHANNELS),
   };
 }
 

@@ -42,7 +42,7 @@ def residuals(values: Sequence[int], bits: int, row: int, channels: int, mode: i
 
 
 def missed(error: int, bits: int) -> int:
-    return min(abs(signed(error, 32)), 1 << 24) if bits == 32 else abs(error)
+    return min(abs(signed(error, 32)), 1 << 24) if bits == 32 else min(abs(error), 65535)
 
 
 def weighted(guesses: Sequence[int], sums: Sequence[int]) -> int:

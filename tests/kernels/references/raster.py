@@ -243,7 +243,8 @@ class Decoder:
         for one, guess, pace in zip(self.filters, seen.filtered, (17, 15), strict=True):
             gain = within(cut((actual - guess) << pace, norm), -(1 << 22), 1 << 22)
             both = zip(one[kind], seen.taps, strict=True)
-            one[kind] = [weight + (gain * tap >> 6) for weight, tap in both]
+            moved = [weight + (gain * tap >> 6) for weight, tap in both]
+            one[kind] = [(weight + (1 << 31)) % (1 << 32) - (1 << 31) for weight in moved]
 
     def blend(self, guesses: list[int]) -> tuple[int, int]:
         places = (self.channels, 2 * self.channels, self.row)
