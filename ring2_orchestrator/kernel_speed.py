@@ -28,7 +28,7 @@ from ring2_orchestrator.kernel_build import compile_native
 from ring2_orchestrator.rounds import fastest
 
 SIZE = 1 << 20
-ROOM = 8 << 20
+ROOM = 64 << 20
 ROUNDS = 7
 MAP_32BIT = 0x40  # addresses in a call block have 32 bits
 
@@ -113,7 +113,7 @@ def sandbox(engine: Engine, kernel: Kernel) -> Side:
     """The kernel as the host holds it."""
     base = kernel.info.initial_bytes
     instance = Instance(engine.compile(kernel.wasm), base)
-    assert instance.grow_to(base + ROOM), "8 MiB are to be had"
+    assert instance.grow_to(base + ROOM), "64 MiB are to be had"
     return Side(base, instance.run, instance.write, instance.read)
 
 
