@@ -53,9 +53,8 @@ def test_a_misspelt_name_gets_a_suggestion(kernels: KernelSet) -> None:
         kernels.by_name("dleta")
     assert str(caught.value) == "no kernel named 'dleta'; did you mean 'delta'?"
     assert isinstance(caught.value, InputError)
-    with pytest.raises(
-        UnknownKernelError, match="no kernel named 'qqq'; there are bit_transpose, "
-    ):
+    first = kernels.names[0]
+    with pytest.raises(UnknownKernelError, match=f"no kernel named 'qqq'; there are {first}, "):
         kernels.by_name("qqq")
 
 
