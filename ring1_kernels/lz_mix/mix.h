@@ -29,7 +29,7 @@ static const u16 LOGISTIC[65] = {
     65097, 65194, 65269, 65328, 65374, 65410, 65438, 65459, 65476, 65489, 65500, 65508, 65514};
 
 typedef struct {
-  i16 stretch[4096];       /* of a chance in 4096ths */
+  i16 stretch[4096];       /* of a chance less one half, in 4096ths */
   u16 squash[4096];        /* of -2048 .. 2047, in 65536ths */
   u32 share[1024];         /* what the n-th observation counts, in 65536ths */
 } Curves;
@@ -41,7 +41,7 @@ static void draw_curves(Curves *curves) {
   }
   for (u32 p = 0, d = 1; p < 4096; p++) {
     while (d < 4095 && curves->squash[d] < 16 * p + 8) d++;
-    curves->stretch[p] = (i16)((i32)d - 2048);
+    curves->stretch[p ^ 0x800] = (i16)((i32)d - 2048);
   }
   for (u32 n = 0; n < 1024; n++) curves->share[n] = 655360 / (10 * n + 16);
 }
@@ -72,15 +72,15 @@ typedef struct {
   Four held[2], said[2];
 } Voices;
 
-#define SAYS(held) curves->stretch[(u32)(held) >> 20 ^ 0x800]
+#define SAYS(held) curves->stretch[(u32)(held) >> 20]
 
 /* The chance of a 1, in 65536ths. */
 ALWAYS u32 weigh(Voices *voices, const Mixer *mixer, const Curves *curves) {
   EACH for (u32 i = 0; i < 2; i++) {
     Slot *const *slot = voices->slot + 4 * i;
-    Four held = {*slot[0], *slot[1], *slot[2], *slot[3]};
-    voices->held[i] = held;
-    voices->said[i] = (Four){SAYS(held[0]), SAYS(held[1]), SAYS(held[2]), SAYS(held[3])};
+    Slot a = *slot[0], b = *slot[1], c = *slot[2], d = *slot[3];
+    voices->held[i] = (Four){a, b, c, d};
+    voices->said[i] = (Four){SAYS(a), SAYS(b), SAYS(c), SAYS(d)};
   }
   const Four *said = voices->said, *weight = mixer->weight;
   Four sum = said[0] * (weight[0] >> 2) + said[1] * (weight[1] >> 2);

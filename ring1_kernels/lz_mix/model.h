@@ -148,7 +148,7 @@ ALWAYS u32 code_repeat(Model *model, Range *range, bool reading, const Past *pas
       past->word,
       (u64)size << 8 | newest(past, 1),
   };
-  for (u32 i = 0; i < INPUTS; i++) {
+  EACH for (u32 i = 0; i < INPUTS; i++) {
     u64 seam = i == 0 ? context[i] : context[i] << 8 | expected;
     voices.slot[i] = model->repeat_slots + ((i << bits) + hash(seam * 8 + i, bits));
   }
@@ -171,20 +171,22 @@ ALWAYS u32 code_byte(Model *model, Range *range, bool reading, const Past *past,
       past->word,
       (u64)past->column << 9 | expected,
   };
-  Slot *sixteen[INPUTS];
-  for (u32 bit = 0; bit < 8; bit++) {
-    if ((bit & 3) == 0)
-      for (u32 i = 0; i < INPUTS; i++) {
-        u64 seam = (context[i] * 8 + i) * 0x2545f4914f6cdd1dull + so_far;
-        sixteen[i] = model->literal_slots + ((i << bits) + (hash(seam, bits) & ~15u));
-      }
-    u32 place = bit < 4 ? so_far : (so_far & ((1u << (bit - 4)) - 1)) | 1u << (bit - 4);
-    for (u32 i = 0; i < INPUTS; i++) voices.slot[i] = sixteen[i] + place;
-    u32 agrees = expected < 256 && (expected | 256) >> (8 - bit) == so_far
-        ? 1 + (expected >> (7 - bit) & 1) : 0;
-    Mixer *mixer = &model->literal_mixers[agrees << 8 | so_far];
-    u32 one = code_mixed(model, range, reading, &voices, mixer, byte >> (7 - bit) & 1, LITERAL_LEAST);
-    so_far = so_far << 1 | one;
+  u32 hoped = expected < 256 ? expected | 256 : 0;
+  for (u32 bit = 0; bit < 8;) {
+    Slot *sixteen[INPUTS];
+    EACH for (u32 i = 0; i < INPUTS; i++) {
+      u64 seam = (context[i] * 8 + i) * 0x2545f4914f6cdd1d + so_far;
+      sixteen[i] = model->literal_slots + ((i << bits) + (hash(seam, bits) & ~15u));
+    }
+    for (u32 place = 1; place < 16; bit++) {
+      EACH for (u32 i = 0; i < INPUTS; i++) voices.slot[i] = sixteen[i] + place;
+      u32 agrees = hoped >> (8 - bit) == so_far ? 1 + (hoped >> (7 - bit) & 1) : 0;
+      Mixer *mixer = &model->literal_mixers[agrees << 8 | so_far];
+      u32 one = byte >> (7 - bit) & 1;
+      one = code_mixed(model, range, reading, &voices, mixer, one, LITERAL_LEAST);
+      so_far = so_far << 1 | one;
+      place = place << 1 | one;
+    }
   }
   return so_far & 255;
 }
