@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cid_store.tiers import Tier
     from ring0.frame import Frame
     from ring0.plan import Plan
+    from ring2_orchestrator.arrays import pack_array, unpack_array
     from ring2_orchestrator.gene import Gene
     from ring2_orchestrator.machine import VM
     from ring2_orchestrator.probe import Probe, Realm
@@ -26,6 +27,8 @@ __all__ = [
     "Tier",
     "UnavailableError",
     "UsageError",
+    "pack_array",
+    "unpack_array",
 ]
 
 _HOMES = {
@@ -34,6 +37,8 @@ _HOMES = {
     "Tier": "cid_store.tiers",
     "Frame": "ring0.frame",
     "Gene": "ring2_orchestrator.gene",
+    "pack_array": "ring2_orchestrator.arrays",
+    "unpack_array": "ring2_orchestrator.arrays",
     "Plan": "ring0.plan",
     "Probe": "ring2_orchestrator.probe",
     "Realm": "ring2_orchestrator.probe",

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -19,10 +19,12 @@ from ring0.execution import Executor, Limits, StoreMemo
 from ring0.frame import Frame, Operation, Request, root_name
 from ring0.plan import Dtype, Plan
 from ring2_orchestrator import packing, planner, refusals
+from ring2_orchestrator.arrays import pack_array, unpack_array
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.gene import Gene, print_plan
 from ring2_orchestrator.home import Home, default_home
+from ring2_orchestrator.packing_parts import best_plan
 from ring2_orchestrator.planner import BEAM, Frontier
 from ring2_orchestrator.probe import Probe, Realm
 from ring2_orchestrator.toolbox import Toolbox
@@ -191,15 +193,25 @@ class VM:
     # Containers.
 
     @_entered
-    def pack(self, cid: Cid | str, gene: Gene | None = None, *, profile: str = "balanced") -> Cid:
-        """The smallest container of an object, kept; verified by decoding before it is.
+    def pack(
+        self,
+        cid: Cid | str | npt.NDArray[np.generic],
+        gene: Gene | None = None,
+        *,
+        profile: str = "balanced",
+    ) -> Cid:
+        """The smallest container of an object or an array, kept; verified by decoding before it is.
 
-        What is tried for it is what `plan` tries.
+        What is tried for it is what `plan` tries. Of an array, element type and shape are kept,
+        too: `unpack_array` gives it back.
         """
-        source = self._source(cid)
         genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
-        out = io.BytesIO()
         chosen = planner.find_profile(profile) if gene is None else None
+        if isinstance(cid, np.ndarray):
+            plan_of = partial(best_plan, genes=genes, tools=self._tools, profile=chosen)
+            return self._home.store.put(pack_array(cid, self._tools, plan_of=plan_of))
+        source = self._source(cid)
+        out = io.BytesIO()
         packing.pack(source, out, genes, self._tools, profile=chosen)
         return self._home.store.put(out.getbuffer())
 
@@ -210,6 +222,11 @@ class VM:
         out = io.BytesIO()
         packing.unpack(Container(source, self._tools.kernels), out, self._tools)
         return self._home.store.put(out.getbuffer())
+
+    @_entered
+    def unpack_array(self, cid: Cid | str) -> npt.NDArray[np.generic]:
+        """The array that a kept container holds. Raises InputError where it holds none."""
+        return unpack_array(self._home.store.view(_named(cid)), self._tools)
 
     # Tiers.
 

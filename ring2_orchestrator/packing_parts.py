@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -20,6 +20,9 @@ from ring2_orchestrator.container import (
     write_planned,
     write_stored,
 )
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.packing import pack
+from ring2_orchestrator.planner import Profile
 from ring2_orchestrator.toolbox import Toolbox
 
 _SPOOL_BYTES = 8 * 1024 * 1024
@@ -87,6 +90,14 @@ def pack_parts(
             shutil.copyfileobj(file, out, 1 << 20)
             return PackedParts(header, size)
     raise InputError(f"{source.name} changed while it was packed; try again")
+
+
+def best_plan(
+    part: Source, genes: Sequence[Gene], tools: Toolbox, profile: Profile | None
+) -> Plan | None:
+    """The plan that packing these bytes alone comes to; None where storing them costs least."""
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as unwanted:
+        return pack(part, unwanted, genes, tools, profile=profile).plan
 
 
 def _few_enough(lengths: Iterable[int]) -> list[int]:

@@ -1,5 +1,8 @@
 """The machine as genes use it: the shipped kernels, a host for them, and an executor."""
 
+import atexit
+import os
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +69,24 @@ def open_toolbox() -> Generator[Toolbox]:
     kernels = KernelSet.shipped()
     with Host(base=kernels.cids, cache=_code_folder()) as host:
         yield Toolbox(kernels, host)
+
+
+_shared: dict[int, Toolbox] = {}
+_sharing = threading.Lock()
+
+
+def shared_toolbox() -> Toolbox:
+    """The one toolbox of this process, opened when it is first asked for and closed at its end.
+
+    For functions that a program calls without a place to keep one, from any thread.
+    """
+    process = os.getpid()  # a host does not outlive a fork
+    with _sharing:
+        if process not in _shared:
+            opened = open_toolbox()
+            _shared[process] = opened.__enter__()
+            atexit.register(opened.__exit__, None, None, None)
+        return _shared[process]
 
 
 def _code_folder() -> Path | None:

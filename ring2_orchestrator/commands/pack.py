@@ -6,7 +6,6 @@ The container is accepted only after it was decoded and gave the same bytes.
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
     from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
     from ring2_orchestrator.container import Contents  # noqa: PLC0415 - start-up
     from ring2_orchestrator.directories import directory_source  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.packing_parts import pack_parts  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing_parts import best_plan, pack_parts  # noqa: PLC0415 - start-up
     from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
@@ -140,10 +139,10 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
         context.report.progress(f"packing {source.name}", source.size) as advance,
     ):
         tools = _with_kernels(shipped, args.kernel)
-        genes = _genes(args.gene, tools)
+        genes, profile = _genes(args.gene, tools), _profile(args)
 
         def plan_of(part: "Source") -> "Plan | None":
-            found = _plan_of(part, genes, tools)
+            found = best_plan(part, genes, tools, profile)
             advance(part.size)
             return found
 
@@ -178,13 +177,6 @@ def _directory_output(args: argparse.Namespace, *, json: bool) -> Path:
     if output == STREAM and json:
         raise UsageError("--json and -o - both want standard output; name a file with -o")
     return output
-
-
-def _plan_of(part: "Source", genes: "list[Gene]", tools: "Toolbox") -> "Plan | None":
-    from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
-
-    with tempfile.SpooledTemporaryFile(max_size=8 * 1024 * 1024) as unwanted:
-        return pack(part, unwanted, genes, tools).plan
 
 
 def _default(path: Path) -> Path:
