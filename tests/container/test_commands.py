@@ -162,7 +162,7 @@ def test_an_input_that_cannot_be_used_is_one_sentence(
         "bad name": "a\0b",
     }[kind]
     if (command, kind) == ("pack", "directory"):
-        pytest.skip("a directory can be packed")
+        return  # that can be packed
     words = [command, path] if command == "inspect" else [command, path, "-o", "out"]
     assert redoxa(*words) == 3
     assert says in sentence(capsys)
