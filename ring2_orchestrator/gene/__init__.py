@@ -7,7 +7,7 @@ from cid_store.errors import InputError
 from ring0.plan import Plan
 from ring2_orchestrator.gene.checker import check
 from ring2_orchestrator.gene.errors import GeneError, GeneFault, Position
-from ring2_orchestrator.gene.lowering import Lowered, Met, Site, lower
+from ring2_orchestrator.gene.lowering import Lowered, Met, Offers, Site, lower
 from ring2_orchestrator.gene.parser import MAX_TEXT, parse
 from ring2_orchestrator.gene.printer import print_plan
 from ring2_orchestrator.gene.program import NamedKernel, Palette, Program
@@ -18,6 +18,7 @@ __all__ = [
     "Lowered",
     "Met",
     "NamedKernel",
+    "Offers",
     "Palette",
     "Site",
     "lower",
@@ -73,10 +74,13 @@ class Gene:
     @property
     def is_open(self) -> bool:
         """Whether the gene's plan depends on the data."""
-        return self.has_holes or bool(self.choices)
+        lowered = lower(self.program, {})
+        return bool(lowered.holes or lowered.choices or lowered.unknowns)
 
     def plan(self) -> Plan:
-        """The gene's plan with the first alternative of every choice and nothing in its holes."""
+        """The gene's plan with the first alternative of every choice, unknown parameters at their
+        defaults, and nothing in its holes.
+        """
         return lower(self.program, {}).plan
 
 

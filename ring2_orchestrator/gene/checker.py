@@ -19,6 +19,7 @@ from ring2_orchestrator.gene.program import (
     ProgramLet,
     ProgramPipe,
     ProgramStage,
+    Unknown,
 )
 from ring2_orchestrator.gene.syntax import (
     Apply,
@@ -251,14 +252,18 @@ def _type_hint(manifest: Manifest, types: Sequence[Dtype]) -> str:
     return f"; put 'bitcast(to={best})' before it"
 
 
-def _parameters(manifest: Manifest, call: Call) -> tuple[int, ...]:
+def _parameters(manifest: Manifest, call: Call) -> tuple[int | Unknown, ...]:
     known = {parameter.name: parameter for parameter in manifest.parameters}
-    given: dict[str, int] = {}
+    given: dict[str, int | Unknown] = {}
     for setting in _unique(call.settings):
         parameter = known.get(setting.name.text)
         if parameter is None:
             raise GeneFault(_no_parameter(manifest.name, setting.name.text, known), setting.name.at)
-        given[parameter.name] = _in_range(parameter, setting)
+        given[parameter.name] = (
+            Unknown(parameter)
+            if setting.value is None
+            else _in_range(parameter, setting, setting.value)
+        )
     return tuple(given.get(p.name, p.default) for p in manifest.parameters)
 
 
@@ -270,15 +275,15 @@ def _no_parameter(kernel: str, name: str, known: Collection[str]) -> str:
     return f"'{kernel}' has no parameter '{name}'{hint}"
 
 
-def _in_range(parameter: Parameter, setting: Setting) -> int:
-    if isinstance(setting.value, str):
+def _in_range(parameter: Parameter, setting: Setting, value: int | str) -> int:
+    if isinstance(value, str):
         raise GeneFault(f"'{parameter.name}' is a whole number, not a word", setting.at)
-    if not parameter.min <= setting.value <= parameter.max:
+    if not parameter.min <= value <= parameter.max:
         raise GeneFault(
-            f"{parameter.name}={setting.value} is outside {parameter.min}..{parameter.max}",
+            f"{parameter.name}={value} is outside {parameter.min}..{parameter.max}",
             setting.at,
         )
-    return setting.value
+    return value
 
 
 def _unique(settings: Sequence[Setting]) -> Sequence[Setting]:
@@ -303,6 +308,8 @@ def _bitcast_type(call: Call) -> Dtype:
             raise GeneFault(message, setting.name.at)
     if not settings:
         raise GeneFault("a bitcast names its type, such as 'bitcast(to=u64)'", call.name.at)
+    if settings[0].value is None:
+        raise GeneFault("a bitcast names its type, such as 'bitcast(to=u64)'", settings[0].at)
     return _dtype(str(settings[0].value), settings[0].at)
 
 

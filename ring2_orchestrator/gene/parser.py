@@ -92,6 +92,7 @@ _MISTAKES: dict[str, list[str]] = {
     "a parameter has a value, such as 'order=2'": [
         "input x: u8 emit x |> a(n=)",
         "input x: u8 emit x |> a(n=, m=1)",
+        "input x: u8 emit x |> a(n=?, m=)",
         "input x: u8 emit a(x, n=)",
     ],
     "the closing ')' is missing": [
@@ -289,6 +290,8 @@ def _stage(tree: _Branch) -> Stage:
 def _setting(tree: _Branch) -> Setting:
     name, value = cast("list[Token]", tree.children)
     at = _at(value)
+    if value.type == "UNKNOWN":
+        return Setting(_name(name), None, at)
     if value.type == "NAME":
         return Setting(_name(name), str(value), at)
     # Python refuses to read very long numbers; no parameter needs more than 64 bits.

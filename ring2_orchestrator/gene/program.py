@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cid_store.cid import Cid
-from ring0.manifest import Manifest
+from ring0.manifest import Manifest, Parameter
 from ring0.plan import Dtype
 from ring2_orchestrator.gene.errors import Position
 
@@ -28,11 +28,18 @@ Palette = Mapping[str, NamedKernel]
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A parameter that the planner finds a value for: one value for all of its name in a gene."""
+
+    parameter: Parameter
+
+
+@dataclass(frozen=True, slots=True)
 class KernelStage:
-    """A kernel with every parameter given a value."""
+    """A kernel with every parameter given a value, or left to the planner."""
 
     kernel: NamedKernel
-    parameters: tuple[int, ...]
+    parameters: tuple[int | Unknown, ...]
 
 
 @dataclass(frozen=True, slots=True)

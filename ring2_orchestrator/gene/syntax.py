@@ -15,10 +15,13 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A parameter given a value: a number, or a word where a type is meant."""
+    """A parameter given a value: a number, or a word where a type is meant.
+
+    None stands for `?`: a number that the planner finds.
+    """
 
     name: Name
-    value: int | str
+    value: int | str | None
     at: Position
 
 
