@@ -72,15 +72,18 @@ class Gene:
         return lower(self.program, {}).choices
 
     @property
+    def unknowns(self) -> tuple[str, ...]:
+        """The names of the parameters that are left to the planner."""
+        return lower(self.program, {}).unknowns
+
+    @property
     def is_open(self) -> bool:
         """Whether the gene's plan depends on the data."""
         lowered = lower(self.program, {})
         return bool(lowered.holes or lowered.choices or lowered.unknowns)
 
     def plan(self) -> Plan:
-        """The gene's plan with the first alternative of every choice, unknown parameters at their
-        defaults, and nothing in its holes.
-        """
+        """The gene's plan with first alternatives, unknowns at their defaults, and empty holes."""
         return lower(self.program, {}).plan
 
 

@@ -20,8 +20,8 @@ from ring2_orchestrator.gene.program import (
 )
 
 # A choice as one stream meets it: the line and column of each choice around it and of itself, each
-# with the place of the stream among those that met it. An unknown parameter is a choice, too: _NAMED
-# and the letters of its name, since it has one value wherever it stands.
+# with the place of the stream among those that met it. An unknown parameter is a choice, too:
+# _NAMED and the letters of its name, since it has one value wherever it stands.
 Site = tuple[int, ...]
 _NAMED = -1
 

@@ -1,15 +1,17 @@
 """The planner: which plan makes the smallest container of some data."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ring0.execution import Executor
 from ring0.plan import Dtype, Plan
 from ring2_orchestrator.container import Source
-from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.gene import Gene, Offers
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.library import find_gene, library, library_gene, library_names
 from ring2_orchestrator.planner.moves import without_leading_bitcast
+from ring2_orchestrator.planner.offers import offers
 from ring2_orchestrator.planner.periods import WINDOW_BYTES, find_periods
 from ring2_orchestrator.planner.profile import (
     BALANCED,
@@ -20,7 +22,7 @@ from ring2_orchestrator.planner.profile import (
     find_profile,
 )
 from ring2_orchestrator.planner.resolve import rank, resolutions, resolve
-from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample
+from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample, take_stretch
 from ring2_orchestrator.planner.search import (
     BEAM,
     Frontier,
@@ -57,6 +59,8 @@ __all__ = [
     "tick",
 ]
 
+Offered = Callable[[Dtype], Offers]
+
 # What a plan is called that comes from no gene.
 SEARCH = "search"
 
@@ -82,30 +86,51 @@ def propose(
     One for each gene; with a profile, also those that a search finds, and none that the profile
     holds to be too slow.
     """
-    found: dict[Plan, str] = {}
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
-        fits = None
-    else:
-        search = _search(source, executor, kernels, profile)
-        yardstick, fits = search.yardstick, search.fits
-        frontier = search.start([(Plan(dtype, ()), [0]) for dtype in Dtype])
-        assert frontier is not None, "a plan without steps always runs"
-        best = run_search(frontier, beam=profile.beam)
-        found = dict.fromkeys((each.plan for each in best.candidates if each.plan.steps), SEARCH)
+        return _ranked(_resolved(genes, yardstick, None), yardstick)
+    search = _search(source, executor, kernels, profile)
+    offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
+    closed = [gene for gene in genes if not gene.has_holes]
+    found = _found(search, [gene for gene in genes if gene.has_holes], offered)
+    found |= _resolved([gene for gene in closed if not gene.unknowns], search.yardstick, offered)
+    nearest = _ranked(found, search.yardstick)[: profile.judged]
+    judge = Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels)
+    judged = {each.plan: each.gene for each in nearest}
+    # What is to be found in the data is hardly to be seen in blocks apart.
+    judged |= _resolved([gene for gene in closed if gene.unknowns], judge, offered)
+    return _ranked({plan: judged[plan] for plan in judged if search.fits(plan)}, judge)
+
+
+def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
+    ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
+    return [Proposal(found[plan], plan, yardstick.size(plan)) for plan in ranked]
+
+
+def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan, str]:
+    """What a search finds from nothing, and in the holes of genes."""
+    starts: list[tuple[Plan, Sequence[int]]] = [(Plan(dtype, ()), [0]) for dtype in Dtype]
     for gene in genes:
-        plan = _plan_of(gene, yardstick)
+        lowered = resolutions(gene, offered(gene.program.dtype))
+        starts += [(each.plan, each.holes) for each in lowered]
+    frontier = search.start(starts)
+    assert frontier is not None, "a plan without steps always runs"
+    best = run_search(frontier, beam=search.profile.beam)
+    return dict.fromkeys((each.plan for each in best.candidates if each.plan.steps), SEARCH)
+
+
+def _resolved(
+    genes: Sequence[Gene], yardstick: Yardstick, offered: Offered | None
+) -> dict[Plan, str]:
+    """The plans of genes, each under the name of the gene that was written for its type."""
+    found: dict[Plan, str] = {}
+    for gene in genes:
+        plan = _plan_of(gene, yardstick, None if offered is None else offered(gene.program.dtype))
         if plan is not None and plan.steps:
             plan = without_leading_bitcast(plan)
-            # Of genes that come to one plan, the one written for its element type lends its name.
-            if plan not in found or found[plan] == SEARCH or gene.program.dtype == plan.input:
+            if plan not in found or gene.program.dtype == plan.input:
                 found[plan] = gene.name
-    ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
-    return [
-        Proposal(found[plan], plan, yardstick.size(plan))
-        for plan in ranked
-        if fits is None or fits(plan)
-    ]
+    return found
 
 
 def start(
@@ -117,7 +142,8 @@ def start(
 ) -> Frontier | None:
     """The frontier of a gene with holes on this data, to be ticked; None where it does not fit."""
     search = _search(source, executor, kernels, profile)
-    return search.start([(each.plan, each.holes) for each in resolutions(gene)])
+    offered = offers(search.periods, gene.program.dtype, search.yardstick.sample.data)
+    return search.start([(each.plan, each.holes) for each in resolutions(gene, offered)])
 
 
 def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Profile) -> Search:
@@ -129,8 +155,8 @@ def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Pro
     return Search(yardstick, profile=profile, periods=periods)
 
 
-def _plan_of(gene: Gene, yardstick: Yardstick) -> Plan | None:
+def _plan_of(gene: Gene, yardstick: Yardstick, offered: Offers | None) -> Plan | None:
     if not gene.has_holes:
-        return resolve(gene, yardstick).plan
+        return resolve(gene, yardstick, offered).plan
     frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
     return None if frontier is None else select_best(run_search(frontier))

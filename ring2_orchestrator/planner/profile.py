@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from cid_store.errors import UsageError
 from ring2_orchestrator.gene.errors import did_you_mean
 
-# Searching is not to take longer than the data is worth: of 100 kB, about half a second.
-_SEARCH_BASE = 500_000_000
-_SEARCH_PER_BYTE = 20_000
+# Searching is not to take longer than the data is worth: of 100 kB, about a second.
+_SEARCH_BASE = 1_000_000_000
+_SEARCH_PER_BYTE = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,9 @@ class Profile:
 
     `decode_fuel` is what decoding may cost for each byte of the original. `search_fuel` is what the
     search may cost in all, and less for small data. `sample_bytes` is how much of the data it sees,
-    `beam` how many streams a step of it grows, and `finalists` how many plans run on everything.
+    `beam` how many streams a step of it grows. Of what it finds and of the genes' plans, the
+    `judged` best are compared on a longer stretch of `judged_bytes`; `finalists` of them run on
+    everything.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Profile:
     search_fuel: int
     sample_bytes: int
     beam: int
+    judged: int
+    judged_bytes: int
     finalists: int
 
     def search_limit(self, size_bytes: int) -> int:
@@ -38,26 +42,32 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=30,
-    search_fuel=4_000_000_000,
+    decode_fuel=40,
+    search_fuel=10_000_000_000,
     sample_bytes=1 << 16,
     beam=4,
+    judged=6,
+    judged_bytes=1 << 19,
     finalists=2,
 )
 BALANCED = Profile(
     name="balanced",
-    decode_fuel=150,
-    search_fuel=20_000_000_000,
+    decode_fuel=850,
+    search_fuel=50_000_000_000,
     sample_bytes=1 << 17,
     beam=6,
+    judged=12,
+    judged_bytes=1 << 20,
     finalists=3,
 )
 MAX = Profile(
     name="max",
-    decode_fuel=3000,
-    search_fuel=100_000_000_000,
+    decode_fuel=10_000,
+    search_fuel=250_000_000_000,
     sample_bytes=1 << 17,
     beam=8,
+    judged=12,
+    judged_bytes=1 << 20,
     finalists=3,
 )
 PROFILES = {profile.name: profile for profile in (FAST, BALANCED, MAX)}

@@ -58,3 +58,14 @@ def take_sample(source: Source, size: int = SAMPLE_BYTES, *, reach: int = 0) -> 
         for part in range(count)
     ]
     return Sample(b"".join(source.read(start, block) for start in starts), source.size)
+
+
+def take_stretch(source: Source, size: int) -> Sample:
+    """One stretch from the middle of a source, or all of it where that is not twice as much.
+
+    It shows what blocks apart hide: rows, records and strings that repeat far away.
+    """
+    if source.size <= 2 * size:
+        return Sample(source.read(0, source.size), source.size)
+    start = (source.size - size) // 2 // ALIGNMENT * ALIGNMENT
+    return Sample(source.read(start, size // ALIGNMENT * ALIGNMENT), source.size)

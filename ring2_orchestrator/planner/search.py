@@ -6,7 +6,7 @@ fewest bytes whose decoding stays within the profile is put together from the wa
 at any time, so the search may stop after any tick.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cid_store.cid import Cid
@@ -41,6 +41,11 @@ _MATTERS = 200
 # So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
 _MOST_IDLE = 2
 _REARRANGING = 3
+# Of a gene's first steps so many settings are gone on with, if they promise to save anything: to
+# leave no more than so many percent of what the data is estimated to take as it stands.
+_VARIANTS = 2
+_PROMISING = 98
+_MOST = 1 << 62
 # Growing a stream is hoped to save this part of it; where that would not do, it is left alone.
 _HOPE = 6
 
@@ -62,6 +67,11 @@ class Root:
     fuel: int
     nodes: tuple[Node, ...]
     holes: frozenset[int]
+
+    @property
+    def estimated(self) -> int:
+        """What its streams are estimated to take."""
+        return sum(node.estimated for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +108,9 @@ class Search:
         self.yardstick = yardstick
         self.profile = profile
         self.limit = profile.decode_fuel * max(len(yardstick.sample.data), 1)
+        self.periods = periods or Periods()
         self._budget = profile.search_limit(yardstick.sample.total)
-        self._trials = Trials(yardstick.executor, yardstick.kernels, periods or Periods())
+        self._trials = Trials(yardstick.executor, yardstick.kernels, self.periods)
         self._nodes: dict[Key, Node] = {}
 
     @property
@@ -116,8 +127,34 @@ class Search:
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
         """A frontier of plans with the value numbers of their open streams."""
         found = [self._root(plan, frozenset(holes)) for plan, holes in plans]
-        roots = tuple(root for root in found if root is not None)
+        roots = tuple(self._kept(root for root in found if root is not None))
         return self._frontier(roots, frozenset(), 0) if roots else None
+
+    def _kept(self, roots: Iterable[Root]) -> Iterator[Root]:
+        """Of roots that differ in parameters alone the best, their streams ended in every way.
+
+        Whoever wrote the first steps meant something by them: what follows is tried in earnest.
+        """
+        view = _View(frozenset(), self.limit)
+        roots = list(roots)
+        bare = [root.estimated for root in roots if not root.plan.steps]
+        promising = min(bare, default=_MOST) * _PROMISING // 100
+        groups: dict[tuple[Dtype | Cid | None, ...], list[Root]] = {}
+        for root in roots:
+            if root.plan.steps and root.estimated > promising:
+                continue
+            kernels = (root.plan.input, *(step.kernel for step in root.plan.steps))
+            groups.setdefault(kernels, []).append(root)
+        for group in groups.values():
+            for root in sorted(group, key=view.size)[:_VARIANTS]:
+                if root.plan.steps and not self.is_spent:
+                    for at in root.holes:
+                        self._end(root.nodes[at])
+                yield root
+
+    def _end(self, node: Node) -> None:
+        every = [*node.endings, *self._trials.all_endings(node.stream, self.limit)]
+        node.endings = list(best_ways(every, self.limit))
 
     def tick(self, frontier: Frontier, beam: int) -> Frontier:
         """Grow the streams from which most is hoped for."""

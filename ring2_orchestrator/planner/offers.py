@@ -1,0 +1,58 @@
+"""Values worth trying for parameters that genes leave to the planner, as the data suggests them."""
+
+import itertools
+import math
+from collections import Counter
+
+from ring0.plan import Dtype
+from ring2_orchestrator.gene import Offers
+from ring2_orchestrator.planner.periods import Periods
+
+_CHANNELS = (1, 2, 3, 4)
+_ORDERS = (8, 16, 32)
+# A row of floats has no more lanes than its weights are worth.
+_LEAST_RECORD, _MOST_RECORD, _RECORDS = 2, 128, 12
+_PARTS = range(1, 16)
+# Bytes that stand between fields, if any do, and what stands for lines of JSON.
+_DELIMITERS = b",\t;| "
+_JSON_LINES = 256
+
+
+def offers(periods: Periods, dtype: Dtype, sample: bytes) -> Offers:
+    """Values by the name of the parameter; distances are in lanes of that type."""
+    distances = periods.lanes(dtype)
+    return {
+        "lag": (1, *distances),
+        "row": distances,
+        "record": _records(distances),
+        "channels": _CHANNELS,
+        "order": _ORDERS,
+        "delimiter": _delimiters(sample),
+    }
+
+
+def _records(distances: tuple[int, ...]) -> tuple[int, ...]:
+    """Short distances, and parts of what two have in common, which may be several records."""
+    common = {math.gcd(a, b) for a, b in itertools.combinations(distances, 2)}
+    parts = {each // part for each in common for part in _PARTS if each % part == 0}
+    found = dict.fromkeys((*distances, *sorted(parts, reverse=True)))
+    return tuple(each for each in found if _LEAST_RECORD <= each <= _MOST_RECORD)[:_RECORDS]
+
+
+def _delimiters(sample: bytes) -> tuple[int, ...]:
+    """The two likeliest: those most lines have in equal numbers."""
+    lines = sample.split(b"\n")[1:-1]
+    if not lines:
+        return ()
+    found = {
+        delimiter: _agreement([line.count(delimiter) for line in lines])
+        for delimiter in _DELIMITERS
+    }
+    found[_JSON_LINES] = sum(line[:1] in b"{[" and line[:1] != b"" for line in lines)
+    ranked = sorted(found, key=lambda each: (-found[each], each))
+    return tuple(each for each in ranked[:2] if found[each])
+
+
+def _agreement(counts: list[int]) -> int:
+    """How many lines share the commonest number of delimiters that is not 0."""
+    return max((lines for number, lines in Counter(counts).items() if number), default=0)
