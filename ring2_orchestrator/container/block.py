@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cid_store.cid import Cid
 from cid_store.errors import UnavailableError
 from ring0.boundary import MIB
 from ring0.execution import Executor, Limits, StepFailedError, WorkLimitError
@@ -17,6 +18,8 @@ from ring2_orchestrator.container.wire import Fields, varint
 STORED, PLANNED = 0, 1
 
 _SLACK = 64 * 1024
+# Three times what a decoder of 1 MB a second takes.
+_FUEL_PER_BYTE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,11 @@ class Extent:
         return self.cut.length
 
 
-def limits(length: int) -> Limits:
+def limits(length: int, *, metered: bool = False) -> Limits:
     """What coding one block of that many bytes may use: the same to pack as to unpack.
 
-    Whatever a container claims, decoding it takes no more than this for each block.
+    Whatever a container claims, decoding it takes no more than this for each block. Metered calls
+    end at the same instruction everywhere; those of shipped kernels are not, which are examined.
     """
     return Limits(
         value_bytes=4 * length + _SLACK,
@@ -51,6 +55,7 @@ def limits(length: int) -> Limits:
         # An honest decoder makes 1 MB a second: this is twenty times as long as it takes alone,
         # for machines that have other work. Work and memory refuse what asks for too much.
         wall_ms=60_000 + 20_000 * (length // MIB),
+        fuel=_FUEL_PER_BYTE * (length + _SLACK) if metered else None,
     )
 
 
@@ -127,8 +132,17 @@ def read_block(source: Source, extent: Extent) -> bytes:
     return source.read(extent.offset, extent.size)
 
 
-def decode_block(name: str, extent: Extent, block: bytes, executor: Executor) -> bytes:
+def decode_block(
+    name: str,
+    extent: Extent,
+    block: bytes,
+    executor: Executor,
+    *,
+    carried: frozenset[Cid] = frozenset(),
+) -> bytes:
     """The bytes of the original that a block of the container `name` stands for.
+
+    Plans with kernels that the container carries are metered: nobody examined those.
 
     Raises DamagedContainerError; UnavailableError where this machine lacks time or memory.
     """
@@ -145,7 +159,8 @@ def decode_block(name: str, extent: Extent, block: bytes, executor: Executor) ->
     for size in extent.streams:
         streams.append(memoryview(block)[at : at + size])
         at += size
-    body = _inverse(what, plan, streams, executor.with_limits(limits(extent.length)))
+    bounds = limits(extent.length, metered=not carried.isdisjoint(plan.kernels))
+    body = _inverse(what, plan, streams, executor.with_limits(bounds))
     if len(body) != extent.length - tail:
         raise DamagedContainerError(f"{what} decodes to {len(body):,} bytes, not to its own length")
     return body + block[end : end + tail]

@@ -35,6 +35,7 @@ class Container:
         self.source = source
         self.header, self._start = read_header(source, kernels, allow_foreign=allow_foreign)
         self.kernels = with_carried(kernels, self.header.carried)
+        self._carried = frozenset(one.kernel.cid for one in self.header.carried)
         self._places: list[int] = []
         self._check_sizes()
 
@@ -57,7 +58,7 @@ class Container:
     def block(self, extent: Extent, executor: Executor) -> bytes:
         """The original bytes of one block, without decoding any other."""
         block = read_block(self.source, extent)
-        return decode_block(self.source.name, extent, block, executor)
+        return self._decode(extent, block, executor)
 
     def chunks(self, executor: Executor) -> Iterator[bytes]:
         """The original, piece by piece; at the end, an error unless its hash is the stated one.
@@ -133,7 +134,7 @@ class Container:
         extents = islice(self.extents(first), end - first)
         read = ((extent, read_block(self.source, extent)) for extent in extents)
 
-        def decode(one: tuple[Extent, bytes]) -> bytes:
-            return decode_block(self.source.name, *one, executor)
+        yield from in_order(lambda one: self._decode(*one, executor), read)
 
-        yield from in_order(decode, read)
+    def _decode(self, extent: Extent, block: bytes, executor: Executor) -> bytes:
+        return decode_block(self.source.name, extent, block, executor, carried=self._carried)

@@ -11,7 +11,15 @@ from ring0.host import Host
 from ring0.kernel import Kernel
 from ring2_orchestrator import mdl
 from ring2_orchestrator.commands import main
-from ring2_orchestrator.container import BytesSource, Container, ForeignKernelError
+from ring2_orchestrator.container import (
+    BytesSource,
+    Container,
+    DamagedContainerError,
+    ForeignKernelError,
+    Original,
+    encode_header,
+)
+from ring2_orchestrator.container.header import check_of
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.packing import pack, unpack
@@ -71,6 +79,22 @@ def test_shipped_kernels_do_not_travel(plain: Toolbox) -> None:
     out = io.BytesIO()
     pack(BytesSource(DATA), out, [gene], plain.finding(plain.kernels.knowing([stranger()])))
     assert Container(BytesSource(out.getvalue()), plain.kernels).header.version == 1
+
+
+@pytest.mark.slow
+def test_one_that_never_ends_is_ended_by_what_it_executed(plain: Toolbox) -> None:
+    wasm = (Path(__file__).parents[1] / "liars" / "slow_once" / "slow_once.wasm").read_bytes()
+    liar = Kernel.from_wasm(wasm)
+    wider = plain.finding(plain.kernels.knowing([liar]))
+    plan = Gene.parse("input x: u16\nemit x |> slow_once\n", wider.palette).plan()
+    data = b"\xef\xbe" * 40
+    original = Original.of(BytesSource(data))
+    block = b"\1" + bytes([len(data)]) + data
+    blob = encode_header(original.header(plan, carried=[liar]), wider.kernels)
+    blob += block + check_of(block)
+    container = Container(BytesSource(blob), plain.kernels, allow_foreign=True)
+    with pytest.raises(DamagedContainerError, match="out of fuel"):
+        unpack(container, io.BytesIO(), plain)
 
 
 @pytest.mark.slow
