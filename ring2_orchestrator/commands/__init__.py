@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Name and summary live here so that `redoxa --help` imports no command.
 COMMANDS: dict[str, str] = {
-    "pack": "find the smallest plan for a file and write its container",
-    "unpack": "rebuild the file a container holds, checked",
+    "pack": "find the smallest plan for a file or a directory and write its container",
+    "unpack": "rebuild the file or the directory a container holds, checked",
     "inspect": "say what a container holds, without unpacking it",
     "gene": "list, check and print genes",
     "kernel": "make, build, check, add, list, show and time kernels; rebuild the shipped ones",
