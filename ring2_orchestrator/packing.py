@@ -9,6 +9,7 @@ from typing import IO
 
 from blake3 import blake3
 
+from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError
 from ring0.execution import StepFailedError, WorkLimitError
 from ring0.plan import Plan
@@ -142,12 +143,22 @@ def _proposals(
     found = propose(source, genes, tools.packer, tools.kernels, profile)
     if profile is None:
         return found[:FINALISTS]
-    first = found[: profile.finalists]
+    first = _unlike(found, profile.finalists)
     # A sample shows little of what repeats far away: a codec for everything may do better than it
     # promised there.
-    bare = [each for each in found[profile.finalists :] if len(each.plan.steps) == 1]
+    bare = [each for each in found if len(each.plan.steps) == 1 and each not in first]
     near = [each for each in bare if each.expected_bytes < 2 * first[0].expected_bytes]
     return [*first, *near[:1]]
+
+
+def _unlike(found: Sequence[Proposal], count: int) -> list[Proposal]:
+    """The best proposals that begin unlike each other, before any that begins alike."""
+    ways: dict[tuple[Cid, ...], Proposal] = {}
+    for each in found:
+        kernels = [step.kernel for step in each.plan.steps if step.kernel is not None]
+        ways.setdefault(tuple(kernels[:2]), each)
+    chosen = [*ways.values()]
+    return (chosen + [each for each in found if each not in chosen])[:count]
 
 
 def _write_finalists(

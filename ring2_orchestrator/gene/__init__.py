@@ -9,7 +9,7 @@ from ring2_orchestrator.gene.checker import check
 from ring2_orchestrator.gene.errors import GeneError, GeneFault, Position
 from ring2_orchestrator.gene.lowering import Lowered, Met, Offers, Site, lower
 from ring2_orchestrator.gene.parser import MAX_TEXT, parse
-from ring2_orchestrator.gene.printer import print_plan
+from ring2_orchestrator.gene.printer import call_text, print_plan
 from ring2_orchestrator.gene.program import NamedKernel, Palette, Program
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Offers",
     "Palette",
     "Site",
+    "call_text",
     "lower",
     "print_plan",
     "read_gene",

@@ -15,7 +15,7 @@ def print_plan(plan: Plan, manifests: Mapping[Cid, Manifest]) -> str:
     made = 1
     for step in plan.steps:
         given = [chains.pop(value) for value in step.inputs]
-        call = _call(step, manifests)
+        call = call_text(step, manifests)
         text = f"{given[0]} |> {call}" if len(given) == 1 else _apply(call, given)
         outputs = range(made, made + len(step.outputs))
         made = outputs.stop
@@ -30,7 +30,8 @@ def print_plan(plan: Plan, manifests: Mapping[Cid, Manifest]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _call(step: Step, manifests: Mapping[Cid, Manifest]) -> str:
+def call_text(step: Step, manifests: Mapping[Cid, Manifest]) -> str:
+    """A step as it is written in a gene, without what it is applied to."""
     if step.kernel is None:
         return f"bitcast(to={step.outputs[0]})"
     manifest = manifests[step.kernel]

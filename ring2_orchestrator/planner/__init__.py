@@ -109,7 +109,10 @@ def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
 
 def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan, str]:
     """What a search finds from nothing, and in the holes of genes."""
-    starts: list[tuple[Plan, Sequence[int]]] = [(Plan(dtype, ()), [0]) for dtype in Dtype]
+    # What is no whole number of lanes is hardly an array of them.
+    total = search.yardstick.sample.total
+    fitting = [dtype for dtype in Dtype if total % dtype.width == 0]
+    starts: list[tuple[Plan, Sequence[int]]] = [(Plan(dtype, ()), [0]) for dtype in fitting]
     for gene in genes:
         lowered = resolutions(gene, offered(gene.program.dtype))
         starts += [(each.plan, each.holes) for each in lowered]
@@ -147,10 +150,10 @@ def start(
 
 
 def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Profile) -> Search:
-    """A search over a sample that shows the distances at which the data resembles itself."""
+    """A search over a sample, with the distances at which the data resembles itself."""
     start_at = max(source.size - WINDOW_BYTES, 0) // 2 // ALIGNMENT * ALIGNMENT
     periods = find_periods(source.read(start_at, WINDOW_BYTES))
-    sample = take_sample(source, profile.sample_bytes, reach=periods.reach)
+    sample = take_sample(source, profile.sample_bytes)
     yardstick = Yardstick(sample, executor, kernels)
     return Search(yardstick, profile=profile, periods=periods)
 

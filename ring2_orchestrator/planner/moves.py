@@ -16,7 +16,8 @@ LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 DISTANCES = ("lag", "row", "record", "channels")
 # Beside what the data shows: interleaved channels, fields of small records.
 _NEAR = (0, 1, 2, 3, 4)
-# A parameter with no more values than this is tried with all of them.
+# Values of any other parameter, unless it has few enough to try them all.
+_OTHERS = (0, 1, 2, 3, 4, 8, 16, 32)
 _FEW = 8
 
 
@@ -96,7 +97,7 @@ def variations(
     elif parameter.max - parameter.min < _FEW:
         values = [*range(parameter.min, parameter.max + 1)]
     else:
-        values = [parameter.min, parameter.max, *LADDER]
+        values = [parameter.min, parameter.max, *_OTHERS]
     fitting = sorted({each for each in values if parameter.min <= each <= parameter.max})
     return [
         (*setting[:place], value, *setting[place + 1 :])

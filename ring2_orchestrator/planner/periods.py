@@ -41,12 +41,6 @@ class Periods:
         whole = [each // width for each in (*own, *others) if each % width == 0 and each > width]
         return tuple(dict.fromkeys(whole))
 
-    @property
-    def reach(self) -> int:
-        """The largest distance that several widths agree on, in bytes; 0 where there is none."""
-        seen = [each for _, those in self.by_width for each in those]
-        return max((each for each in seen if seen.count(each) > 1), default=0)
-
 
 def find_periods(window: bytes) -> Periods:
     """The periods of contiguous data, seen as lanes of every width."""

@@ -34,8 +34,10 @@ from ring2_orchestrator.planner.yardstick import Yardstick
 BEAM = 8
 MAX_DEPTH = 6
 MAX_TICKS = 24
-MOST_CANDIDATES = 8
+MOST_CANDIDATES = 12
 
+# What a small file may cost beyond its bytes: a millisecond, as tables are set up once.
+_FREE = 10_000_000
 # A stream that takes less than this part of the whole is left as it is.
 _MATTERS = 200
 # So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
@@ -92,7 +94,7 @@ class Frontier:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to grow, or the search has used its fuel up."""
-        return self.search.is_spent or not self.search.next_nodes(self, 1)
+        return self.search.is_spent or self.search.next_node(self.roots, self.opened) is None
 
 
 class Search:
@@ -107,10 +109,11 @@ class Search:
     ) -> None:
         self.yardstick = yardstick
         self.profile = profile
-        self.limit = profile.decode_fuel * max(len(yardstick.sample.data), 1)
+        sample = yardstick.sample
+        self.limit = profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole
         self.periods = periods or Periods()
         self._budget = profile.search_limit(yardstick.sample.total)
-        self._trials = Trials(yardstick.executor, yardstick.kernels, self.periods)
+        self._trials = Trials(yardstick.executor, yardstick.kernels, self.periods, self._budget)
         self._nodes: dict[Key, Node] = {}
 
     @property
@@ -158,19 +161,22 @@ class Search:
 
     def tick(self, frontier: Frontier, beam: int) -> Frontier:
         """Grow the streams from which most is hoped for."""
-        chosen = [] if self.is_spent else self.next_nodes(frontier, beam)
-        for node in chosen:
+        opened = frontier.opened
+        for _ in range(beam):
+            # One after another: what the first saves may leave no hope for the next.
+            node = None if self.is_spent else self.next_node(frontier.roots, opened)
+            if node is None:
+                break
             self._open(node)
-        return self._frontier(frontier.roots, frontier.opened.union(chosen), frontier.ticks + 1)
+            opened = opened | {node}
+        return self._frontier(frontier.roots, opened, frontier.ticks + 1)
 
-    def next_nodes(self, frontier: Frontier, count: int) -> list[Node]:
-        """The streams to grow next, the most promising first."""
-        view = _View(frontier.opened, self.limit)
-        total = min(view.size(root) for root in frontier.roots)
+    def next_node(self, roots: tuple[Root, ...], opened: frozenset[Node]) -> Node | None:
+        """The stream to grow next, the one that promises most; None where none does."""
+        view = _View(opened, self.limit)
+        total = min(view.size(root) for root in roots)
+        waiting = [(view.size(root), root.nodes[at]) for root in roots for at in root.holes]
         hopes: dict[Node, int] = {}
-        waiting = [
-            (view.size(root), root.nodes[at]) for root in frontier.roots for at in root.holes
-        ]
         seen: dict[Node, int] = {}
         while waiting:
             through, node = waiting.pop()
@@ -178,7 +184,7 @@ class Search:
                 continue
             seen[node] = through
             best = view.best(node)
-            if node not in frontier.opened:
+            if node not in opened:
                 hope = through - best.size + _hoped(node, best)
                 if hope < total and best.size * _MATTERS >= total and _may_grow(node):
                     hopes[node] = hope
@@ -187,8 +193,7 @@ class Search:
                 cost = view.through(edge)
                 if cost is not None:
                     waiting += [(through - best.size + cost, child) for child in edge.children]
-        ranked = sorted(hopes, key=lambda node: (hopes[node], -node.depth, _name(node)))
-        return ranked[:count]
+        return min(hopes, key=lambda node: (hopes[node], -node.depth, _name(node)), default=None)
 
     def _open(self, node: Node) -> None:
         if node.is_open:
@@ -289,14 +294,11 @@ class _View:
     def candidates(self, root: Root) -> Iterator[Way]:
         """Whole ways from a root, one at least for each step that its first stream may take."""
         choices = self._choices(root)
+        whole = Edge(root.plan, 0, root.fuel, root.nodes)
+        yield from combined(whole, choices, self._limit)
         if len(root.nodes) == 1 and root.holes:
-            choices = [(*choices[0], *self._first(root.nodes[0]))]
-        for choice in choices[0]:
-            rest = tuple(each[0] for each in choices[1:])
-            fuel = root.fuel + choice.fuel + sum(way.fuel for way in rest)
-            size = choice.size + sum(way.size for way in rest)
-            if fuel <= self._limit:
-                yield Way(root.plan, (choice, *rest), size, fuel)
+            for way in self._first(root.nodes[0]):
+                yield from combined(whole, [(way,)], self._limit)
 
     def _choices(self, root: Root) -> list[tuple[Way, ...]]:
         return [
@@ -357,8 +359,10 @@ def _may_grow(node: Node) -> bool:
 def _hoped(node: Node, best: Way) -> int:
     """What a stream may come to once it is grown."""
     least = min(best.size, node.estimated)
-    return least - least // _HOPE
+    # Nothing is known yet of what suits a type of lanes.
+    return least // 2 if node.depth == 0 else least - least // _HOPE
 
 
-def _name(node: Node) -> tuple[str, bytes]:
-    return (node.stream.dtype.value, node.stream.cid.digest)
+def _name(node: Node) -> tuple[bool, int, bytes]:
+    dtype = node.stream.dtype
+    return (dtype.value.startswith("f"), dtype.width, node.stream.cid.digest)

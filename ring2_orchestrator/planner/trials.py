@@ -35,18 +35,26 @@ from ring2_orchestrator.planner.periods import Periods
 # Settings are compared on so much of a stream, from its middle.
 _PROBE_BYTES = 1 << 15
 # A codec that takes more fuel than this for a byte, there and back, is tried last.
-_QUICK = 500
+_QUICK = 250
 # What is not executed by the engine costs fuel, too: an estimate and an encoder of another kind
 # for each byte, and every call.
 _ESTIMATE = 30
 _UNMETERED = 1000
 _CALL = 300_000
 _AMPLE = 1 << 62
+_WIDEST = 8
 _SMALL = 64
 # A step gains if it saves more than this part.
 _GAIN = 64
 # How many settings of one kernel are worth more than an estimate.
 _SETTINGS = 2
+_PASSES = 2
+# No kernel's settings on one stream take more than this part of all that a search may cost.
+_PART = 64
+
+
+# A codec, its parameters, the type it takes, and the bytes.
+_Coding = tuple[Cid, tuple[int, ...], Dtype, Cid]
 
 
 class Made(NamedTuple):
@@ -59,8 +67,11 @@ class Made(NamedTuple):
 class Trials:
     """Runs steps on streams, and counts the fuel that this takes."""
 
-    def __init__(self, executor: Executor, kernels: KernelSet, periods: Periods) -> None:
+    def __init__(
+        self, executor: Executor, kernels: KernelSet, periods: Periods, budget: int
+    ) -> None:
         self._executor = executor
+        self._budget = budget
         self._periods = periods
         ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
         self._splitters = [kernel for kernel in ordered if is_splitter(kernel.manifest)]
@@ -68,6 +79,7 @@ class Trials:
         self.codecs = [kernel for kernel in ordered if is_codec(kernel.manifest)]
         # Fuel for a byte, there and back, as it was when a codec was first tried.
         self._price: dict[Cid, int] = {}
+        self._coded: dict[_Coding, tuple[int, int] | None] = {}
         self.spent = 0
 
     def run(self, plan: Plan, data: bytes) -> Made | None:
@@ -106,21 +118,29 @@ class Trials:
 
     def all_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
         """The dear codecs too, and all of them with the settings that suit the stream."""
+        middle = _middle(stream)
+        probe = Stream(stream.dtype, middle, Cid.of(middle))
         for kernel in self.codecs:
             # What is too slow by far as it stands is so with any setting.
-            way = self._ending(kernel, defaults(kernel.manifest), stream)
-            if way is None or way.fuel > 4 * limit:
+            first = self._ending(kernel, defaults(kernel.manifest), probe)
+            if first is None or first.fuel * len(stream.data) > 2 * limit * len(middle):
                 continue
-            yield way
+            settings = [defaults(kernel.manifest)]
+            if kernel.manifest.parameters:
+                settings += self._suiting(kernel, probe, limit)
+            for setting in dict.fromkeys(settings):
+                way = self._ending(kernel, setting, stream)
+                if way is not None:
+                    yield way
 
-            def size(setting: tuple[int, ...], kernel: Kernel = kernel) -> int | None:
-                tried = self._ending(kernel, setting, stream)
-                return None if tried is None or tried.fuel > limit else tried.size
+    def _suiting(self, kernel: Kernel, probe: Stream, limit: int) -> list[tuple[int, ...]]:
+        """The settings with which a codec does best on a part of a stream."""
 
-            for setting in self._settings(kernel, stream.dtype, size)[:_SETTINGS]:
-                tried = self._ending(kernel, setting, stream)
-                if tried is not None:
-                    yield tried
+        def size(setting: tuple[int, ...]) -> int | None:
+            tried = self._ending(kernel, setting, probe)
+            return None if tried is None or tried.fuel > limit else tried.size
+
+        return self._settings(kernel, probe.dtype, size)[:_SETTINGS]
 
     def steps(self, stream: Stream, most: int) -> list[tuple[Move, bool]]:
         """The best steps that fit a stream, and whether each only rearranges it.
@@ -165,11 +185,13 @@ class Trials:
         """The settings of a kernel, the best first: one parameter after another is varied."""
         manifest = kernel.manifest
         best = defaults(manifest)
+        enough = self.spent + self._budget // _PART
         sizes: dict[tuple[int, ...], int | None] = {best: size(best)}
         distances = self._periods.lanes(dtype)
-        for place in range(len(manifest.parameters)):
+        # A row says nothing as long as channels are wrong, so what comes first is tried again.
+        for place in [*range(len(manifest.parameters))] * _PASSES:
             for setting in variations(manifest, best, place, distances):
-                if setting not in sizes:
+                if setting not in sizes and self.spent < enough:
                     sizes[setting] = size(setting)
             best = min(sizes, key=lambda each: (_or_most(sizes[each]), each))
         fitting = [each for each in sizes if sizes[each] is not None]
@@ -188,19 +210,23 @@ class Trials:
         plan = closing(kernel, setting, stream.dtype)
         if plan is None or len(stream.data) < _SMALL:
             return None
-        before = self.spent
-        made = self.run(plan, stream.data)
-        if made is None:
+        # The same bytes under another type are the same to a codec of bytes.
+        last = plan.steps[-1]
+        key = (kernel.cid, last.parameters, plan.values[last.inputs[0]], stream.cid)
+        if key not in self._coded:
+            before = self.spent
+            made = self.run(plan, stream.data)
+            self._price.setdefault(kernel.cid, (self.spent - before) // len(stream.data))
+            self._coded[key] = None if made is None else (len(made.outputs[0]), made.fuel)
+        coded = self._coded[key]
+        if coded is None:
             return None
-        self._price.setdefault(kernel.cid, (self.spent - before) // len(stream.data))
-        size = sum(map(len, made.outputs)) + step_price(stream) * len(plan.steps)
-        return Way(plan, (), size, made.fuel)
+        return Way(plan, (), coded[0] + step_price(stream) * len(plan.steps), coded[1])
 
 
 def _middle(stream: Stream) -> bytes:
-    data, width = stream.data, stream.dtype.width
-    start = max(len(data) - _PROBE_BYTES, 0) // 2 // width * width
-    return data[start : start + _PROBE_BYTES // width * width]
+    start = max(len(stream.data) - _PROBE_BYTES, 0) // 2 // _WIDEST * _WIDEST
+    return stream.data[start : start + _PROBE_BYTES]
 
 
 def _or_most(size: int | None) -> int:

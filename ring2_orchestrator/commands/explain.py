@@ -1,0 +1,77 @@
+"""Draw a container's plans as trees, with the stored bytes beneath every step.
+
+What a step took away or left shows where a file's information is. Nothing is unpacked: the sizes
+are those of the container's own parts.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ring2_orchestrator.commands._files import open_input
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.commands import Context
+    from ring2_orchestrator.explaining import Explained
+
+EXAMPLES = ("redoxa explain samples.rdx", "redoxa explain samples.rdx --json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The container."""
+    parser.add_argument(
+        "file", type=Path, metavar="IN.rdx", help="the container; '-' is standard input"
+    )
+
+
+def run(args: argparse.Namespace, context: "Context") -> int:
+    """Explain one container; 0 when its header and sizes are sound."""
+    from ring2_orchestrator.container import Container  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.explaining import explain  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
+
+    with open_input(args.file) as source, open_toolbox() as tools:
+        container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
+        header, size = container.header, source.size
+        known = [container.kernels.by_cid(cid) for cid in header.kernels]
+        manifests = {kernel.cid: kernel.manifest for kernel in known if kernel is not None}
+        plans = explain(container, manifests)
+    report = context.report
+    planned = sum(plan.root.stored_bytes for plan in plans)
+    report.line(f"{header.length:,} bytes became {size:,}, ratio {header.length / size:.3f}")
+    for number, plan in enumerate(plans, 1):
+        _draw(context, number, plan)
+    rest = size - planned
+    report.line()
+    report.line(f"header, lengths, checks and what is stored as it is: {rest:,} bytes")
+    report.data(
+        {
+            "file": str(args.file),
+            "original_bytes": header.length,
+            "container_bytes": size,
+            "rest_bytes": rest,
+            "plans": [
+                {
+                    "plan": str(plan.plan.cid),
+                    "original_bytes": plan.original_bytes,
+                    "tree": plan.root.to_dict(),
+                }
+                for plan in plans
+            ],
+        }
+    )
+    return 0
+
+
+def _draw(context: "Context", number: int, plan: "Explained") -> None:
+    from ring2_orchestrator.explaining import drawn  # noqa: PLC0415 - start-up
+
+    total = max(plan.root.stored_bytes, 1)
+    context.report.line()
+    context.report.line(f"plan {number}: {plan.original_bytes:,} bytes")
+    rows = [(text, each) for text, each in drawn(plan.root)]
+    width = max(len(text) for text, _ in rows)
+    for text, each in rows:
+        share = 100 * each.stored_bytes / total
+        figures = f"{each.dtype:<4}{each.stored_bytes:>14,} {share:5.1f} %"
+        context.report.line(f"{text:<{width}}  {figures}")
