@@ -129,3 +129,17 @@ def test_a_directory_that_lacks_a_file_is_not_made(here: Path) -> None:
     with pytest.raises(DamagedContainerError, match="lacks a file"):
         restore(car(Cid.of(tree, Codec.NODE), tree), "it", here / "made")
     assert not (here / "made").exists()
+
+
+@pytest.mark.slow
+def test_no_changed_directory_is_made(here: Path) -> None:
+    (here / "data").mkdir()
+    fill(here / "data")
+    with directory_source(here / "data") as (source, _):
+        whole = source.read(0, source.size)
+    for at in range(0, len(whole), len(whole) // 50):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        with pytest.raises(DamagedContainerError):
+            restore(io.BytesIO(damaged), "it", here / "made")
+        assert sorted(path.name for path in here.iterdir()) == ["data"]
