@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "unpack": "rebuild the file or the directory a container holds, checked",
     "inspect": "say what a container holds, without unpacking it",
     "explain": "draw a container's plan as a tree, with the bytes beneath every step",
-    "gene": "list, check and print genes",
+    "gene": "list, check, print, search for and run genes",
     "kernel": "make, build, check, add, list, show and time kernels; rebuild the shipped ones",
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",

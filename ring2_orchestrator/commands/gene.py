@@ -1,4 +1,4 @@
-"""List, check and print genes.
+"""List, check and print genes; search for one that suits a file, and run one on a file.
 
 A gene is the text of a pipeline of kernels; docs/formats/gene.md is its reference.
 """
@@ -18,6 +18,8 @@ EXAMPLES = (
     "redoxa gene list",
     "redoxa gene check mine.gene",
     "redoxa gene print audio_mono",
+    "redoxa gene search samples.i16 > mine.gene",
+    "redoxa gene run mine.gene samples.i16",
 )
 
 
@@ -28,12 +30,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         list="the genes that `redoxa pack` tries",
         check="whether genes are sound; exit code 1 when one is not",
         print="a gene's text and the plan it comes to",
+        search="the gene that suits a file best, as text: of a search, and of the library",
+        run="what a gene makes of a file, stream by stream, undone again and compared",
     )
     verbs["check"].add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="a file with a gene's text"
     )
     verbs["print"].add_argument(
         "gene", metavar="NAME|FILE", help="a gene of the library, or a .gene file"
+    )
+    verbs["run"].add_argument(
+        "gene", metavar="NAME|FILE", help="a gene of the library, or a .gene file"
+    )
+    for verb in ("search", "run"):
+        verbs[verb].add_argument(
+            "file", type=Path, metavar="FILE", help="the data; '-' is standard input"
+        )
+    verbs["search"].add_argument(
+        "-p",
+        "--profile",
+        default="balanced",
+        metavar="PROFILE",
+        help="fast decodes at 300 MB/s or more, balanced at 20, max at 1 (default: balanced)",
     )
 
 
@@ -46,6 +64,10 @@ def run(args: argparse.Namespace, context: "Context") -> int:
             return _list(context, tools)
         if args.verb == "check":
             return _check(args.files, context, tools)
+        if args.verb == "search":
+            return _search(args.file, args.profile, context, tools)
+        if args.verb == "run":
+            return _run(args.gene, args.file, context, tools)
         return _print(args.gene, context, tools)
 
 
@@ -99,6 +121,74 @@ def _print(name: str, context: "Context", tools: "Toolbox") -> int:
         context.report.text(plan.rstrip())
     context.report.data({**_described(gene), "text": gene.text, "first_plan": plan})
     return 0
+
+
+def _search(file: Path, profile: str, context: "Context", tools: "Toolbox") -> int:
+    from ring2_orchestrator.commands._files import open_input  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.gene import print_plan  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.planner import find_profile, library, propose  # noqa: PLC0415
+
+    chosen = find_profile(profile)
+    with open_input(file) as source:
+        genes = library(tools.palette)
+        found = propose(source, genes, tools.packer, tools.kernels, chosen) if source.size else []
+        total = source.size
+    report = context.report
+    if not found:
+        report.say(f"{file}: nothing is expected to make it smaller")
+        report.data({"file": str(file), "original_bytes": total, "found": []})
+        return 1
+    texts = [print_plan(each.plan, tools.manifests) for each in found]
+    report.line(f"# {found[0].expected_bytes:,} of {total:,} bytes expected, from {found[0].gene}")
+    report.text(texts[0].rstrip())
+    report.data(
+        {
+            "file": str(file),
+            "original_bytes": total,
+            "found": [
+                {
+                    "from": each.gene,
+                    "plan": str(each.plan.cid),
+                    "expected_bytes": each.expected_bytes,
+                    "text": text,
+                }
+                for each, text in zip(found, texts, strict=True)
+            ],
+        }
+    )
+    return 0
+
+
+def _run(name: str, file: Path, context: "Context", tools: "Toolbox") -> int:
+    import io  # noqa: PLC0415 - start-up
+
+    from ring2_orchestrator.commands._files import open_input  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.container import BytesSource, Container  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.explaining import drawn, explain  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.planner import find_gene  # noqa: PLC0415 - start-up
+
+    gene = find_gene(name, tools.palette)
+    out = io.BytesIO()
+    with open_input(file) as source:
+        packed = pack(source, out, [gene], tools)
+    plans = explain(Container(BytesSource(out.getvalue()), tools.kernels), tools.manifests)
+    report = context.report
+    if not plans:
+        report.say(f"{file}: '{gene.name}' does not fit these bytes, or does not make them smaller")
+    for plan in plans:
+        rows = [[text, each.dtype or None, each.stored_bytes] for text, each in drawn(plan.root)]
+        report.table(["step", "type", "bytes"], rows)
+    report.data(
+        {
+            "file": str(file),
+            "gene": gene.name,
+            "original_bytes": packed.original_bytes,
+            "container_bytes": packed.container_bytes,
+            "plans": [{"plan": str(p.plan.cid), "tree": p.root.to_dict()} for p in plans],
+        }
+    )
+    return 0 if plans else 1
 
 
 def _described(gene: "Gene") -> dict[str, object]:
