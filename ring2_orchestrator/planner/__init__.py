@@ -1,6 +1,7 @@
 """The planner: which plan makes the smallest container of some data."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,13 @@ __all__ = [
 
 Offered = Callable[[Dtype], Offers]
 
+# The gene that every profile may fall back on, however quickly it decodes: it ends where the best
+# compressor for everything does.
+FALLBACK = "repeats"
+# Of a gene with unknown parameters so many plans are compared with others, of so many tried, if
+# they take less than 5/4 of the least that was seen.
+_VARIANTS, _TRIED = 2, 6
+_NEAR, _NEAR_PART = 5, 4
 # What a plan is called that comes from no gene.
 SEARCH = "search"
 
@@ -94,12 +102,30 @@ def propose(
     closed = [gene for gene in genes if not gene.has_holes]
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     found |= _resolved([gene for gene in closed if not gene.unknowns], search.yardstick, offered)
-    nearest = _ranked(found, search.yardstick)[: profile.judged]
-    judge = Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels)
-    judged = {each.plan: each.gene for each in nearest}
+    judged = {
+        each.plan: each.gene
+        for place, each in enumerate(_ranked(found, search.yardstick))
+        if each.gene == FALLBACK or (place < profile.judged and search.fits(each.plan))
+    }
     # What is to be found in the data is hardly to be seen in blocks apart.
-    judged |= _resolved([gene for gene in closed if gene.unknowns], judge, offered)
-    return _ranked({plan: judged[plan] for plan in judged if search.fits(plan)}, judge)
+    glance = Yardstick(take_stretch(source, profile.judged_bytes // 4), executor, kernels)
+    least = min((glance.size_here(plan) for plan in judged), default=0)
+    for gene in closed:
+        if gene.unknowns:
+            judged |= _variants(gene, offered(gene.program.dtype), glance, least, search)
+    return _ranked(judged, Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels))
+
+
+def _variants(
+    gene: Gene, offered: Offers, glance: Yardstick, least: int, search: Search
+) -> dict[Plan, str]:
+    """The plans of a gene that come near to the least seen, for the best of what is offered."""
+    plans = {without_leading_bitcast(each.plan) for each in resolutions(gene, offered)}
+    sizes = {plan: glance.size_here(plan) for plan in plans}
+    near = [plan for plan in plans if sizes[plan] * _NEAR_PART < least * _NEAR]
+    ranked = sorted(near, key=lambda plan: (sizes[plan], plan.cid.digest))
+    fitting = (plan for plan in ranked[:_TRIED] if search.fits(plan))
+    return dict.fromkeys(itertools.islice(fitting, _VARIANTS), gene.name)
 
 
 def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:

@@ -42,12 +42,12 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=40,
-    search_fuel=10_000_000_000,
+    decode_fuel=80,
+    search_fuel=2_500_000_000,
     sample_bytes=1 << 16,
     beam=4,
-    judged=6,
-    judged_bytes=1 << 19,
+    judged=5,
+    judged_bytes=1 << 18,
     finalists=2,
 )
 BALANCED = Profile(

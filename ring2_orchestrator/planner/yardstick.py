@@ -28,6 +28,10 @@ class Yardstick:
             self._known[plan] = self._size(plan)
         return self._known[plan]
 
+    def size_here(self, plan: Plan) -> int:
+        """The container bytes of the sample alone."""
+        return self.header(plan) + self._body(plan, self.sample.data)
+
     def header(self, plan: Plan) -> int:
         """How long the container's header will be."""
         block_bytes = 0 if self.sample.total <= BLOCK_BYTES else BLOCK_BYTES
