@@ -108,10 +108,11 @@ def propose(
         if each.gene == FALLBACK or (place < profile.judged and search.fits(each.plan))
     }
     # What is to be found in the data is hardly to be seen in blocks apart.
-    glance = Yardstick(take_stretch(source, profile.judged_bytes // 4), executor, kernels)
+    glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), executor, kernels)
     least = min((glance.size_here(plan) for plan in judged), default=0)
     for gene in closed:
-        if gene.unknowns:
+        # One that is slower by far whatever its parameters are is not worth comparing.
+        if gene.unknowns and search.fits(gene.plan(), times=2):
             judged |= _variants(gene, offered(gene.program.dtype), glance, least, search)
     return _ranked(judged, Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels))
 

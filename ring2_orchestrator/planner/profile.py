@@ -52,21 +52,21 @@ FAST = Profile(
 )
 BALANCED = Profile(
     name="balanced",
-    decode_fuel=850,
-    search_fuel=50_000_000_000,
+    decode_fuel=700,
+    search_fuel=12_000_000_000,
     sample_bytes=1 << 17,
     beam=6,
-    judged=12,
+    judged=8,
     judged_bytes=1 << 20,
     finalists=3,
 )
 MAX = Profile(
     name="max",
     decode_fuel=10_000,
-    search_fuel=250_000_000_000,
+    search_fuel=80_000_000_000,
     sample_bytes=1 << 17,
     beam=8,
-    judged=12,
+    judged=10,
     judged_bytes=1 << 20,
     finalists=3,
 )

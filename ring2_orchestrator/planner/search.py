@@ -121,11 +121,14 @@ class Search:
         """Whether the search has used up its fuel."""
         return self._trials.spent >= self._budget
 
-    def fits(self, plan: Plan) -> bool:
-        """Whether a plan decodes as quickly as the profile asks, where it applies at all."""
+    def fits(self, plan: Plan, *, times: int = 1) -> bool:
+        """Whether a plan decodes as quickly as the profile asks, where it applies at all.
+
+        Or so many times as slowly.
+        """
         data = self.yardstick.sample.data
         made = self._trials.run(plan, data[: len(data) // plan.input.width * plan.input.width])
-        return made is not None and made.fuel <= self.limit
+        return made is not None and made.fuel <= times * self.limit
 
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
         """A frontier of plans with the value numbers of their open streams."""
