@@ -6,7 +6,7 @@
 enum { MAX_SIDE = 512 };
 
 /* Records times side squared that are looked at; of more records, evenly spread ones. */
-static const u64 MOST_WORK = 1 << 29;
+static const u64 MOST_WORK = 1 << 27;
 
 /* Below this part of a column's norm, what is left of it is rounding. */
 static const double LEAST_PART = 1.0 / (1ull << 44);

@@ -42,7 +42,7 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=80,
+    decode_fuel=60,
     search_fuel=2_500_000_000,
     sample_bytes=1 << 16,
     beam=4,
@@ -53,7 +53,7 @@ FAST = Profile(
 BALANCED = Profile(
     name="balanced",
     decode_fuel=700,
-    search_fuel=12_000_000_000,
+    search_fuel=8_000_000_000,
     sample_bytes=1 << 17,
     beam=6,
     judged=8,
