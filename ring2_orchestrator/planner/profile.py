@@ -42,7 +42,7 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=60,
+    decode_fuel=72,
     search_fuel=2_500_000_000,
     sample_bytes=1 << 16,
     beam=4,
