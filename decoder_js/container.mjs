@@ -15,7 +15,10 @@ import { readPlan, readTable, readType, undo, widthOf } from "./plan.mjs";
 export { Blake3, DamagedContainer, Kernel, Unavailable, blake3 };
 
 const MAGIC = [0x89, 0x52, 0x44, 0x58];
-const SECTIONS = { 1: 65536, 2: 8 * 1024 * 1024 };
+const MAX_METHOD = 65536, MAX_PARTS = 8 * 1024 * 1024;
+const SECTIONS = { 1: MAX_METHOD, 2: MAX_PARTS, 3: MAX_PARTS };
+// A section of version 3 begins with its form: a type below, or the contents in parts, and blocks.
+const PARTS = 6, BLOCKS = 8;
 const CHECK = 4, DIGEST = 32, FRONT = 57, CHUNK = 1 << 20;
 const MIN_BLOCK = 65536, MAX_BLOCK = 64 * 1024 * 1024, MIB = 1024 * 1024;
 const MAX_CARRIED = 16, MAX_MODULE = 1 << 20, MAX_PLANS = 1024, MAX_SEGMENTS = 65536;
@@ -43,9 +46,10 @@ export function open(source, { kernels = [], allowForeignKernels = false } = {})
   const { version, length, digest, section, start } = readFront(from);
   const fields = new Fields(section, "the container's plan");
   const known = kernels.map((one) => (one instanceof Kernel ? one : new Kernel(one)));
-  const header = version === 1
-    ? readMethod(fields, length, known)
-    : readParts(fields, length, known, allowForeignKernels);
+  const inParts = version === 2 || (version === 3 && section.length > 0 && section[0] % BLOCKS >= PARTS);
+  const header = inParts
+    ? readParts(fields, length, version, known, allowForeignKernels)
+    : readMethod(fields, length, version, known);
   return new Container(from, { ...header, version, length, digest }, start);
 }
 
@@ -115,7 +119,8 @@ class Container {
       const size = this.blockBytes || whole;
       for (let at = 0; at < whole; at += size) {
         const length = Math.min(size, whole - at);
-        const block = readExtent(this.#source, { index, begin: begin + at, length, plan }, offset);
+        const open = this.version >= 3 && begin + at + length === this.length;
+        const block = readExtent(this.#source, { index, begin: begin + at, length, plan, open }, offset);
         yield block;
         offset += block.size;
         index += 1;
@@ -148,8 +153,22 @@ function readFront(source) {
   return { version, length, digest, section: whole.slice(fields.at, end), start: end + CHECK };
 }
 
-const finder = (kernels) => (prefix) =>
-  kernels.filter((kernel) => hex(kernel.digest.subarray(0, 4)) === prefix);
+// The kernels that fit a prefix. Of those, the reader's own go before what the container brings.
+const finder = (kernels, foreign) => (prefix) => {
+  const fitting = (some) => some.filter((kernel) => hex(kernel.digest.subarray(0, 4)) === prefix);
+  const own = fitting(kernels), others = fitting(foreign);
+  return { all: [...own, ...others], preferred: own.length ? own : others };
+};
+
+// What the section holds, as a number, and the block size.
+function readForm(fields) {
+  const form = fields.byte();
+  damaged(form < 2 * BLOCKS, "the container's plan is of no known form");
+  if (form < BLOCKS) return [form, 0];
+  const size = readBlockBytes(fields);
+  damaged(size > 0, "the container's plan is not in its one form");
+  return [form - BLOCKS, size];
+}
 
 function readBlockBytes(fields) {
   const size = fields.number(MAX_BLOCK, "its block size");
@@ -157,14 +176,20 @@ function readBlockBytes(fields) {
   return size;
 }
 
-function readMethod(fields, length, kernels) {
+function readBlocksAndType(fields) {
+  const blockBytes = readBlockBytes(fields);
+  return [fields.byte(), blockBytes];
+}
+
+function readMethod(fields, length, version, kernels) {
   if (fields.data.length === 0) {
     const segments = length ? [{ length, plan: null }] : [];
     return { hasBlocks: false, blockBytes: 0, contents: "file", segments };
   }
-  const blockBytes = readBlockBytes(fields);
-  const input = readType(fields);
-  const table = readTable(fields, finder(kernels));
+  damaged(fields.data.length <= MAX_METHOD, "the container's plan is longer than one may be");
+  const [type, blockBytes] = version < 3 ? readBlocksAndType(fields) : readForm(fields);
+  const input = readType(fields, type);
+  const table = readTable(fields, finder(kernels, []), version);
   const plan = readPlan(fields, input, table);
   fields.end();
   checkUse(table, [plan]);
@@ -173,17 +198,17 @@ function readMethod(fields, length, kernels) {
   return { hasBlocks: true, blockBytes, contents: "file", segments: [{ length, plan }] };
 }
 
-function readParts(fields, length, kernels, allowForeign) {
-  const contents = ["file", "tree"][fields.byte()];
+function readParts(fields, length, version, kernels, allowForeign) {
+  const [kind, blockBytes] = version < 3 ? [PARTS + fields.byte(), readBlockBytes(fields)] : readForm(fields);
+  const contents = ["file", "tree"][kind - PARTS];
   damaged(contents !== undefined, "the container holds neither a file nor a directory");
-  const blockBytes = readBlockBytes(fields);
   const carried = readCarried(fields);
   const has = (kernel) => kernels.some((one) => equal(one.digest, kernel.digest));
   const foreign = carried.filter((kernel) => !has(kernel));
   if (foreign.length && !allowForeign) {
     throw new Unavailable("the container brings kernels of its own, and nobody allowed them to run");
   }
-  const table = readTable(fields, finder([...kernels, ...foreign]));
+  const table = readTable(fields, finder(kernels, foreign), version);
   const plans = readPlans(fields, table);
   const segments = readSegments(fields, plans, length);
   fields.end();
@@ -194,9 +219,9 @@ function readParts(fields, length, kernels, allowForeign) {
   const longest = segments.reduce((most, segment) => Math.max(most, segment.length), 0);
   damaged(blockBytes < Math.max(longest, 1) && (blockBytes > 0 || longest <= MAX_BLOCK),
     "the container divides its file wrongly");
-  // Version 1 says everything about a file under one plan, or stored in one piece.
+  // A file under one plan, or stored in one piece, needs no list of parts.
   const single = contents === "file" && carried.length === 0 && segments.length < 2;
-  damaged(!single || (plans.length === 0 && blockBytes > 0), "this should have been version 1");
+  damaged(!single || (plans.length === 0 && blockBytes > 0), "the container lists one part");
   return { hasBlocks: true, blockBytes, contents, segments };
 }
 
@@ -205,7 +230,7 @@ function readCarried(fields) {
   const carried = [];
   for (let at = 0; at < count; at++) {
     const size = fields.number(MAX_MODULE, "a kernel's size");
-    const packed = fields.take(fields.number(SECTIONS[2], "a packed kernel's size"));
+    const packed = fields.take(fields.number(MAX_PARTS, "a packed kernel's size"));
     carried.push(new Kernel(inflate(packed, size)));
   }
   const digests = carried.map((kernel) => hex(kernel.digest));
@@ -251,7 +276,8 @@ function checkUse(table, plans) {
   damaged(table.every((kernel) => used.has(kernel)), "the container names a kernel and does not use it");
 }
 
-// Where a block lies; a length that is only claimed costs nothing.
+// Where a block lies; a length that is only claimed costs nothing. The last stream of an open block
+// has no length of its own: it ends where the container does.
 function readExtent(source, block, offset) {
   const what = `block ${block.index}`;
   const count = block.plan === null ? 0 : block.plan.streams.length;
@@ -260,9 +286,15 @@ function readExtent(source, block, offset) {
   let streams = null;
   let size = 1 + block.length + CHECK;
   if (kind === 1 && block.plan !== null) {
-    streams = Array.from({ length: count }, () => fields.number(MAX_LENGTH, "a stream's length"));
+    const said = block.open ? count - 1 : count;
+    streams = Array.from({ length: said }, () => fields.number(MAX_LENGTH, "a stream's length"));
     const tail = block.length % widthOf(block.plan.input);
     size = fields.at + streams.reduce((sum, length) => sum + length, 0) + tail + CHECK;
+    if (block.open) {
+      // The last stream is what is left: less than nothing where the block is cut short.
+      streams.push(Math.max(source.size - offset - size, 0));
+      size += streams[said];
+    }
   } else {
     damaged(kind === 0, `${what} is of no known kind`);
   }

@@ -14,13 +14,29 @@ export function readType(fields, place = fields.byte()) {
   return TYPES[place];
 }
 
-// The table: prefixes of CIDs, and the digest of the node that lists the whole CIDs.
-export function readTable(fields, known) {
+// The table: prefixes of CIDs. Versions 1 and 2 add the digest of the node that lists the whole CIDs.
+// `known` gives the kernels that fit a prefix: all of them, and the preferred ones.
+export function readTable(fields, known, version) {
   const count = fields.number(MAX_KERNELS, "the number of kernels");
   if (count === 0) return [];
   const prefixes = Array.from({ length: count }, () => hex(fields.take(4)));
-  const digest = fields.take(32);
-  const found = prefixes.map((prefix) => known(prefix));
+  const table = version >= 3
+    ? prefixes.map((prefix) => theOne(prefix, known(prefix).preferred))
+    : ofDigest(prefixes, prefixes.map((prefix) => known(prefix).all), fields.take(32));
+  const digests = table.map((kernel) => hex(kernel.digest));
+  if (digests.every((one, at) => at === 0 || digests[at - 1] < one)) return table;
+  throw new DamagedContainer("the container names its kernels in another order than theirs");
+}
+
+function theOne(prefix, found) {
+  if (found.length === 1) return found[0];
+  throw new Unavailable(found.length === 0
+    ? `the container needs a kernel ${prefix}… that is not here`
+    : `the container needs a kernel ${prefix}…, and ${found.length} that are here begin so`);
+}
+
+function ofDigest(prefixes, found, digest) {
+  const count = prefixes.length;
   let left = MAX_TRIALS;
   const search = (chosen) => {
     if (chosen.length === count) return left-- > 0 && equal(setDigest(chosen), digest) ? chosen : null;
@@ -31,11 +47,7 @@ export function readTable(fields, known) {
     return null;
   };
   const table = search([]);
-  if (table !== null) {
-    const digests = table.map((kernel) => hex(kernel.digest));
-    if (digests.every((one, at) => at === 0 || digests[at - 1] < one)) return table;
-    throw new DamagedContainer("the container names its kernels in another order than theirs");
-  }
+  if (table !== null) return table;
   const lacking = prefixes.find((_, at) => found[at].length === 0);
   throw new Unavailable(
     `the container needs ${lacking ? `a kernel ${lacking}…` : "a set of kernels"} that is not here`);

@@ -72,6 +72,12 @@ class KernelSet:
         name = self._names_by_cid.get(cid)
         return self._others.get(cid) if name is None else self.by_name(name)
 
+    def with_prefix(self, prefix: bytes) -> tuple[Cid, ...]:
+        """The kernels whose digests begin so: those in folders, or, where there is none, others."""
+        fitting = [cid for cid in self.cids if cid.digest.startswith(prefix)]
+        shipped = [cid for cid in fitting if cid in self._names_by_cid]
+        return (*sorted(shipped or fitting),)
+
     def knowing(self, others: Iterable[Kernel]) -> "KernelSet":
         """The same kernels, and others that only their CIDs find: names mean what they meant."""
         wider = KernelSet(self._folders.values())

@@ -55,7 +55,7 @@ def measure(plan: Plan, data: bytes, executor: Executor, kernels: KernelSet) -> 
     stored = framed_size((), len(data))
     if streams is not None:
         lengths = tuple(map(len, streams))
-        body = framed_size(lengths, len(data) % plan.input.width)
+        body = framed_size(lengths, len(data) % plan.input.width, is_open=True)
         if body <= stored:
             return Measure(header, body, lengths)
     return Measure(header, stored, None)

@@ -32,6 +32,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
 
     with open_input(args.file) as source, open_toolbox() as tools:
         container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
+        container.check_end()
         header, size = container.header, source.size
         known = [container.kernels.by_cid(cid) for cid in header.kernels]
         manifests = {kernel.cid: kernel.manifest for kernel in known if kernel is not None}

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
 
     with open_input(args.file) as source, open_toolbox() as tools:
         container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
+        container.check_end()
         header, size = container.header, source.size
         genes, parts = _genes(container), _parts(container)
     original = str(Cid(Codec.RAW, header.digest))

@@ -9,6 +9,7 @@ from ring2_orchestrator.container.block import (
 from ring2_orchestrator.container.carried import Carried
 from ring2_orchestrator.container.destination import check_destination, check_room, new_file
 from ring2_orchestrator.container.errors import (
+    AmbiguousKernelError,
     DamagedContainerError,
     ForeignKernelError,
     MissingKernelError,
@@ -41,6 +42,7 @@ __all__ = [
     "MAX_PLANS",
     "MAX_SEGMENTS",
     "Advance",
+    "AmbiguousKernelError",
     "BytesSource",
     "Carried",
     "Container",

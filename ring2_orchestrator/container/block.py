@@ -59,9 +59,9 @@ def limits(length: int, *, metered: bool = False) -> Limits:
     )
 
 
-def encode_block(data: bytes, plan: Plan | None, executor: Executor) -> bytes:
+def encode_block(data: bytes, cut: Cut, executor: Executor) -> bytes:
     """The block's bytes, its check included; stored where no plan applies, or it does not pay."""
-    body = None if plan is None else _planned(data, plan, executor)
+    body = None if cut.plan is None else _planned(data, cut.plan, executor, is_open=cut.open)
     if body is None or len(body) > 1 + len(data):
         return stored_block(data)
     return body + check_of(body)
@@ -83,21 +83,27 @@ def planned_streams(data: bytes, plan: Plan, executor: Executor) -> list[bytes] 
         return None
 
 
-def framed_size(lengths: Sequence[int], tail: int) -> int:
+def framed_size(lengths: Sequence[int], tail: int, *, is_open: bool = False) -> int:
     """How many bytes a block of streams of these lengths takes, its check included."""
-    heads = sum(len(varint(length)) for length in lengths)
+    heads = sum(len(varint(length)) for length in _said(lengths, is_open=is_open))
     return 1 + heads + sum(lengths) + tail + CHECK_BYTES
 
 
-def _planned(data: bytes, plan: Plan, executor: Executor) -> bytes | None:
+def _said(lengths: Sequence[int], *, is_open: bool) -> Sequence[int]:
+    """The lengths that the block says: the last stream of an open one ends with the container."""
+    return lengths[:-1] if is_open else lengths
+
+
+def _planned(data: bytes, plan: Plan, executor: Executor, *, is_open: bool) -> bytes | None:
     streams = planned_streams(data, plan, executor)
     if streams is None:
         return None
     tail = len(data) % plan.input.width
+    lengths = [*map(len, streams)]
     return b"".join(
         (
             bytes([PLANNED]),
-            *(varint(len(stream)) for stream in streams),
+            *map(varint, _said(lengths, is_open=is_open)),
             *streams,
             data[len(data) - tail :],
         )
@@ -113,8 +119,13 @@ def read_extent(source: Source, cut: Cut, offset: int) -> Extent:
     if kind == STORED:
         streams, size = None, 1 + cut.length + CHECK_BYTES
     elif kind == PLANNED and cut.plan is not None:
-        streams = tuple(fields.varint() for _ in range(count))
-        size = framed_size(streams, cut.length % cut.plan.input.width)
+        streams = tuple(fields.varint() for _ in range(count - cut.open))
+        tail = cut.length % cut.plan.input.width
+        size = fields.at + sum(streams) + tail + CHECK_BYTES
+        if cut.open:
+            # What is left, which is less than nothing where the block is cut short.
+            streams = (*streams, max(source.size - offset - size, 0))
+            size += streams[-1]
     else:
         raise DamagedContainerError(f"{what} is of no known kind")
     # Checked before any of it is read: a claimed length costs nothing.
@@ -132,6 +143,14 @@ def read_block(source: Source, extent: Extent) -> bytes:
     return source.read(extent.offset, extent.size)
 
 
+def check_block(name: str, extent: Extent, block: bytes) -> None:
+    """Pass when the block's check holds. Raises DamagedContainerError."""
+    if check_of(block[:-CHECK_BYTES]) != block[-CHECK_BYTES:]:
+        # Nothing else says how long an open block is.
+        fact = "cut short or damaged" if extent.cut.open else "damaged"
+        raise DamagedContainerError(f"block {extent.index} of {name} is {fact}: its check fails")
+
+
 def decode_block(
     name: str,
     extent: Extent,
@@ -146,9 +165,8 @@ def decode_block(
 
     Raises DamagedContainerError; UnavailableError where this machine lacks time or memory.
     """
+    check_block(name, extent, block)
     what = f"block {extent.index} of {name}"
-    if check_of(block[:-CHECK_BYTES]) != block[-CHECK_BYTES:]:
-        raise DamagedContainerError(f"{what} is damaged: its check fails")
     plan = extent.cut.plan
     if extent.streams is None or plan is None:
         return block[1:-CHECK_BYTES]

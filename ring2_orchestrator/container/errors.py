@@ -5,6 +5,7 @@ RedoxaError (cid_store.errors)
     DamagedContainerError    the bytes are not a container, or not the one that was written
   UnavailableError
     MissingKernelError       the container needs a kernel this installation lacks
+    AmbiguousKernelError     the container names a kernel, and several that are here fit
     ForeignKernelError       the container brings kernels of its own that nobody allowed to run
 """
 
@@ -17,6 +18,10 @@ class DamagedContainerError(DamageError):
 
 class MissingKernelError(UnavailableError):
     """The container needs a kernel that this installation lacks."""
+
+
+class AmbiguousKernelError(UnavailableError):
+    """The container names a kernel, and several that are here fit."""
 
 
 class ForeignKernelError(UnavailableError):

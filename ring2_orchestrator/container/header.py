@@ -1,17 +1,19 @@
 """The front of a container: what it is, what it gives back, how it was made."""
 
+from dataclasses import replace
+
 from blake3 import blake3
 
 from ring2_orchestrator.container.errors import DamagedContainerError
+from ring2_orchestrator.container.form import MAX_BLOCK, is_parts
 from ring2_orchestrator.container.method import (
-    MAX_BLOCK,
     MAX_METHOD,
     Method,
     decode_method,
     encode_method,
 )
 from ring2_orchestrator.container.parts import MAX_PARTS, decode_parts, encode_parts
-from ring2_orchestrator.container.segments import Header, Segment
+from ring2_orchestrator.container.segments import VERSION, Header, Segment
 from ring2_orchestrator.container.source import Source
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
@@ -21,8 +23,9 @@ CHECK_BYTES = 4
 DIGEST_BYTES = 32
 MAX_LENGTH = 1 << 62
 
-# The versions there are, and how long the section of each may be.
-_SECTIONS = {1: MAX_METHOD, 2: MAX_PARTS}
+# The versions there are, and how long the section of each may be. The first is of one plan, the
+# second of parts; the last one, which alone is written, says which of them it is.
+_SECTIONS = {1: MAX_METHOD, 2: MAX_PARTS, VERSION: MAX_PARTS}
 
 # Enough of the front to read everything before the section.
 _FRONT = len(MAGIC) + 1 + 10 + DIGEST_BYTES + 10
@@ -55,19 +58,20 @@ def read_header(
 ) -> tuple[Header, int]:
     """The header at the front of a container, and where its blocks begin.
 
-    Raises DamagedContainerError, MissingKernelError when a kernel is not known here, and
-    ForeignKernelError when the container brings kernels that nobody allowed.
+    Raises DamagedContainerError, MissingKernelError when a kernel is not known here,
+    AmbiguousKernelError when several fit, and ForeignKernelError when the container brings kernels
+    that nobody allowed.
     """
-    front = source.read(0, _FRONT)
-    if front[: len(MAGIC)] != MAGIC[: len(front)] or not front:
+    start = source.read(0, _FRONT)
+    if start[: len(MAGIC)] != MAGIC[: len(start)] or not start:
         raise DamagedContainerError(f"{source.name} is not a Redoxa container")
-    fields = Fields(front, f"the container {source.name}")
+    fields = Fields(start, f"the container {source.name}")
     fields.take(len(MAGIC))
     version = fields.byte()
     if version not in _SECTIONS:
         raise DamagedContainerError(
             f"{source.name} says it is a container of version {version}, but only "
-            f"versions 1 and 2 are known here: it is damaged, or made by a newer Redoxa"
+            f"versions 1 to {VERSION} are known here: it is damaged, or made by a newer Redoxa"
         )
     length = fields.varint()
     digest = fields.take(DIGEST_BYTES)
@@ -81,28 +85,32 @@ def read_header(
     if check_of(whole[:end]) != whole[end:]:
         raise DamagedContainerError(f"the header of {source.name} is damaged: its check fails")
     section = whole[fields.at : end]
-    if version == 2:
-        header = decode_parts(section, length, digest, kernels, allow_foreign=allow_foreign)
+    front = Header(length, digest, (), version=version)
+    if version == 2 or (version >= VERSION and section and is_parts(section)):
+        header = decode_parts(section, front, kernels, allow_foreign=allow_foreign)
     else:
-        header = _decode_single(source, length, digest, section, kernels)
+        header = _decode_single(source.name, front, section, kernels)
     return header, end + CHECK_BYTES
 
 
 def _encode_section(header: Header, kernels: KernelSet) -> bytes:
-    if header.version == 2:
+    if header.is_divided:
         return encode_parts(header, kernels)
-    plans = header.plans
-    return encode_method(Method(plans[0], header.block_bytes), kernels) if plans else b""
+    if not header.plans:
+        return b""
+    method = Method(header.plans[0], header.block_bytes)
+    return encode_method(method, kernels, header.version)
 
 
-def _decode_single(
-    source: Source, length: int, digest: bytes, section: bytes, kernels: KernelSet
-) -> Header:
+def _decode_single(name: str, front: Header, section: bytes, kernels: KernelSet) -> Header:
+    length = front.length
     if not section:
-        return Header(length, digest, (Segment(length),) if length else ())
-    method = decode_method(section, kernels)
+        return replace(front, segments=(Segment(length),) if length else ())
+    if len(section) > MAX_METHOD:
+        raise DamagedContainerError(f"the header of {name} is damaged: a size is absurd")
+    method = decode_method(section, kernels, front.version)
     block_bytes = method.block_bytes
     # One block is written as 0, and a file that is one block must fit one.
     if length == 0 or block_bytes >= length or (not block_bytes and length > MAX_BLOCK):
-        raise DamagedContainerError(f"the header of {source.name} divides its file wrongly")
-    return Header(length, digest, (Segment(length, method.plan),), block_bytes)
+        raise DamagedContainerError(f"the header of {name} divides its file wrongly")
+    return replace(front, segments=(Segment(length, method.plan),), block_bytes=block_bytes)

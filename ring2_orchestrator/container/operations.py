@@ -10,7 +10,12 @@ from ring0.abi import unzigzag, zigzag
 from ring0.manifest import Manifest
 from ring0.plan import MAX_VALUES, Dtype, Plan, PlanBuilder, Step
 from ring0.signature import bind, takes_several
-from ring2_orchestrator.container.errors import DamagedContainerError, MissingKernelError
+from ring2_orchestrator.container.errors import (
+    AmbiguousKernelError,
+    DamagedContainerError,
+    MissingKernelError,
+)
+from ring2_orchestrator.container.segments import VERSION
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
 
@@ -29,21 +34,34 @@ def kernel_set_cid(kernels: Iterable[Cid]) -> Cid:
     return Cid.of(encode(list[Node](sorted(kernels))), Codec.NODE)
 
 
-def encode_table(kernels: Sequence[Cid]) -> bytes:
-    """The table of kernels, which are in ascending order."""
-    out = bytearray(varint(len(kernels)))
-    if kernels:
-        out += b"".join(cid.digest[:_PREFIX] for cid in kernels)
-        out += kernel_set_cid(kernels).digest
+def encode_table(table: Sequence[Cid], kernels: KernelSet, version: int) -> bytes:
+    """The table of kernels, which are in ascending order.
+
+    Raises InputError when one cannot be told from another by its prefix.
+    """
+    out = bytearray(varint(len(table)))
+    out += b"".join(cid.digest[:_PREFIX] for cid in table)
+    if version >= VERSION:
+        for cid in table:
+            _check_prefix(cid, kernels)
+    elif table:
+        out += kernel_set_cid(table).digest
     return bytes(out)
 
 
-def decode_table(fields: Fields, known: frozenset[Cid]) -> tuple[Cid, ...]:
-    """The kernels of a table. Raises DamagedContainerError or MissingKernelError."""
+def decode_table(fields: Fields, kernels: KernelSet, version: int) -> tuple[Cid, ...]:
+    """The kernels of a table.
+
+    Raises DamagedContainerError; MissingKernelError or AmbiguousKernelError where not exactly one
+    of these kernels is meant.
+    """
     count = fields.varint()
     if count > MAX_KERNELS:
         raise DamagedContainerError(f"{WHAT} names too many kernels")
-    return _resolve(fields, count, known) if count else ()
+    prefixes = [fields.take(_PREFIX) for _ in range(count)]
+    if version >= VERSION:
+        return tuple(_resolve(prefix, kernels) for prefix in prefixes)
+    return _resolve_set(prefixes, fields.take(_DIGEST), kernels.cids) if count else ()
 
 
 def encode_plan(plan: Plan, table: Sequence[Cid], kernels: KernelSet) -> bytes:
@@ -70,28 +88,55 @@ def decode_plan(fields: Fields, dtype: Dtype, table: Sequence[Cid], kernels: Ker
         raise DamagedContainerError(f"{WHAT} cannot be meant: {error}") from error
 
 
-def encode_dtype(dtype: Dtype) -> bytes:
-    """An element type as one byte."""
-    return bytes([_DTYPES.index(dtype)])
+def place_of(dtype: Dtype) -> int:
+    """The number of an element type."""
+    return _DTYPES.index(dtype)
 
 
-def decode_dtype(fields: Fields) -> Dtype:
-    """The element type of the next byte. Raises DamagedContainerError."""
-    return _dtype(fields.byte())
+def dtype_at(place: int) -> Dtype:
+    """The element type of that number. Raises DamagedContainerError."""
+    if place >= len(_DTYPES):
+        raise DamagedContainerError(f"{WHAT} names an element type that does not exist")
+    return _DTYPES[place]
 
 
-def _resolve(fields: Fields, count: int, known: frozenset[Cid]) -> tuple[Cid, ...]:
-    """The kernels of the given prefixes whose set has the given digest."""
-    prefixes = [fields.take(_PREFIX) for _ in range(count)]
-    digest = fields.take(_DIGEST)
+def _check_prefix(cid: Cid, kernels: KernelSet) -> None:
+    twins = [str(other) for other in kernels.with_prefix(cid.digest[:_PREFIX]) if other != cid]
+    if twins:
+        raise InputError(
+            f"no container can name the kernel {cid}: its first {_PREFIX} bytes are those of "
+            f"{twins[0]}; change anything in it and build it again"
+        )
+
+
+def _resolve(prefix: bytes, kernels: KernelSet) -> Cid:
+    """The kernel of that prefix. The hash of the original is the judge of whether it was meant."""
+    fitting = kernels.with_prefix(prefix)
+    if len(fitting) > 1:
+        raise AmbiguousKernelError(
+            f"the container needs a kernel {prefix.hex()}…, and {len(fitting)} that are here "
+            "begin so; unpack it where only the one that packed it is"
+        )
+    if not fitting:
+        raise _missing(f"a kernel {prefix.hex()}…")
+    return fitting[0]
+
+
+def _resolve_set(
+    prefixes: Sequence[bytes], digest: bytes, known: frozenset[Cid]
+) -> tuple[Cid, ...]:
+    """The kernels of the given prefixes whose set has the given digest: versions 1 and 2."""
     by_prefix = [sorted(cid for cid in known if cid.digest[:_PREFIX] == p) for p in prefixes]
     # Prefixes are short, so two known kernels may share one: the digest says which is meant.
     for trial in itertools.islice(itertools.product(*by_prefix), _MAX_TRIALS):
         if kernel_set_cid(trial).digest == digest:
             return trial
     lacking = next((p for p, cids in zip(prefixes, by_prefix, strict=True) if not cids), None)
-    which = f"a kernel {lacking.hex()}…" if lacking is not None else "a set of kernels"
-    raise MissingKernelError(
+    raise _missing(f"a kernel {lacking.hex()}…" if lacking is not None else "a set of kernels")
+
+
+def _missing(which: str) -> MissingKernelError:
+    return MissingKernelError(
         f"the container needs {which} that this installation lacks; "
         "unpack it with the Redoxa that packed it"
     )
@@ -101,7 +146,7 @@ def _encode_step(
     out: bytearray, step: Step, table: Sequence[Cid], manifests: Mapping[Cid, Manifest]
 ) -> None:
     if step.kernel is None:
-        out.append(BITCAST + _DTYPES.index(step.outputs[0]))
+        out.append(BITCAST + place_of(step.outputs[0]))
         return
     manifest = manifests[step.kernel]
     out.append(KERNEL + table.index(step.kernel))
@@ -126,7 +171,7 @@ def _decode_operations(
             cid = table[operation - KERNEL]
             count += _decode_kernel(fields, builder, value, cid, _manifest(kernels, cid))
         elif operation >= BITCAST:
-            count += len(builder.add(None, (), [value], [_dtype(operation - BITCAST)]))
+            count += len(builder.add(None, (), [value], [dtype_at(operation - BITCAST)]))
         value += 1
         if count > MAX_VALUES:
             raise DamagedContainerError(f"{WHAT} has more than {MAX_VALUES} values")
@@ -158,9 +203,3 @@ def _manifest(kernels: KernelSet, cid: Cid) -> Manifest:
     kernel = kernels.by_cid(cid)
     assert kernel is not None, "a plan is made of, and resolved to, known kernels"
     return kernel.manifest
-
-
-def _dtype(index: int) -> Dtype:
-    if index >= len(_DTYPES):
-        raise DamagedContainerError(f"{WHAT} names an element type that does not exist")
-    return _DTYPES[index]

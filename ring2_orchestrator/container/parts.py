@@ -1,6 +1,7 @@
-"""The section of version 2: kernels, plans, and which part of the file is under which plan."""
+"""The parts section: kernels, plans, and which part of the file is under which plan."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cid_store.cid import Cid
 from ring0.plan import Plan
@@ -11,17 +12,29 @@ from ring2_orchestrator.container.carried import (
     with_carried,
 )
 from ring2_orchestrator.container.errors import DamagedContainerError, ForeignKernelError
-from ring2_orchestrator.container.method import MAX_BLOCK, decode_block_bytes
+from ring2_orchestrator.container.form import (
+    MAX_BLOCK,
+    PARTS,
+    decode_block_bytes,
+    decode_form,
+    encode_form,
+)
 from ring2_orchestrator.container.operations import (
     WHAT,
-    decode_dtype,
     decode_plan,
     decode_table,
-    encode_dtype,
+    dtype_at,
     encode_plan,
     encode_table,
+    place_of,
 )
-from ring2_orchestrator.container.segments import MAX_SEGMENTS, Contents, Header, Segment
+from ring2_orchestrator.container.segments import (
+    MAX_SEGMENTS,
+    VERSION,
+    Contents,
+    Header,
+    Segment,
+)
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
 
@@ -36,13 +49,13 @@ def encode_parts(header: Header, kernels: KernelSet) -> bytes:
     assert len(header.segments) <= MAX_SEGMENTS, "whoever divides a file counts its parts"
     table = header.kernels
     known = with_carried(kernels, header.carried)
-    out = bytearray([header.contents])
-    out += varint(header.block_bytes)
+    out = bytearray(_encode_front(header))
     out += encode_carried(header.carried)
-    out += encode_table(table)
+    out += encode_table(table, known, header.version)
     out += varint(len(header.plans))
     for plan in header.plans:
-        out += encode_dtype(plan.input) + encode_plan(plan, table, known)
+        out.append(place_of(plan.input))
+        out += encode_plan(plan, table, known)
     place = {plan: at for at, plan in enumerate(header.plans, 1)}
     out += varint(len(header.segments))
     for segment in header.segments:
@@ -51,31 +64,44 @@ def encode_parts(header: Header, kernels: KernelSet) -> bytes:
     return bytes(out)
 
 
-def decode_parts(
-    data: bytes, length: int, digest: bytes, kernels: KernelSet, *, allow_foreign: bool
-) -> Header:
-    """The header whose section this is: exactly what `encode_parts` makes of it.
+def decode_parts(data: bytes, front: Header, kernels: KernelSet, *, allow_foreign: bool) -> Header:
+    """The header that begins as `front` does and has this section, in its one form.
 
-    Raises DamagedContainerError, MissingKernelError, or ForeignKernelError.
+    Raises DamagedContainerError, MissingKernelError, AmbiguousKernelError, or ForeignKernelError.
     """
     fields = Fields(data, WHAT)
-    contents = fields.byte()
-    if contents not in tuple(Contents):
-        raise DamagedContainerError("the container holds neither a file nor a directory")
-    block_bytes = decode_block_bytes(fields)
+    contents, block_bytes = _decode_front(fields, front.version)
     carried = decode_carried(fields)
     if not allow_foreign:
         _refuse_foreign(carried, kernels)
     known = with_carried(kernels, carried)
-    table = decode_table(fields, known.cids)
+    table = decode_table(fields, known, front.version)
     plans = _decode_plans(fields, table, known)
-    segments = _decode_segments(fields, plans, length)
+    segments = _decode_segments(fields, plans, front.length)
     fields.end()
-    header = Header(length, digest, segments, block_bytes, Contents(contents), carried)
+    header = replace(
+        front, segments=segments, block_bytes=block_bytes, contents=contents, carried=carried
+    )
     _check_blocks(header)
-    if header.version != 2 or encode_parts(header, kernels) != data:
+    if not header.is_divided or encode_parts(header, kernels) != data:
         raise DamagedContainerError(f"{WHAT} is not in its one form")
     return header
+
+
+def _encode_front(header: Header) -> bytes:
+    if header.version >= VERSION:
+        return encode_form(PARTS + header.contents, header.block_bytes)
+    return bytes([header.contents]) + varint(header.block_bytes)
+
+
+def _decode_front(fields: Fields, version: int) -> tuple[Contents, int]:
+    if version >= VERSION:
+        kind, block_bytes = decode_form(fields)
+        return Contents(kind - PARTS), block_bytes
+    contents = fields.byte()
+    if contents not in tuple(Contents):
+        raise DamagedContainerError("the container holds neither a file nor a directory")
+    return Contents(contents), decode_block_bytes(fields)
 
 
 def _refuse_foreign(carried: Sequence[Carried], kernels: KernelSet) -> None:
@@ -96,7 +122,7 @@ def _decode_plans(fields: Fields, table: Sequence[Cid], kernels: KernelSet) -> l
     plans: list[Plan] = []
     values = 0
     for _ in range(count):
-        plans.append(decode_plan(fields, decode_dtype(fields), table, kernels))
+        plans.append(decode_plan(fields, dtype_at(fields.byte()), table, kernels))
         values += len(plans[-1].values)
         if values > MAX_ALL_VALUES:
             raise DamagedContainerError(f"{WHAT} has more than {MAX_ALL_VALUES} values")

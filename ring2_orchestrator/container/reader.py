@@ -7,7 +7,13 @@ from blake3 import blake3
 
 from cid_store.errors import UsageError
 from ring0.execution import Executor
-from ring2_orchestrator.container.block import Extent, decode_block, read_block, read_extent
+from ring2_orchestrator.container.block import (
+    Extent,
+    check_block,
+    decode_block,
+    read_block,
+    read_extent,
+)
 from ring2_orchestrator.container.carried import with_carried
 from ring2_orchestrator.container.errors import DamagedContainerError
 from ring2_orchestrator.container.header import read_header
@@ -43,6 +49,14 @@ class Container:
     def overhead(self) -> int:
         """How many bytes the header has."""
         return self._start
+
+    def check_end(self) -> None:
+        """Check the last block: nothing else says where it ends, so only this finds it cut short.
+
+        Whoever decodes it need not ask for this. Raises DamagedContainerError.
+        """
+        for extent in self.extents(max(self.header.block_count - 1, 0)):
+            check_block(self.source.name, extent, read_block(self.source, extent))
 
     def extents(self, first: int = 0) -> Iterator[Extent]:
         """The blocks in order, where they lie, from one of them on."""

@@ -13,6 +13,10 @@ from ring2_orchestrator.container.carried import Carried
 
 MAX_SEGMENTS = 65_536
 
+# What is written now. From it on, a kernel is named by its prefix alone, and the last stream of a
+# container has no length of its own.
+VERSION = 3
+
 
 class Contents(enum.IntEnum):
     """What the original is."""
@@ -31,12 +35,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One block before it is coded: where it begins in the original, and its plan, if any."""
+    """One block before it is coded: where it begins in the original, and its plan, if any.
+
+    The last stream of an `open` one has no length of its own: it ends where the container does.
+    """
 
     index: int
     begin: int
     length: int
     plan: Plan | None
+    open: bool = False
 
     @property
     def end(self) -> int:
@@ -57,17 +65,18 @@ class Header:
     block_bytes: int = 0
     contents: Contents = Contents.FILE
     carried: tuple[Carried, ...] = ()
+    version: int = VERSION
 
     @property
-    def version(self) -> int:
-        """Version 1 says everything about a file under one plan, or stored in one piece."""
+    def is_divided(self) -> bool:
+        """Whether its parts are listed: one plan for a file, or one stored piece, needs no list."""
         plain = self.contents is Contents.FILE and not self.carried and len(self.segments) < 2
-        return 1 if plain and (self.plans or not self.block_bytes) else 2
+        return not (plain and (self.plans or not self.block_bytes))
 
     @property
     def has_blocks(self) -> bool:
         """Whether blocks follow, and not the bytes themselves."""
-        return self.version == 2 or bool(self.plans)
+        return self.is_divided or bool(self.plans)
 
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
@@ -92,7 +101,8 @@ class Header:
         size = self.block_bytes or segment.length
         skipped = (index - self._firsts[at]) * size
         length = min(size, segment.length - skipped)
-        return Cut(index, self._begins[at] + skipped, length, segment.plan)
+        is_open = self.version >= VERSION and index + 1 == self.block_count
+        return Cut(index, self._begins[at] + skipped, length, segment.plan, is_open)
 
     def cuts(self, first: int = 0) -> Iterator[Cut]:
         """The blocks in order, from one of them on."""

@@ -134,7 +134,7 @@ def write_blocks(
 
     def encode(one: tuple[Cut, bytes]) -> tuple[int, bytes]:
         cut, data = one
-        return cut.length, encode_block(data, cut.plan, executor)
+        return cut.length, encode_block(data, cut, executor)
 
     for length, block in in_order(encode, _read(source, cuts), lanes=lanes):
         written += _put(out, block)

@@ -18,7 +18,7 @@ from ring0.plan import Dtype, Plan, PlanBuilder
 from ring0.signature import SignatureError, bind
 from ring2_orchestrator.container import limits
 from ring2_orchestrator.container.header import MAGIC, check_of
-from ring2_orchestrator.container.operations import encode_dtype, encode_plan, encode_table
+from ring2_orchestrator.container.operations import encode_plan, encode_table, place_of
 from ring2_orchestrator.toolbox import Toolbox
 
 EXTREMES = (0, 1, 2, 127, 128, 65_535, 65_536, 1 << 20, (1 << 26) + 1, 1 << 31, 1 << 32,
@@ -40,7 +40,7 @@ class Parts:
         """The container with checks that hold, whatever it claims."""
         body = MAGIC + bytes([self.version]) + varint(self.length) + self.digest
         body += varint(len(self.section)) + self.section
-        if self.version == 1 and not self.section:
+        if self.version != 2 and not self.section:
             return body + check_of(body) + b"".join(self.blocks)
         return body + check_of(body) + b"".join(block + check_of(block) for block in self.blocks)
 
@@ -125,11 +125,14 @@ class Mutants:
             streams[at] = _changed(rng, streams[at])
         if rng.random() < 0.2:
             length = max(1, length + int(rng.integers(-40, 41)) * plan.input.width)
-        block = b"\1" + b"".join(varint(len(one)) for one in streams) + b"".join(streams)
+        version = _version(rng)
+        said = streams[:-1] if version == 3 else streams
+        block = b"\1" + b"".join(varint(len(one)) for one in said) + b"".join(streams)
         block += bytes(length % plan.input.width)
-        section = b"\0" + encode_dtype(plan.input) + encode_table(plan.kernels)
+        section = _front(version, place_of(plan.input))
+        section += encode_table(plan.kernels, self._tools.kernels, version)
         section += encode_plan(plan, plan.kernels, self._tools.kernels)
-        return Parts(1, length, blake3(data).digest(), section, [block]).signed()
+        return Parts(version, length, blake3(data).digest(), section, [block]).signed()
 
     def _any_operations(self, rng: np.random.Generator) -> bytes:
         """A sound table of kernels, and operations that refer anywhere."""
@@ -140,9 +143,11 @@ class Mutants:
             codes[int(rng.integers(len(codes)))] if rng.random() < 0.8 else int(rng.integers(256))
             for _ in range(count)
         )
-        section = b"\0" + bytes([int(rng.integers(7))]) + encode_table(chosen) + operations
+        version = _version(rng)
+        section = _front(version, int(rng.integers(7)))
+        section += encode_table(chosen, self._tools.kernels, version) + operations
         block = b"\1" + rng.bytes(int(rng.integers(60)))
-        return Parts(1, int(rng.integers(1, 500)), rng.bytes(32), section, [block]).signed()
+        return Parts(version, int(rng.integers(1, 500)), rng.bytes(32), section, [block]).signed()
 
     def _divided(self, rng: np.random.Generator) -> bytes:
         """Segments that overlap, overflow, or name plans that are not there."""
@@ -159,11 +164,13 @@ class Mutants:
                 module = _changed(rng, module)
             packed = zlib.compress(module, 1)
             carried = b"\1" + varint(len(module)) + varint(len(packed)) + packed
-        section = bytes([int(rng.integers(3)), 0]) + carried + b"\0\1\0\0" + varint(len(sizes))
+        version, contents = (2, 3)[int(rng.integers(2))], int(rng.integers(3))
+        section = bytes([contents, 0]) if version == 2 else bytes([(6, 7, 14)[contents]])
+        section += carried + b"\0\1\0\0" + varint(len(sizes))
         for size in sizes:
             section += varint(size) + varint(int(rng.integers(0, 3)))
         blocks = [b"\0" + bytes(size) for size in sizes if size < 500]
-        return Parts(2, length, blake3(bytes(length)).digest(), section, blocks).signed()
+        return Parts(version, length, blake3(bytes(length)).digest(), section, blocks).signed()
 
     def _some_kernels(self, rng: np.random.Generator) -> set[Cid]:
         count = int(rng.integers(1, 5))
@@ -204,7 +211,7 @@ def _apart(whole: bytes, starts: Sequence[int]) -> Parts:
     digest, at = whole[at : at + 32], at + 32
     size, at = _varint(whole, at)
     section = whole[at : at + size]
-    if whole[4] == 1 and not size:
+    if whole[4] != 2 and not size:
         return Parts(1, length, digest, section, [whole[at + size + 4 :]])
     ends = [*starts[1:], len(whole)]
     blocks = [whole[start : end - 4] for start, end in zip(starts, ends, strict=True)]
@@ -217,6 +224,16 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (data[at] & 0x7F) << shift
         at, shift = at + 1, shift + 7
     return value | data[at] << shift, at + 1
+
+
+def _version(rng: np.random.Generator) -> int:
+    """A version that says one plan."""
+    return (1, 3)[int(rng.integers(2))]
+
+
+def _front(version: int, kind: int) -> bytes:
+    """How a section of one plan begins whose blocks are not cut."""
+    return bytes([0, kind]) if version == 1 else bytes([kind])
 
 
 def _data(rng: np.random.Generator, width: int) -> bytes:

@@ -89,6 +89,16 @@ def test_inspect_speaks_to_people(container: Path, capsys: pytest.CaptureFixture
     assert "verified   header and sizes; the data only when it is unpacked\n" in text
 
 
+@pytest.mark.parametrize("command", ["inspect", "explain"])
+def test_what_was_cut_short_is_not_shown(
+    command: str, container: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for change in (container.read_bytes()[:-1], container.read_bytes() + b"\0"):
+        (here / "cut.rdx").write_bytes(change)
+        assert redoxa(command, "cut.rdx") == 4
+        assert "cut short or damaged" in sentence(capsys)
+
+
 def test_a_stored_file_is_inspected_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "tiny").write_bytes(b"abc")
     assert redoxa("pack", "tiny", "-q") == 0

@@ -58,15 +58,13 @@ def test_a_stranger_finds_the_same_fields(tools: Toolbox, width: int) -> None:
     (plan,) = container.header.plans
 
     reader = Stranger(blob)
-    assert reader.take(5) == bytes.fromhex("8952445801")
+    assert reader.take(5) == bytes.fromhex("8952445803")
     assert reader.varint() == len(data)
     assert reader.take(32) == blake3(data).digest()
     method_end = reader.varint() + reader.at
-    assert reader.varint() == 0
     assert reader.take(1)[0] == {16: 1, 32: 2}[width]
     assert reader.varint() == 4
     assert [reader.take(4) for _ in range(4)] == [cid.digest[:4] for cid in plan.kernels]
-    reader.take(32)
     planes = width // 8
     named = [tools.manifests[cid].name for cid in plan.kernels]
     code = {name: bytes([16 + named.index(name)]) for name in named}
@@ -77,7 +75,8 @@ def test_a_stranger_finds_the_same_fields(tools: Toolbox, width: int) -> None:
     reader.check(0)
     begin = reader.at
     assert reader.take(1) == b"\x01"
-    sizes = [reader.varint() for _ in range(planes)]
+    sizes = [reader.varint() for _ in range(planes - 1)]
+    sizes.append(len(blob) - reader.at - sum(sizes) - len(data) % planes - 4)
     whole = data[: len(data) // (width // 8) * (width // 8)]
     streams = tools.executor.forward(plan, whole).outputs
     assert [reader.take(size) for size in sizes] == streams

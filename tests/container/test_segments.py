@@ -93,7 +93,8 @@ def test_each_part_is_under_its_own_plan(tools: Toolbox) -> None:
     data, segments = example(tools)
     blob = written(tools, data, segments)
     container = opened(tools, blob)
-    assert blob[4] == 2
+    assert blob[4] == 3
+    assert container.header.is_divided
     assert list(container.header.segments) == segments
     assert len(container.header.plans) == 2, "equal plans are written once"
     assert unpacked(tools, blob) == data
@@ -102,11 +103,11 @@ def test_each_part_is_under_its_own_plan(tools: Toolbox) -> None:
     assert lengths == [80, BLOCK, BLOCK, 140_002 - 2 * BLOCK, 999, 10_001]
 
 
-def test_one_part_is_a_container_of_version_one(tools: Toolbox) -> None:
+def test_one_part_is_not_listed(tools: Toolbox) -> None:
     data = ramp(3_000)
     for plan in plans(tools):
         blob = written(tools, data, [Segment(len(data), plan)])
-        assert blob[4] == 1
+        assert not opened(tools, blob).header.is_divided
         assert unpacked(tools, blob) == data
 
 
@@ -204,15 +205,15 @@ def test_a_tree_says_that_it_is_one(tools: Toolbox) -> None:
 
 
 def forged(length: int, section: bytes) -> bytes:
-    body = MAGIC + b"\x02" + varint(length) + bytes(32) + varint(len(section)) + section
+    body = MAGIC + b"\x03" + varint(length) + bytes(32) + varint(len(section)) + section
     return body + check_of(body)
 
 
 def section(tools: Toolbox, **changed: bytes) -> bytes:
     """A section of two stored segments and no plan, with fields changed."""
     fields = {
-        "contents": b"\0",
-        "block": b"\0",
+        "form": b"\x06",
+        "block": b"",
         "carried": b"\0",
         "table": b"\0",
         "plans": b"\0",
@@ -222,9 +223,10 @@ def section(tools: Toolbox, **changed: bytes) -> bytes:
 
 
 HOSTILE: dict[str, dict[str, bytes]] = {
-    "contents that do not exist": {"contents": b"\x02"},
-    "blocks of one byte": {"block": b"\x01"},
-    "a block longer than any part": {"block": varint(BLOCK)},
+    "a form that does not exist": {"form": b"\x16"},
+    "blocks of one byte": {"form": b"\x0e", "block": b"\x01"},
+    "blocks of no byte": {"form": b"\x0e", "block": b"\0"},
+    "a block longer than any part": {"form": b"\x0e", "block": varint(BLOCK)},
     "a thousand kernels brought": {"carried": varint(1000)},
     "a kernel of 2^62 bytes": {"carried": b"\x01" + varint(1 << 62) + b"\x01x"},
     "a kernel that is none": {"carried": b"\x01\x03\x0b" + b"x\x9cKLJ\x06\x00\x02M\x01'"},
@@ -240,7 +242,7 @@ HOSTILE: dict[str, dict[str, bytes]] = {
     "a part of 2^63 bytes": {"segments": b"\x02\x03\0" + varint(1 << 63) + b"\0"},
     "parts that sum to 2^64 more": {"segments": b"\x02" + varint((1 << 64) - 1) + b"\0\x06\0"},
     "a plan that is not there": {"segments": b"\x02\x03\x01\x02\0"},
-    "one part that version 1 could say": {"segments": b"\x01\x05\0"},
+    "one part that need not be listed": {"segments": b"\x01\x05\0"},
     "something after the end": {"segments": b"\x02\x03\0\x02\0\0"},
 }
 
@@ -279,6 +281,6 @@ def test_a_header_is_read_as_it_was_written(tools: Toolbox) -> None:
 def test_the_example_of_a_section_on_the_page_is_real(tools: Toolbox) -> None:
     segments = (Segment(4, Plan(Dtype.U8, ())), Segment(5))
     section = bytes.fromhex(
-        re.findall(r"^    (00 00 00 00 .*)$", PAGE.read_text("utf-8"), re.MULTILINE)[0]
+        re.findall(r"^    (06 00 00 .*)$", PAGE.read_text("utf-8"), re.MULTILINE)[0]
     )
     assert encode_parts(Header(9, bytes(32), segments), tools.kernels) == section
