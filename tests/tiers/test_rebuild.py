@@ -167,7 +167,7 @@ def test_a_damaged_container_is_damage(tools: Toolbox) -> None:
     recipe = packed(store, tools, SERIES.tobytes())
     data = bytearray(store.get(recipe.container))
     data[len(data) // 2] ^= 1
-    with pytest.raises(DamageError, match="is damaged"):
+    with pytest.raises(DamageError, match="damaged: its check fails"):
         rebuilt(store, tools, recipe._replace(container=store.put(bytes(data))))
 
 
