@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -210,6 +211,20 @@ def test_without_any_compiler_all_but_the_recorder_is_set_up(checkout: Path) -> 
     installed = next((checkout / ".venv").glob("lib/*/site-packages"))
     assert list(installed.glob("__pycache__/installed.*.pyc"))
     assert list((checkout / "redoxa").glob("__pycache__/*.pyc"))
+
+
+def test_whatever_is_compiled_is_compiled_again_when_it_changes() -> None:
+    sources = runpy.run_path(str(SCRIPT))["SOURCES"]
+    root = SCRIPT.parent.parent
+    watched = {path for pattern in sources for path in root.glob(pattern)}
+    built = {
+        path
+        for package in ("ring0/host/trampoline", "ring2_orchestrator/recorder")
+        for pattern in ("**/*.[ch]", "**/compile.py")
+        for path in (root / package).glob(pattern)
+    }
+    assert len(built) > 10
+    assert built <= watched
 
 
 def test_a_newer_python_is_asked_for_in_one_sentence() -> None:
