@@ -13,6 +13,7 @@ enum { CONTEXTS = 12, VECTORS = 4, SELECTORS = 3, SETS = 2048, LAST_SETS = 256, 
 #include "model.h"
 #include "contexts.h"
 #include "predict.h"
+#include "../halves.h"
 #include "flag.h"
 #include "../mixed_stream.h"
 

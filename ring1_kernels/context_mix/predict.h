@@ -6,7 +6,7 @@ enum { SLOT_HALF = 0x8000, PACE = 6, MATCH_LANE = 14, NODE_LANE = 15 };
 
 /* The bucket of a context: of three neighbours the one that has it, or else the one that remembers
  * least, emptied. */
-static inline u8 *bucket_of(Model *m, u32 name) {
+static inline u8 *find_bucket(Model *m, u32 name) {
   u8 check = (u8)name;
   u32 first = (name >> (32 - m->bucket_bits)) * HISTORY_BYTES;
   u8 *least = 0;
@@ -64,29 +64,6 @@ static inline void update(Model *m, u32 place, u32 bit) {
   adapt(&m->of_node[m->node], bit, 30, &m->tables);
   teach(&m->mixer, bit, &m->tables);
   refined(&m->refiner, bit);
-}
-
-/* Four bits, the first of which is number `bits` of the byte. */
-static void code_half(Model *m, u32 byte, u32 bits) {
-  u32 place = 1;
-  for (u32 end = bits + 4; bits < end; bits++) {
-    u32 p = predict(m, bits, place);
-    u32 bit = code(&m->coder, p, byte >> (7 - bits) & 1);
-    update(m, place, bit);
-    place = place << 1 | bit;
-    m->node = m->node << 1 | bit;
-  }
-}
-
-/* One byte, bit by bit. */
-static u32 code_byte(Model *m, u32 byte) {
-  set_contexts(m);
-  for (u32 i = 0; i < CONTEXTS; i++) m->bucket[i] = bucket_of(m, m->context[i]);
-  m->node = 1;
-  code_half(m, byte, 0);
-  for (u32 i = 0; i < CONTEXTS; i++) m->bucket[i] = bucket_of(m, hash(m->context[i], m->node));
-  code_half(m, byte, 4);
-  return m->node & 255;
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* lz_mix: repeats followed byte by byte, all else coded by mixed contexts. See spec.md. */
 #include "../abi.h"
+#include "../codec.h"
 #include "mix.h"
 #include "range.h"
 #include "model.h"

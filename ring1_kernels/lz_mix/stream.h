@@ -4,7 +4,7 @@
 
 #include "model.h"
 
-enum { STORED = 0, CODED = 1, MAX_LENGTH = 1 << 30 };
+enum { CODED = 1, MAX_LENGTH = 1 << 30 };
 
 /* No leap costs less than 1 / 2840 of a bit, so a coded byte never stands for as many as this. */
 enum { MOST_PER_BYTE = 1 << 19, HEAD = 6 };
@@ -103,26 +103,13 @@ static u32 encode(Call *call) {
   return DONE;
 }
 
-/* The length at the front, in its shortest form; gives where it ends, or 0. */
-static const u8 *read_length(const u8 *at, const u8 *end, u32 *length) {
-  u64 sum = 0;
-  for (u32 shift = 0; shift < 35 && at != end; shift += 7) {
-    u8 byte = *at++;
-    sum |= (u64)(byte & 0x7f) << shift;
-    if (byte & 0x80) continue;
-    *length = (u32)sum;
-    return byte == 0 || sum > MAX_LENGTH ? 0 : at;
-  }
-  return 0;
-}
-
 static u32 decode(Call *call) {
   const u8 *at = in_at(call, 0), *end = at + call->in[0].len;
   u32 length = 0, mode = STORED;
   if (at != end) {
     mode = *at++;
     length = (u32)(end - at);
-    if (mode == CODED) at = read_length(at, end, &length);
+    if (mode == CODED) at = read_length(at, end, MAX_LENGTH, &length);
     if (mode > CODED || at == 0 || length == 0 || length > MAX_LENGTH) return MALFORMED;
     if (mode == CODED && length / MOST_PER_BYTE > (u32)(end - at) + 4) return MALFORMED;
     if (mode == CODED && at != end && end[-1] == 0) return MALFORMED;

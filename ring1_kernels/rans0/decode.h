@@ -221,26 +221,13 @@ static bool decode_coded(States *states, u8 *out, u32 length, u32 mode, Table *t
   return clean;
 }
 
-/* The length at the front of a coded stream, in its shortest form; gives where it ends, or 0. */
-static const u8 *read_length(const u8 *at, const u8 *end, u32 *length) {
-  u64 sum = 0;
-  for (u32 shift = 0; shift < 35 && at != end; shift += 7) {
-    u8 byte = *at++;
-    sum |= (u64)(byte & 0x7f) << shift;
-    if (byte & 0x80) continue;
-    *length = (u32)sum;
-    return byte == 0 || sum > MAX_LENGTH ? 0 : at;
-  }
-  return 0;
-}
-
 static u32 decode(Call *call) {
   const u8 *at = in_at(call, 0), *end = at + call->in[0].len;
   u32 length = 0, mode = STORED;
   if (at != end) {
     mode = *at++;
     length = (u32)(end - at);
-    if (mode != STORED) at = read_length(at, end, &length);
+    if (mode != STORED) at = read_length(at, end, MAX_LENGTH, &length);
     if (mode > FOUR || at == 0 || length == 0 || length > MAX_LENGTH) return MALFORMED;
   }
   u32 scratch = mode == STORED ? 0 : sizeof(Table);

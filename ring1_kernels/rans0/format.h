@@ -3,10 +3,10 @@
 #define RANS0_FORMAT_H
 
 #include "../abi.h"
+#include "../codec.h"
 
 enum {
-  STORED = 0,              /* first byte: the data as it is; 3 to 8: one state of so many bytes; */
-  FOUR = 9,                /* four states of eight bytes */
+  FOUR = 9,                /* first byte: four states of eight bytes; 3 to 8: one of so many */
   ATOM = 8192,             /* blocks of data with four states end at multiples of this */
   FEW = 16384,             /* data shorter than this has one state and one block */
   LANES = 4,

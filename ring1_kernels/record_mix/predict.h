@@ -45,29 +45,8 @@ static inline void update(Model *m, u32 place, u32 bit) {
   refined(&m->refiner, bit);
 }
 
-/* Four bits, the first of which is number `bits` of the byte. */
-static inline void code_half(Model *m, u32 byte, u32 bits) {
-  u32 place = 1;
-  for (u32 end = bits + 4; bits < end; bits++) {
-    u32 p = predict(m, bits, place);
-    u32 bit = code(&m->coder, p, byte >> (7 - bits) & 1);
-    update(m, place, bit);
-    place = place << 1 | bit;
-    m->node = m->node << 1 | bit;
-  }
-}
-
-/* The byte at the model's place: given when encoding, returned when decoding. */
-static u32 code_next(Model *m, u32 byte) {
-  set_contexts(m);
-  for (u32 i = 0; i < CONTEXTS; i++)
-    m->bucket[i] = bucket_of(m->table, m->bucket_bits, m->context[i]);
-  m->node = 1;
-  code_half(m, byte, 0);
-  for (u32 i = 0; i < CONTEXTS; i++)
-    m->bucket[i] = bucket_of(m->table, m->bucket_bits, hash(m->context[i], m->node));
-  code_half(m, byte, 4);
-  return m->node & 255;
+static inline Bucket *find_bucket(Model *m, u32 name) {
+  return bucket_of(m->table, m->bucket_bits, name);
 }
 
 #endif

@@ -11,6 +11,10 @@ enum { CONTEXTS = 8, VECTORS = 3, SELECTORS = 3, SETS = 2048, LAST_SETS = 2048, 
 #include "slots.h"
 #include "model.h"
 #include "predict.h"
+#include "../halves.h"
+
+static inline u32 code_next(Model *m, u32 byte) { return code_byte(m, byte); }
+
 #include "../mixed_stream.h"
 
 static u32 work(Call *call) {
