@@ -56,7 +56,7 @@ class Verdicts:
     def find(self, cid: Cid, depth: Depth = QUICK) -> Examination | None:
         """What was said of the module of that name, looked at so far, if it is still known."""
         content = None if self._sealed is None else self._sealed.find(_identity(cid, depth))
-        return None if content is None else _decoded(cid, content)
+        return None if content is None else _decoded(cid, bytes(content))
 
     def _keep(self, examination: Examination, depth: Depth) -> None:
         if self._sealed is not None:

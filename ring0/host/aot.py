@@ -29,7 +29,8 @@ class CodeCache:
 
     def __init__(self, folder: SealedFolder, machine: bytes) -> None:
         self._folder = folder
-        self._machine = machine
+        # What is known of a processor is long, and hashed once.
+        self._machine = blake3(machine).digest()
 
     @classmethod
     def open(cls, folder: Path) -> Self | None:
@@ -41,7 +42,7 @@ class CodeCache:
         sealed = SealedFolder.open(folder, suffix=_SUFFIX, limit_bytes=LIMIT_BYTES)
         return None if sealed is None else cls(sealed, machine)
 
-    def find(self, kernel: bytes, configuration: str) -> bytes | None:
+    def find(self, kernel: bytes, configuration: str) -> memoryview | None:
         """What was kept for the kernel of that digest under that configuration, or None."""
         return self._folder.find(self._identity(kernel, configuration))
 

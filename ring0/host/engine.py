@@ -116,14 +116,15 @@ class Engine:
         error = self.lib.wasmtime_module_new(self.pointer, wasm, len(wasm), slot)
         return self._module(error, slot)
 
-    def load(self, code: bytes) -> "Module":
+    def load(self, code: bytes | memoryview) -> "Module":
         """The module of bytes that `Module.code` gave. Raises Stopped(INVALID or OUT_OF_MEMORY).
 
         The bytes are native code, and the engine hardly looks at them: the caller vouches that an
         engine of this configuration made exactly these.
         """
         slot = ffi.new("wasmtime_module_t **")
-        error = self.lib.wasmtime_module_deserialize(self.pointer, code, len(code), slot)
+        held = ffi.from_buffer(code)
+        error = self.lib.wasmtime_module_deserialize(self.pointer, held, len(held), slot)
         return self._module(error, slot)
 
     def tick(self) -> None:

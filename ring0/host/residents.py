@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from ring0.errors import EngineError
@@ -104,6 +105,7 @@ class Residents:
         return self._engines[key]
 
 
+@cache
 def _configuration(*, metered: bool) -> str:
     """The engine's whole configuration; epochs follow from the kernel, which is named as well."""
     return repr(sorted(settings(metered=metered, canonical_nan=False, epochs=False).items()))

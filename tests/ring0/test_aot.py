@@ -55,7 +55,8 @@ def kept(cache: CodeCache, folder: Path) -> Path:
 
 def found(folder: Path) -> bytes | None:
     again = CodeCache.open(folder)
-    return None if again is None else again.find(DIGEST, CONFIGURATION)
+    content = None if again is None else again.find(DIGEST, CONFIGURATION)
+    return None if content is None else bytes(content)
 
 
 def test_what_is_kept_is_found_by_the_next_process(kept: Path, folder: Path) -> None:
@@ -213,7 +214,7 @@ def test_what_is_kept_stays_within_its_limit(folder: Path, monkeypatch: pytest.M
 
 
 def test_writers_at_the_same_time_leave_whole_files(cache: CodeCache, folder: Path) -> None:
-    seen: list[bytes | None] = []
+    seen: list[memoryview | None] = []
 
     def work(letter: bytes) -> None:
         for _ in range(50):
@@ -286,9 +287,9 @@ def test_of_ten_thousand_flipped_files_none_is_loaded(
     result(kernel, folder)
     path = only_file(folder)
     whole, rng = path.read_bytes(), np.random.default_rng(11)
-    loaded: list[bytes] = []
+    loaded: list[memoryview] = []
 
-    def load(engine: Engine, code: bytes) -> Module:
+    def load(engine: Engine, code: memoryview) -> Module:
         loaded.append(code)
         raise Stopped("invalid", "it is not to be run here")
 
