@@ -17,6 +17,7 @@ from ring2_orchestrator.container import (
     Original,
     Segment,
     Source,
+    Within,
     write_planned,
     write_stored,
 )
@@ -28,25 +29,6 @@ from ring2_orchestrator.toolbox import Toolbox
 _SPOOL_BYTES = 8 * 1024 * 1024
 
 PlanOf = Callable[[Source], Plan | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some bytes of a source, as a source."""
-
-    whole: Source
-    begin: int
-    size: int
-
-    @property
-    def name(self) -> str:
-        """What the whole is called."""
-        return self.whole.name
-
-    def read(self, offset: int, size: int) -> bytes:
-        """These bytes of the part."""
-        size = max(0, min(size, self.size - offset))
-        return self.whole.read(self.begin + offset, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +57,7 @@ def pack_parts(
     segments: list[Segment] = []
     begin = 0
     for length in _few_enough(lengths):
-        segments.append(Segment(length, plan_of(Part(source, begin, length))))
+        segments.append(Segment(length, plan_of(Within(source, begin, length))))
         begin += length
     for tried in (segments, [Segment(source.size)]):
         brought = {cid for one in tried if one.plan is not None for cid in one.plan.kernels}

@@ -5,6 +5,7 @@ import stat
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -47,6 +48,25 @@ class BytesSource:
     def read(self, offset: int, size: int) -> bytes:
         """These bytes, or what there is of them."""
         return bytes(self._view[offset : offset + size])
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Some bytes of a source, as a source."""
+
+    whole: Source
+    begin: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What the whole is called."""
+        return self.whole.name
+
+    def read(self, offset: int, size: int) -> bytes:
+        """These bytes of the part."""
+        size = max(0, min(size, self.size - offset))
+        return self.whole.read(self.begin + offset, size)
 
 
 class FileSource:
