@@ -1,16 +1,12 @@
 """The steps that may follow a stream, read off the kernels' manifests and nothing else."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ring0.kernel import Kernel
-from ring0.manifest import Manifest, Parameter
+from ring0.manifest import Manifest
 from ring0.plan import Dtype, Plan, PlanBuilder, Step
 from ring0.signature import accepted, bind, takes_several
-
-# Parameter values worth a trial: small numbers, and strides that records often have.
-LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 # A parameter of one of these names is a distance in lanes, to be looked for in the data.
 DISTANCES = ("lag", "row", "record", "channels")
@@ -33,19 +29,6 @@ class Move:
         """The plan that is this one step."""
         cid = None if self.kernel is None else self.kernel.cid
         return Plan(dtype, (Step(cid, self.parameters, (0,), self.outputs),))
-
-
-def moves(kernels: Iterable[Kernel], dtype: Dtype) -> Iterator[Move]:
-    """Every step worth trying on a stream of that type, in a fixed order."""
-    for kernel in kernels:
-        manifest = kernel.manifest
-        if takes_several(manifest) or dtype not in accepted(manifest):
-            continue
-        outputs = bind(manifest, [dtype]).outputs
-        for parameters in _settings(manifest):
-            yield Move(kernel, parameters, outputs)
-    for to in _bitcasts(dtype):
-        yield Move(None, (), (to,))
 
 
 def is_codec(manifest: Manifest) -> bool:
@@ -119,24 +102,3 @@ def without_leading_bitcast(plan: Plan) -> Plan:
         replace(step, inputs=tuple(value - 1 for value in step.inputs)) for step in plan.steps[1:]
     ]
     return Plan(plan.steps[0].outputs[0], tuple(rest))
-
-
-def _settings(manifest: Manifest) -> Iterator[tuple[int, ...]]:
-    """The defaults, then every other value of one parameter at a time."""
-    setting = defaults(manifest)
-    yield setting
-    for at, parameter in enumerate(manifest.parameters):
-        for value in _values(parameter):
-            if value != parameter.default:
-                yield (*setting[:at], value, *setting[at + 1 :])
-
-
-def _values(parameter: Parameter) -> list[int]:
-    signed = itertools.chain(LADDER, (-value for value in LADDER if value))
-    return sorted(value for value in signed if parameter.min <= value <= parameter.max)
-
-
-def _bitcasts(dtype: Dtype) -> list[Dtype]:
-    """The mirrors between floats and integers of one width, and plain bytes."""
-    same = [each for each in Dtype if each.width == dtype.width and each != dtype]
-    return same if dtype.width == 1 else [*same, Dtype.U8]

@@ -1,6 +1,8 @@
 """Genes to plans: the alternatives of every choice that cost least on the sample."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ring0.plan import Plan
 from ring2_orchestrator.gene import Gene, Lowered, Offers, Site, lower
@@ -10,19 +12,37 @@ from ring2_orchestrator.planner.yardstick import Yardstick
 MAX_COMBINATIONS = 64
 _PASSES = 2
 
+# What is compared of plans: anything that orders them.
+Cost = Callable[[Lowered], tuple[Any, ...]]
+
 
 def resolve(gene: Gene, yardstick: Yardstick, offers: Offers | None = None) -> Lowered:
     """The gene with its choices taken. Exact for few combinations, else a local optimum."""
+
+    def cost(lowered: Lowered) -> tuple[int, int, bytes]:
+        return rank(yardstick, lowered.plan)
+
+    return min(explored(gene, cost, offers), key=cost)
+
+
+def explored(gene: Gene, cost: Cost, offers: Offers | None = None) -> list[Lowered]:
+    """Plans of a gene, the one of least cost among them: all where they are few.
+
+    Of more, those that are met while one choice after another is taken for what costs least.
+    """
     combinations = _combinations(gene, offers)
     if combinations is None:
-        combinations = [_one_by_one(gene, yardstick, offers)]
-    lowered = [lower(gene.program, picks, offers) for picks in combinations]
-    return min(lowered, key=lambda each: rank(yardstick, each.plan))
+        return [*_one_by_one(gene, cost, offers)]
+    return [lower(gene.program, picks, offers) for picks in combinations]
 
 
 def resolutions(gene: Gene, offers: Offers | None = None) -> list[Lowered]:
-    """Every plan of a gene with few combinations; for one with more, its first."""
-    combinations = _combinations(gene, offers) or [{}]
+    """Every plan of a gene; where they are too many, its first and those a choice away from it."""
+    combinations = _combinations(gene, offers)
+    if combinations is None:
+        first = lower(gene.program, {}, offers)
+        away = ({met.site: at} for met in first.choices for at in range(1, met.alternatives))
+        combinations = [{}, *itertools.islice(away, MAX_COMBINATIONS - 1)]
     return [lower(gene.program, picks, offers) for picks in combinations]
 
 
@@ -54,7 +74,7 @@ def _expand(
     yield dict(picks)
 
 
-def _one_by_one(gene: Gene, yardstick: Yardstick, offers: Offers | None) -> dict[Site, int]:
+def _one_by_one(gene: Gene, cost: Cost, offers: Offers | None) -> Iterator[Lowered]:
     picks: dict[Site, int] = {}
     for _ in range(_PASSES):
         before = dict(picks)
@@ -62,10 +82,10 @@ def _one_by_one(gene: Gene, yardstick: Yardstick, offers: Offers | None) -> dict
         while at < len(choices := lower(gene.program, picks, offers).choices):
             choice = choices[at]
             trials = [{**picks, choice.site: each} for each in range(choice.alternatives)]
-            picks = min(
-                trials, key=lambda trial: rank(yardstick, lower(gene.program, trial, offers).plan)
-            )
+            plans = [lower(gene.program, trial, offers) for trial in trials]
+            yield from plans
+            costs = [*map(cost, plans)]
+            picks = trials[costs.index(min(costs))]
             at += 1
         if picks == before:
             break
-    return picks

@@ -1,15 +1,13 @@
 """What genes mean: the plan each comes to, and that printing a plan loses nothing."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ring0.plan import Dtype, Plan, PlanBuilder
 from ring2_orchestrator.gene import Gene, lower, print_plan
-from ring2_orchestrator.planner.moves import Move, graft, moves
 from ring2_orchestrator.toolbox import Toolbox
+from tests.random_plans import plans
 
 
 def plan_of(tools: Toolbox, text: str) -> Plan:
@@ -99,15 +97,3 @@ def test_a_bare_input_is_a_plan_without_steps(tools: Toolbox) -> None:
 def test_a_printed_plan_checks_to_itself(tools: Toolbox, data: st.DataObject) -> None:
     plan = data.draw(plans(tools))
     assert Gene.parse(print_plan(plan, tools.manifests), tools.palette).plan() == plan
-
-
-@st.composite
-def plans(draw: Any, tools: Toolbox) -> Plan:
-    """Any plan of up to five steps, each on any of the streams there are."""
-    plan = Plan(draw(st.sampled_from(Dtype)), ())
-    for _ in range(draw(st.integers(0, 5))):
-        stream = draw(st.sampled_from(plan.streams))
-        dtype = plan.values[stream]
-        choices: list[Move] = list(moves(tools.kernels, dtype))
-        plan = graft(plan, stream, draw(st.sampled_from(choices)).plan(dtype))[0]
-    return plan

@@ -31,11 +31,11 @@ from ring0.frame import Frame, MalformedFrameError, Operation, Request, StackDag
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfFuel, Result
-from ring0.plan import Dtype, Plan
+from ring0.plan import Plan
 from ring0.program import Program, Ran
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.planner.moves import Move, graft, moves
 from ring2_orchestrator.toolbox import Toolbox
+from tests.random_plans import plans
 
 AUDIO = "input x: u16\nemit x |> delta(order=2) |> zigzag |> byte_split |> rans0"
 RAMP = b"".join((7 * at).to_bytes(2, "little") for at in range(500))
@@ -43,17 +43,6 @@ RAMP = b"".join((7 * at).to_bytes(2, "little") for at in range(500))
 
 def plan_of(tools: Toolbox, text: str) -> Plan:
     return Gene.parse(text, tools.palette).plan()
-
-
-@st.composite
-def plans(draw: Any, tools: Toolbox) -> Plan:
-    plan = Plan(draw(st.sampled_from(Dtype)), ())
-    for _ in range(draw(st.integers(0, 5))):
-        stream = draw(st.sampled_from(plan.streams))
-        dtype = plan.values[stream]
-        choices: list[Move] = list(moves(tools.kernels, dtype))
-        plan = graft(plan, stream, draw(st.sampled_from(choices)).plan(dtype))[0]
-    return plan
 
 
 @given(data=st.data())

@@ -1,0 +1,159 @@
+"""Proposing: the plans that are worth trying on all of some data, the most promising first."""
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ring0.execution import Executor
+from ring0.plan import Dtype, Plan
+from ring2_orchestrator.container import Source
+from ring2_orchestrator.gene import Gene, Lowered, Offers
+from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.planner.moves import without_leading_bitcast
+from ring2_orchestrator.planner.offers import offers
+from ring2_orchestrator.planner.periods import WINDOW_BYTES, find_periods
+from ring2_orchestrator.planner.profile import BALANCED, Profile
+from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
+from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
+from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
+from ring2_orchestrator.planner.yardstick import Yardstick
+
+Offered = Callable[[Dtype], Offers]
+
+# The gene that every profile may fall back on, however quickly it decodes: it ends where the best
+# compressor for everything does.
+FALLBACK = "repeats"
+# Of a gene with unknown parameters so many plans are compared with others, of so many tried, if
+# they take less than 5/4 of the least that was seen.
+_VARIANTS, _TRIED = 2, 6
+_NEAR, _NEAR_PART = 5, 4
+# What a plan is called that comes from no gene.
+SEARCH = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan worth trying on everything: the gene it comes from, and its expected size."""
+
+    gene: str
+    plan: Plan
+    expected_bytes: int
+
+
+def propose(
+    source: Source,
+    genes: Sequence[Gene],
+    executor: Executor,
+    kernels: KernelSet,
+    profile: Profile | None = None,
+) -> list[Proposal]:
+    """Plans to try, the most promising first; the same for the same bytes.
+
+    One for each gene; with a profile, also those that a search finds, and none that the profile
+    holds to be too slow.
+    """
+    if profile is None:
+        yardstick = Yardstick(take_sample(source), executor, kernels)
+        return _ranked(_resolved(genes, yardstick, None), yardstick)
+    search = _search(source, executor, kernels, profile)
+    offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
+    closed = [gene for gene in genes if not gene.has_holes]
+    found = _found(search, [gene for gene in genes if gene.has_holes], offered)
+    found |= _resolved([gene for gene in closed if not gene.unknowns], search.yardstick, offered)
+    judged = {
+        each.plan: each.gene
+        for place, each in enumerate(_ranked(found, search.yardstick))
+        if each.gene == FALLBACK or (place < profile.judged and search.fits(each.plan))
+    }
+    # What is to be found in the data is hardly to be seen in blocks apart.
+    glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), executor, kernels)
+    least = min((glance.size_here(plan) for plan in judged), default=0)
+    for gene in closed:
+        # One that is slower by far whatever its parameters are is not worth comparing.
+        if gene.unknowns and search.fits(gene.plan(), times=2):
+            judged |= _variants(gene, offered(gene.program.dtype), glance, least, search)
+    return _ranked(judged, Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels))
+
+
+def _variants(
+    gene: Gene, offered: Offers, glance: Yardstick, least: int, search: Search
+) -> dict[Plan, str]:
+    """The plans of a gene that come near to the least seen, for the best of what is offered."""
+    sizes: dict[Plan, int] = {}
+
+    def cost(lowered: Lowered) -> tuple[int, bytes]:
+        plan = without_leading_bitcast(lowered.plan)
+        if plan not in sizes:
+            sizes[plan] = glance.size_here(plan)
+        return sizes[plan], plan.cid.digest
+
+    for each in explored(gene, cost, offered):
+        cost(each)
+    near = [plan for plan in sizes if sizes[plan] * _NEAR_PART < least * _NEAR]
+    ranked = sorted(near, key=lambda plan: (sizes[plan], plan.cid.digest))
+    fitting = (plan for plan in ranked[:_TRIED] if search.fits(plan))
+    return dict.fromkeys(itertools.islice(fitting, _VARIANTS), gene.name)
+
+
+def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
+    ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
+    return [Proposal(found[plan], plan, yardstick.size(plan)) for plan in ranked]
+
+
+def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan, str]:
+    """What a search finds from nothing, and in the holes of genes."""
+    # What is no whole number of lanes is hardly an array of them.
+    total = search.yardstick.sample.total
+    fitting = [dtype for dtype in Dtype if total % dtype.width == 0]
+    starts: list[tuple[Plan, Sequence[int]]] = [(Plan(dtype, ()), [0]) for dtype in fitting]
+    for gene in genes:
+        lowered = resolutions(gene, offered(gene.program.dtype))
+        starts += [(each.plan, each.holes) for each in lowered]
+    frontier = search.start(starts)
+    assert frontier is not None, "a plan without steps always runs"
+    best = run_search(frontier, beam=search.profile.beam)
+    return dict.fromkeys((each.plan for each in best.candidates if each.plan.steps), SEARCH)
+
+
+def _resolved(
+    genes: Sequence[Gene], yardstick: Yardstick, offered: Offered | None
+) -> dict[Plan, str]:
+    """The plans of genes, each under the name of the gene that was written for its type."""
+    found: dict[Plan, str] = {}
+    for gene in genes:
+        plan = _plan_of(gene, yardstick, None if offered is None else offered(gene.program.dtype))
+        if plan is not None and plan.steps:
+            plan = without_leading_bitcast(plan)
+            if plan not in found or gene.program.dtype == plan.input:
+                found[plan] = gene.name
+    return found
+
+
+def start(
+    source: Source,
+    executor: Executor,
+    kernels: KernelSet,
+    gene: Gene,
+    profile: Profile = BALANCED,
+) -> Frontier | None:
+    """The frontier of a gene with holes on this data, to be ticked; None where it does not fit."""
+    search = _search(source, executor, kernels, profile)
+    offered = offers(search.periods, gene.program.dtype, search.yardstick.sample.data)
+    return search.start([(each.plan, each.holes) for each in resolutions(gene, offered)])
+
+
+def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Profile) -> Search:
+    """A search over a sample, with the distances at which the data resembles itself."""
+    start_at = max(source.size - WINDOW_BYTES, 0) // 2 // ALIGNMENT * ALIGNMENT
+    periods = find_periods(source.read(start_at, WINDOW_BYTES))
+    sample = take_sample(source, profile.sample_bytes)
+    yardstick = Yardstick(sample, executor, kernels)
+    return Search(yardstick, profile=profile, periods=periods)
+
+
+def _plan_of(gene: Gene, yardstick: Yardstick, offered: Offers | None) -> Plan | None:
+    if not gene.has_holes:
+        return resolve(gene, yardstick, offered).plan
+    frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
+    return None if frontier is None else select_best(run_search(frontier))

@@ -1,0 +1,62 @@
+"""What is proposed: genes under their names, unknowns found, and always the fallback."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ring2_orchestrator.container import BytesSource, limits
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.planner import (
+    FAST,
+    Sample,
+    Search,
+    Yardstick,
+    library_gene,
+    propose,
+)
+from ring2_orchestrator.toolbox import Toolbox
+
+WIDTH = 217
+# Nothing is searched for: what is proposed comes from the genes.
+GENES_ALONE = replace(FAST, search_fuel=0, decode_fuel=10_000)
+
+
+def grid(rows: int = 150) -> bytes:
+    rng = np.random.default_rng(7)
+    down = np.cumsum(rng.integers(-3, 4, (rows, WIDTH)), axis=0)
+    return (np.cumsum(down, axis=1) // 8 + 9000).astype("<u2").tobytes()
+
+
+@pytest.mark.slow
+def test_the_row_that_a_gene_asks_for_is_found(tools: Toolbox) -> None:
+    gene = library_gene("grid_u16", tools.palette)
+    found = propose(BytesSource(grid()), [gene], tools.packer, tools.kernels, GENES_ALONE)
+    assert found[0].gene == "grid_u16"
+    assert all(step.parameters[0] == WIDTH for step in found[0].plan.steps)
+    by_gene = [each for each in found if each.gene == "grid_u16"]
+    assert len(by_gene) <= 2, "the best of a gene, not all that is offered"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decode_fuel", [0, 72])
+def test_the_fallback_is_proposed_however_quickly_it_decodes(
+    tools: Toolbox, decode_fuel: int
+) -> None:
+    genes = [library_gene(name, tools.palette) for name in ("repeats", "bytes", "grid_u16")]
+    profile = replace(GENES_ALONE, decode_fuel=decode_fuel, judged=1)
+    found = propose(BytesSource(grid()), genes, tools.packer, tools.kernels, profile)
+    assert "repeats" in [each.gene for each in found]
+
+
+def test_a_plan_fits_within_so_many_times_the_limit(tools: Toolbox) -> None:
+    data = grid(40)
+    sample = Sample(data, 10 * len(data))
+    plan = Gene.parse("input x: u16\nemit x |> zigzag |> residual\n", tools.palette).plan()
+    yardstick = Yardstick(sample, tools.executor, tools.kernels)
+    fuel = tools.executor.with_limits(replace(limits(len(data)), fuel=1 << 60))
+    per_byte = (fuel.inverse(plan, fuel.forward(plan, data).outputs).fuel or 0) // len(data)
+    tight = Search(yardstick, profile=replace(FAST, decode_fuel=per_byte * 2 // 3))
+    assert not tight.fits(plan)
+    assert tight.fits(plan, times=2)
+    assert Search(yardstick, profile=replace(FAST, decode_fuel=per_byte + 1)).fits(plan)
