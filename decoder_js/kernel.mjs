@@ -1,4 +1,7 @@
 // A kernel: a WebAssembly module, its name, its manifest, and how its inverse is called.
+//
+// ring2_orchestrator/engines/harness.mjs calls kernels much alike and is not used: what this decoder
+// confirms, it must not share.
 import { blake3 } from "./blake3.mjs";
 import { DamagedContainer, Fields, hex } from "./fields.mjs";
 

@@ -5,10 +5,9 @@ are those of the container's own parts.
 """
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ring2_orchestrator.commands._files import open_input
+from ring2_orchestrator.commands._containers import add_container, looked_into, manifests_of
 
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
@@ -19,24 +18,15 @@ EXAMPLES = ("redoxa explain samples.rdx", "redoxa explain samples.rdx --json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The container."""
-    parser.add_argument(
-        "file", type=Path, metavar="IN.rdx", help="the container; '-' is standard input"
-    )
+    add_container(parser)
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Explain one container; 0 when its header and sizes are sound."""
-    from ring2_orchestrator.container import Container  # noqa: PLC0415 - start-up
     from ring2_orchestrator.explaining import explain  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
-    with open_input(args.file) as source, open_toolbox() as tools:
-        container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
-        container.check_end()
-        header, size = container.header, source.size
-        known = [container.kernels.by_cid(cid) for cid in header.kernels]
-        manifests = {kernel.cid: kernel.manifest for kernel in known if kernel is not None}
-        plans = explain(container, manifests)
+    with looked_into(args.file) as (container, size):
+        header, plans = container.header, explain(container, manifests_of(container))
     report = context.report
     planned = sum(plan.root.stored_bytes for plan in plans)
     report.line(f"{header.length:,} bytes became {size:,}, ratio {header.length / size:.3f}")

@@ -5,10 +5,9 @@ The plan is shown as gene text: packing with that gene makes the same plan again
 """
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ring2_orchestrator.commands._files import open_input
+from ring2_orchestrator.commands._containers import add_container, looked_into, manifests_of
 
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
@@ -19,23 +18,16 @@ EXAMPLES = ("redoxa inspect samples.rdx", "redoxa inspect samples.rdx --json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The container."""
-    parser.add_argument(
-        "file", type=Path, metavar="IN.rdx", help="the container; '-' is standard input"
-    )
+    add_container(parser)
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Inspect one container; 0 when its header and sizes are sound."""
     from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
     from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.container import Container  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
-    with open_input(args.file) as source, open_toolbox() as tools:
-        container = Container(source, tools.kernels, allow_foreign=True)  # it runs none
-        container.check_end()
-        header, size = container.header, source.size
-        genes, parts = _genes(container), _parts(container)
+    with looked_into(args.file) as (container, size):
+        header, genes, parts = container.header, _genes(container), _parts(container)
     original = str(Cid(Codec.RAW, header.digest))
     plans = [str(plan.cid) for plan in header.plans]
     number = {plan: at for at, plan in enumerate(header.plans, 1)}
@@ -82,11 +74,8 @@ def run(args: argparse.Namespace, context: "Context") -> int:
 def _genes(container: "Container") -> list[str]:
     from ring2_orchestrator.gene import print_plan  # noqa: PLC0415 - start-up
 
-    plans = container.header.plans
-    cids = {cid for plan in plans for cid in plan.kernels}
-    kernels = [container.kernels.by_cid(cid) for cid in sorted(cids)]
-    manifests = {kernel.cid: kernel.manifest for kernel in kernels if kernel is not None}
-    return [print_plan(plan, manifests).rstrip() for plan in plans]
+    manifests = manifests_of(container)
+    return [print_plan(plan, manifests).rstrip() for plan in container.header.plans]
 
 
 def _parts(container: "Container") -> list[tuple[str, str | None, int]]:

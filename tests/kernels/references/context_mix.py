@@ -8,6 +8,7 @@ from tests.kernels.references.mixing import (
     Match,
     Mixer,
     Refiner,
+    byte_in_halves,
     least_bits,
     limit,
     mixed_hash,
@@ -199,15 +200,7 @@ class Model:
         return bit
 
     def in_bits(self) -> int:
-        contexts = self.contexts()
-        node = 1
-        for half in (0, 4):
-            found = [self.bucket(mixed_hash(x, node) if half else x) for x in contexts]
-            place = 1
-            for done in range(half, half + 4):
-                bit = self.bit(done, node, place, found)
-                node, place = 2 * node + bit, 2 * place + bit
-        return node & 255
+        return byte_in_halves(self.contexts(), self.bucket, self.bit)
 
     def byte(self) -> int:
         if self.match.length < 16:

@@ -203,6 +203,22 @@ class Match:
         self.far[far] = self.near[near] = len(self.data)
 
 
+def byte_in_halves(
+    contexts: list[int],
+    bucket: Callable[[int], list[int]],
+    read_bit: Callable[[int, int, int, list[list[int]]], int],
+) -> int:
+    """One byte: the contexts' buckets are looked up for each half, and four bits follow."""
+    node = 1
+    for half in (0, 4):
+        found = [bucket(mixed_hash(x, node) if half else x) for x in contexts]
+        place = 1
+        for done in range(half, half + 4):
+            bit = read_bit(done, node, place, found)
+            node, place = 2 * node + bit, 2 * place + bit
+    return node & 255
+
+
 def read_stream(coded: bytes, decode: Callable[[Coder, int], bytes]) -> bytes:
     """The bytes that a stream stands for; `decode` gives n of them from a coder."""
     if not coded:
