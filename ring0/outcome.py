@@ -51,10 +51,14 @@ class TimedOut:
 
 @dataclass(frozen=True, slots=True)
 class OutOfMemory:
-    """The call needed more memory than its boundary, its module or the machine gave it."""
+    """The call needed more memory than its boundary, its module or the machine gave it.
+
+    `everywhere` where it was the boundary or the module, which are the same on every machine.
+    """
 
     memory_bytes: int
     detail: str
+    everywhere: bool = False
 
 
 Outcome = Result | Refused | Trapped | OutOfFuel | TimedOut | OutOfMemory

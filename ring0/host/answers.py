@@ -27,4 +27,4 @@ def outcome_of(answer: call.Answer, boundary: Boundary) -> Outcome:
         case call.NO_TIME:
             return TimedOut(boundary.wall_ms)
         case _:
-            return OutOfMemory(boundary.memory_bytes, answer.detail)
+            return OutOfMemory(boundary.memory_bytes, answer.detail, answer.word == call.BEYOND)

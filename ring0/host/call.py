@@ -31,6 +31,8 @@ _KINDS = {
 }
 # The word of the answer when a worker process died for no reason that is known.
 WORKER_DIED = "worker-died"
+# The word of the answer to a call that asks for more memory than it may have on any machine.
+BEYOND = "beyond-limit"
 _DONE = 0
 
 
@@ -118,7 +120,7 @@ def no_room(needed: int, *, within: bool) -> Answer:
     """The answer of a call that got too little memory, `within` its boundary or by it."""
     who = "machine does" if within else "boundary or module do"
     detail = f"the call needs {needed:,} bytes of memory, which its {who} not give"
-    return Answer(NO_MEMORY, detail=detail)
+    return Answer(NO_MEMORY, word="" if within else BEYOND, detail=detail)
 
 
 def lay_out(instance: Instance, call: Call, lengths: tuple[int, ...]) -> Shape:

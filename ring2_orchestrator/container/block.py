@@ -7,7 +7,7 @@ from cid_store.cid import Cid
 from cid_store.errors import UnavailableError
 from ring0.boundary import MIB
 from ring0.execution import Executor, Limits, StepFailedError, WorkLimitError
-from ring0.outcome import OutOfMemory, TimedOut
+from ring0.outcome import Outcome, OutOfMemory, TimedOut
 from ring0.plan import Plan
 from ring2_orchestrator.container.errors import DamagedContainerError
 from ring2_orchestrator.container.header import CHECK_BYTES, check_of
@@ -163,7 +163,8 @@ def decode_block(
 
     Plans with kernels that the container carries are metered: nobody examined those.
 
-    Raises DamagedContainerError; UnavailableError where this machine lacks time or memory.
+    Raises DamagedContainerError, also where it asks for more than `limits` give; UnavailableError
+    where this machine lacks time or memory.
     """
     check_block(name, extent, block)
     what = f"block {extent.index} of {name}"
@@ -184,11 +185,17 @@ def decode_block(
     return body + block[end : end + tail]
 
 
+def _is_for_want_here(outcome: Outcome) -> bool:
+    """Whether another machine, or this one when it is idle, might have gone on."""
+    lacks_memory = isinstance(outcome, OutOfMemory) and not outcome.everywhere
+    return lacks_memory or isinstance(outcome, TimedOut)
+
+
 def _inverse(what: str, plan: Plan, streams: Sequence[memoryview], executor: Executor) -> bytes:
     try:
         return executor.inverse(plan, streams).outputs[0]
     except StepFailedError as error:
-        if isinstance(error.outcome, TimedOut | OutOfMemory):
+        if _is_for_want_here(error.outcome):
             raise UnavailableError(
                 f"{what} asks for more than this machine gave: {error}; try again when it is idle"
             ) from error

@@ -81,19 +81,36 @@ def test_shipped_kernels_do_not_travel(plain: Toolbox) -> None:
     assert not Container(BytesSource(out.getvalue()), plain.kernels).header.carried
 
 
+def carrying(kernel: Kernel, gene: str, tools: Toolbox) -> bytes:
+    """A container of one block with that kernel inside, and the numbers that wake `slow_once`."""
+    wider = tools.finding(tools.kernels.knowing([kernel]))
+    data = b"\xef\xbe" * 40
+    plan = Gene.parse(gene, wider.palette).plan()
+    header = Original.of(BytesSource(data)).header(plan, carried=[kernel])
+    block = b"\1" + data
+    return encode_header(header, wider.kernels) + block + check_of(block)
+
+
 @pytest.mark.slow
 def test_one_that_never_ends_is_ended_by_what_it_executed(plain: Toolbox) -> None:
     wasm = (Path(__file__).parents[1] / "liars" / "slow_once" / "slow_once.wasm").read_bytes()
-    liar = Kernel.from_wasm(wasm)
-    wider = plain.finding(plain.kernels.knowing([liar]))
-    plan = Gene.parse("input x: u16\nemit x |> slow_once\n", wider.palette).plan()
-    data = b"\xef\xbe" * 40
-    original = Original.of(BytesSource(data))
-    block = b"\1" + data
-    blob = encode_header(original.header(plan, carried=[liar]), wider.kernels)
-    blob += block + check_of(block)
+    blob = carrying(Kernel.from_wasm(wasm), "input x: u16\nemit x |> slow_once\n", plain)
     container = Container(BytesSource(blob), plain.kernels, allow_foreign=True)
     with pytest.raises(DamagedContainerError, match="out of fuel"):
+        unpack(container, io.BytesIO(), plain)
+
+
+def narrow() -> Kernel:
+    """`grey` in a module whose memory stays as it is: no call of it has room anywhere."""
+    wasm, memory = stranger().wasm, b"\x05\x06\x01\x01\x01"  # one, of one page and at most
+    assert wasm.count(memory + b"\xff\xff\x03") == 1
+    return Kernel.from_wasm(wasm.replace(memory + b"\xff\xff\x03", memory + b"\x81\x80\x00"))
+
+
+def test_one_that_asks_for_more_memory_than_any_machine_gives_is_damage(plain: Toolbox) -> None:
+    blob = carrying(narrow(), "input x: u8\nemit x |> grey\n", plain)
+    container = Container(BytesSource(blob), plain.kernels, allow_foreign=True)
+    with pytest.raises(DamagedContainerError, match="out of memory"):
         unpack(container, io.BytesIO(), plain)
 
 
