@@ -1,6 +1,5 @@
 """Reading a CAR file from front to back, and refusing it where it is not what it says."""
 
-import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -51,7 +50,8 @@ class CarReader:
         self._file = file
         self._label = label
         self._at = 0
-        self._stop = os.fstat(file.fileno()).st_size if _has_descriptor(file) else _size(file)
+        # By seeking, not by the descriptor: that does not know of bytes still in the file's buffer.
+        self._stop = file.seek(0, os.SEEK_END)
         file.seek(0)
         self.version = 1
         if self._stop >= len(PRAGMA) and file.read(len(PRAGMA)) == PRAGMA:
@@ -153,15 +153,3 @@ class CarReader:
         if len(data) != length:
             raise self.refuse(offset, "the file became shorter while it was read")
         return data
-
-
-def _has_descriptor(file: BinaryIO) -> bool:
-    try:
-        file.fileno()
-    except (OSError, io.UnsupportedOperation):
-        return False
-    return True
-
-
-def _size(file: BinaryIO) -> int:
-    return file.seek(0, os.SEEK_END)

@@ -67,6 +67,15 @@ def test_a_directory_goes_there_and_back(here: Path, capsys: pytest.CaptureFixtu
     assert sorted(path.name for path in here.iterdir()) == ["back", "data", "data.rdx"]
 
 
+@pytest.mark.parametrize("size", [0, 1, 5_000])
+def test_a_directory_of_one_small_file_goes_there_and_back(here: Path, size: int) -> None:
+    (here / "data").mkdir()
+    (here / "data" / "one").write_bytes(bytes(range(250)) * (size // 250) + bytes(size % 250))
+    assert main(["pack", "data", "-q", "--gene", "bytes"]) == 0
+    assert main(["unpack", "data.rdx", "-q", "-o", "back"]) == 0
+    assert look(here / "back") == look(here / "data")
+
+
 def test_equal_directories_are_equal_bytes_whatever_their_names(here: Path) -> None:
     seen: set[bytes] = set()
     for name in ("one", "two"):
