@@ -94,6 +94,13 @@ def test_what_is_printed_never_lands_in_a_file_that_took_a_closed_stream_s_place
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("words", ["pack - -o a.rdx", "unpack - -o a", "inspect -", "store put -"])
+def test_an_input_that_was_closed_is_a_sentence(here: Path, words: str) -> None:
+    done = shell(f"{REDOXA} {words} <&-")
+    assert done.returncode == 3
+    assert "Bad file descriptor" in sentence(done)
+
+
 @pytest.mark.parametrize("words", ["--help", "gene print bytes", "store get CID"])
 def test_a_reader_that_left_is_no_news(here: Path, words: str) -> None:
     # More than a pipe holds, so that the reader has left before everything was written.

@@ -23,6 +23,8 @@ def hold_closed_streams() -> None:
         except OSError:
             held = os.open(os.devnull, _CLOSED)
             assert held == number, "the lowest free number is the one that was closed"
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it is as stdin is
     if sys.stdout is None:
         sys.stdout = _writer(1)
     if sys.stderr is None:
