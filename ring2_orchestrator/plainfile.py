@@ -1,4 +1,7 @@
-"""The files of a home are plain: a link is not followed, and nobody waits for a pipe."""
+"""Names and plain files: what is not whole yet is called so that any disk takes the name.
+
+The files of a home are plain: a link is not followed, and nobody waits for a pipe.
+"""
 
 import errno
 import os
@@ -21,3 +24,9 @@ def read_plain(path: Path, *, limit: int = -1) -> bytes:
     """The bytes of a plain file, or the first of them. Raises OSError."""
     with open(open_plain(path, os.O_RDONLY), "rb") as file:
         return file.read(limit)
+
+
+def part_prefix(path: Path) -> str:
+    """How the name begins of what takes that path when it is whole."""
+    # Disks count bytes: 64 letters may be more than they take. Some take no broken letters.
+    return f".{os.fsencode(path.name)[:64].decode(errors='ignore')}."

@@ -47,11 +47,16 @@ def output_path(
     if output is None or (given is None and source == STREAM):
         raise UsageError(f"where should the output of {source} go? name it with -o")
     if output == STREAM:
-        if json:
-            raise UsageError("--json and -o - both want standard output; name a file with -o")
-        if sys.stdout.isatty():
-            raise UsageError("the output is not text; name a file with -o, or pipe it on")
+        check_stream(json=json)
     return output
+
+
+def check_stream(*, json: bool) -> None:
+    """Raise UsageError where bytes cannot go to standard output."""
+    if json:
+        raise UsageError("--json and -o - both want standard output; name a file with -o")
+    if sys.stdout.isatty():
+        raise UsageError("the output is not text; name a file with -o, or pipe it on")
 
 
 @contextmanager

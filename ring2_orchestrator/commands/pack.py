@@ -6,6 +6,7 @@ The container is accepted only after it was decoded and gave the same bytes.
 """
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from cid_store.errors import UsageError
 from ring2_orchestrator.commands._files import (
     STREAM,
     add_output,
+    check_stream,
     open_input,
     open_output,
     output_path,
@@ -81,10 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _millions(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= _MOST:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST:,}")
-    return value * 1_000_000
+    # Nothing that `int` reads besides: underscores, signs, digits of other scripts.
+    if re.fullmatch(r"\d{1,10}", text, re.ASCII) is None or int(text) > _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_MOST:,}")
+    return int(text) * 1_000_000
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
@@ -149,8 +151,9 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
         packed = pack_parts(source, lengths, out, tools, plan_of, contents=Contents.TREE)
     header = packed.header
     ratio = header.length / packed.container_bytes
+    count = len(header.segments)
     context.report.say(
-        f"{args.file}: {size_text(header.length)} in {len(header.segments)} parts became "
+        f"{args.file}: {size_text(header.length)} in {count} part{'s' * (count > 1)} became "
         f"{size_text(packed.container_bytes)} (ratio {ratio:.3f}), verified; wrote {output}"
     )
     context.report.data(
@@ -169,13 +172,17 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
 
 
 def _directory_output(args: argparse.Namespace, *, json: bool) -> Path:
-    """Where the container of a directory goes. Raises UsageError."""
+    """Where the container of a directory goes. Raises UsageError or InputError."""
+    from ring2_orchestrator.container import check_destination  # noqa: PLC0415 - start-up
+
     name = args.file.name
     if args.output is None and name in ("", ".."):
         raise UsageError(f"where should the output of {args.file} go? name it with -o")
-    output = args.output if args.output is not None else _default(args.file)
-    if output == STREAM and json:
-        raise UsageError("--json and -o - both want standard output; name a file with -o")
+    output: Path = args.output if args.output is not None else _default(args.file)
+    if output == STREAM:
+        check_stream(json=json)
+    else:
+        check_destination(output, force=args.force)  # before a large directory is read
     return output
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from cid_store.errors import InputError, UnavailableError
+from ring2_orchestrator.plainfile import part_prefix
 
 
 def check_destination(path: Path, *, force: bool) -> None:
@@ -40,7 +41,7 @@ def new_file(path: Path, *, force: bool) -> Generator[IO[bytes]]:
     shown = str(path)
     try:
         file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below, before it is renamed
-            dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".part", delete=False
+            dir=path.parent, prefix=part_prefix(path), suffix=".part", delete=False
         )
     except OSError as error:
         raise InputError(f"{shown} cannot be written: {_reason(error)}") from error

@@ -17,6 +17,7 @@ from typing import NoReturn
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError, UnavailableError
 from cid_store.store import Store
+from ring2_orchestrator.plainfile import part_prefix
 from ring2_orchestrator.tree.node import Entry, Extent, File, Folder, Link, get_tree, shown
 from ring2_orchestrator.tree.survey import Limits, Totals, room_on, survey
 
@@ -77,7 +78,7 @@ def _listing(path: Path) -> list[str] | None:
 
 def _make(writing: "_Writing", cid: Cid, path: Path) -> None:
     """Fill a folder of another name beside the place, then give it its name."""
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent))
+    part = Path(tempfile.mkdtemp(prefix=part_prefix(path), suffix=".part", dir=path.parent))
     try:
         fd = os.open(part, _FOLDER)
         try:

@@ -255,6 +255,27 @@ def test_a_gene_with_a_typo_says_where(here: Path, capsys: pytest.CaptureFixture
     assert "did you mean 'delta'?" in captured.err
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "\N{OWL}", os.fsdecode(b"\xff")])
+def test_the_longest_names_are_written(
+    container: Path, here: Path, letter: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longest = letter * (250 // len(os.fsencode(letter)))
+    assert redoxa("unpack", container, "-q", "-o", longest) == 0
+    assert (here / longest).read_bytes() == AUDIO.read_bytes()
+    (here / "folder").mkdir()
+    assert redoxa("pack", "folder", "-q", "--gene", "store") == 0
+    assert redoxa("unpack", "folder.rdx", "-q", "-o", f"{longest}2") == 0
+    assert (here / f"{longest}2").is_dir()
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1_0", "1.5", "", "99999999999", "٣"])
+def test_a_budget_that_is_no_number_is_one_sentence(
+    here: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    assert redoxa("pack", AUDIO, "-o", "out", f"--budget={given}") == 2
+    assert f"{given!r} is not a number from 0 to 1,000,000,000" in sentence(capsys)
+
+
 def test_an_unknown_gene_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert redoxa("pack", AUDIO, "-o", "out", "--gene", "audio") == 3
     assert "no gene named 'audio'" in sentence(capsys)
