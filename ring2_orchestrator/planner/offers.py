@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections import Counter
 
 from ring0.plan import Dtype
@@ -16,6 +17,7 @@ _PARTS = range(1, 16)
 # Bytes that stand between fields, if any do, and what stands for lines of JSON.
 _DELIMITERS = b",\t;| "
 _JSON_LINES = 256
+_HELD = re.compile(rb'"[^"\n]*"|\[[^]\n]*\]')
 
 
 def offers(periods: Periods, dtype: Dtype, sample: bytes) -> Offers:
@@ -40,19 +42,17 @@ def _records(distances: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _delimiters(sample: bytes) -> tuple[int, ...]:
-    """The two likeliest: those most lines have in equal numbers."""
-    lines = sample.split(b"\n")[1:-1]
-    if not lines:
-        return ()
-    found = {
-        delimiter: _agreement([line.count(delimiter) for line in lines])
-        for delimiter in _DELIMITERS
-    }
-    found[_JSON_LINES] = sum(line[:1] in b"{[" and line[:1] != b"" for line in lines)
+    """The two likeliest: those that cut most fields in lines that have equally many of them."""
+    # What quotes and brackets hold together is one field.
+    lines = _HELD.sub(b"", sample).split(b"\n")[1:-1]
+    found = {each: _fields([line.count(each) for line in lines]) for each in _DELIMITERS}
+    members = [line.count(b":") for line in lines if line[:1] in (b"{", b"[")]
+    # Whatever stands between members, their names say more.
+    found[_JSON_LINES] = 2 * _fields(members)
     ranked = sorted(found, key=lambda each: (-found[each], each))
     return tuple(each for each in ranked[:2] if found[each])
 
 
-def _agreement(counts: list[int]) -> int:
-    """How many lines share the commonest number of delimiters that is not 0."""
-    return max((lines for number, lines in Counter(counts).items() if number), default=0)
+def _fields(counts: list[int]) -> int:
+    """The fields of the lines that are cut equally often, of those that have most together."""
+    return max((lines * number for number, lines in Counter(counts).items()), default=0)

@@ -15,7 +15,7 @@ from ring2_orchestrator.planner.offers import offers
 from ring2_orchestrator.planner.periods import WINDOW_BYTES, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
-from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
+from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample, take_stretch
 from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
 from ring2_orchestrator.planner.yardstick import Yardstick
 
@@ -61,10 +61,11 @@ def propose(
     closed = [gene for gene in genes if not gene.has_holes]
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     found |= _resolved([gene for gene in closed if not gene.unknowns], search.yardstick, offered)
+    stretch = take_stretch(source, profile.judged_bytes)
     judged = {
         each.plan: each.gene
         for place, each in enumerate(_ranked(found, search.yardstick))
-        if each.gene == FALLBACK or (place < profile.judged and search.fits(each.plan))
+        if each.gene == FALLBACK or (place < profile.judged and _fits(search, each.plan, stretch))
     }
     # What is to be found in the data is hardly to be seen in blocks apart.
     glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), executor, kernels)
@@ -72,14 +73,29 @@ def propose(
     for gene in closed:
         # One that is slower by far whatever its parameters are is not worth comparing.
         if gene.unknowns and search.fits(gene.plan(), times=2):
-            judged |= _variants(gene, offered(gene.program.dtype), glance, least, search)
-    return _ranked(judged, Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels))
+            near = _near(gene, offered(gene.program.dtype), glance, least)
+            judged |= dict.fromkeys(_variants(near, search, stretch), gene.name)
+    return _ranked(judged, Yardstick(stretch, executor, kernels))
 
 
-def _variants(
-    gene: Gene, offered: Offers, glance: Yardstick, least: int, search: Search
-) -> dict[Plan, str]:
-    """The plans of a gene that come near to the least seen, for the best of what is offered."""
+def _fits(search: Search, plan: Plan, stretch: Sample) -> bool:
+    """Whether a plan is quick enough on the sample, or on a longer stretch.
+
+    What learns as it goes is slower on blocks apart than it will be on everything.
+    """
+    return search.fits(plan) or (search.fits(plan, times=2) and search.fits(plan, seen=stretch))
+
+
+def _variants(near: Sequence[Plan], search: Search, stretch: Sample) -> list[Plan]:
+    """The first of some plans that are quick enough."""
+    # The smallest are often the slowest alike: they are not to crowd out those that fit.
+    tried = itertools.islice((plan for plan in near if search.fits(plan, times=2)), _TRIED)
+    fitting = (plan for plan in tried if _fits(search, plan, stretch))
+    return [*itertools.islice(fitting, _VARIANTS)]
+
+
+def _near(gene: Gene, offered: Offers, glance: Yardstick, least: int) -> list[Plan]:
+    """The plans of a gene that come near to the least seen, the smallest first."""
     sizes: dict[Plan, int] = {}
 
     def cost(lowered: Lowered) -> tuple[int, bytes]:
@@ -91,9 +107,7 @@ def _variants(
     for each in explored(gene, cost, offered):
         cost(each)
     near = [plan for plan in sizes if sizes[plan] * _NEAR_PART < least * _NEAR]
-    ranked = sorted(near, key=lambda plan: (sizes[plan], plan.cid.digest))
-    fitting = (plan for plan in ranked[:_TRIED] if search.fits(plan))
-    return dict.fromkeys(itertools.islice(fitting, _VARIANTS), gene.name)
+    return sorted(near, key=lambda plan: (sizes[plan], plan.cid.digest))
 
 
 def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:

@@ -28,6 +28,7 @@ from ring2_orchestrator.planner.node import (
 from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import rank
+from ring2_orchestrator.planner.sample import Sample
 from ring2_orchestrator.planner.trials import Trials
 from ring2_orchestrator.planner.yardstick import Yardstick
 
@@ -109,8 +110,7 @@ class Search:
     ) -> None:
         self.yardstick = yardstick
         self.profile = profile
-        sample = yardstick.sample
-        self.limit = profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole
+        self.limit = self._limit_for(yardstick.sample)
         self.periods = periods or Periods()
         self._budget = profile.search_limit(yardstick.sample.total)
         self._trials = Trials(yardstick.executor, yardstick.kernels, self.periods, self._budget)
@@ -121,14 +121,18 @@ class Search:
         """Whether the search has used up its fuel."""
         return self._trials.spent >= self._budget
 
-    def fits(self, plan: Plan, *, times: int = 1) -> bool:
+    def fits(self, plan: Plan, *, times: int = 1, seen: Sample | None = None) -> bool:
         """Whether a plan decodes as quickly as the profile asks, where it applies at all.
 
-        Or so many times as slowly.
+        Or so many times as slowly. It is seen on the search's own sample, or on another.
         """
-        data = self.yardstick.sample.data
-        made = self._trials.run(plan, data[: len(data) // plan.input.width * plan.input.width])
-        return made is not None and made.fuel <= times * self.limit
+        sample = self.yardstick.sample if seen is None else seen
+        data = sample.data[: len(sample.data) // plan.input.width * plan.input.width]
+        made = self._trials.run(plan, data)
+        return made is not None and made.fuel <= times * self._limit_for(sample)
+
+    def _limit_for(self, sample: Sample) -> int:
+        return self.profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole
 
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
         """A frontier of plans with the value numbers of their open streams."""

@@ -52,6 +52,12 @@ def test_the_delimiter_of_lines_is_offered_first(delimiter: bytes) -> None:
     assert offers(Periods(), Dtype.U8, lines)["delimiter"][0] == delimiter[0]
 
 
+def test_what_quotes_and_brackets_hold_is_not_cut() -> None:
+    row = b'1.2.3.%d - - [1/May/2015:10:05:%d +0000] "GET /%d" 200 "X (like%s, Y)"\n'
+    log = b"".join(row % (n, n, n, b" b" * (n % 7)) for n in range(50))
+    assert offers(Periods(), Dtype.U8, log)["delimiter"][0] == ord(" ")
+
+
 def test_lines_of_json_are_told_from_fields() -> None:
     lines = b"".join(b'{"n":%d,"at":[%s]}\n' % (n, b"1," * (n % 5) + b"2") for n in range(9))
     assert offers(Periods(), Dtype.U8, lines)["delimiter"][0] == 256

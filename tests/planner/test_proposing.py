@@ -60,3 +60,23 @@ def test_a_plan_fits_within_so_many_times_the_limit(tools: Toolbox) -> None:
     assert not tight.fits(plan)
     assert tight.fits(plan, times=2)
     assert Search(yardstick, profile=replace(FAST, decode_fuel=per_byte + 1)).fits(plan)
+
+
+def log(lines: int) -> bytes:
+    rng = np.random.default_rng(8)
+    rows = (
+        b'10.0.%d.%d - - [01/May/2015:10:05:%02d] "GET /some/page%d.html" 200 %d "Agent (like%s)"\n'
+        % (n % 7, a, b, c, 1000 + 37 * c, b" x" * (a % 5))
+        for n, (a, b, c) in enumerate(rng.integers(0, 60, (lines, 3)))
+    )
+    return b"".join(rows)
+
+
+@pytest.mark.slow
+def test_small_plans_that_are_too_slow_do_not_crowd_out_those_that_fit(tools: Toolbox) -> None:
+    genes = [library_gene(name, tools.palette) for name in ("repeats", "table")]
+    profile = replace(FAST, search_fuel=0)
+    # Larger than what is planned on whole, where a plan may cost more for its tables.
+    data = log(4000)
+    found = propose(BytesSource(data), genes, tools.packer, tools.kernels, profile)
+    assert found[0].gene == "table"
