@@ -3,27 +3,28 @@
     REDOXA_SHARED=/path/to/shared python bench/compress.py [--files NAME...] [--profiles NAME...]
         [--peers] [--write]
 
-Every file is packed and unpacked in a process of its own, so memory and time stay bounded, and what
-comes back is compared. Sizes are exact and the same on every machine. Times are CPU seconds; MB are
-of the original; decoding is in the sandbox, the best of three rounds. `--peers` runs what other
-compressors are installed here; further peers' sizes are read from the shared PEERS.tsv. Results
-stay in bench/results/compress.json, so runs over some files add to those over others; `--write`
-renews bench/results/compress.md and the plot in docs/.
+Every file is packed and unpacked in a process of its own, so memory stays bounded, and what comes
+back is compared. Sizes are exact and the same on every machine. Times are CPU seconds; MB are of
+the original; decoding is in the sandbox, the best of three rounds. `--peers` runs what other
+compressors are installed here (`pip install -e '.[peers]'`); sizes of further ones are read from
+the shared PEERS.tsv and named as such. Every row is kept in bench/results/compress.json as soon as
+it is known, so what is interrupted goes on where it was, with `--files` and `--profiles`; `--write`
+renews bench/results/compress.md, and the table and the plot of docs/compression.md.
 """
 
 import argparse
 import io
 import json
-import lzma
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from compress_report import GATES, Known, Row, draw, report
+from compress_peers import codecs_for, kind_of, sizes_of
+from compress_report import GATES, Known, Row, draw, keep, overview, renewed, report
 
 from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.gene import print_plan
@@ -34,12 +35,13 @@ from ring2_orchestrator.toolbox import open_toolbox
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "compress.json"
 REPORT = HERE / "results" / "compress.md"
+PAGE = HERE.parent / "docs" / "compression.md"
 PLOT = HERE.parent / "docs" / "compress.svg"
 SKIPPED = {".tsv", ".md"}
 PEERS = "peers"
 ROUNDS = 3
-
-Codec = tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]
+# Hundreds of times what any of them takes on an idle machine: only what hangs is given up.
+TIMEOUT_S = 4 * 3600
 
 
 def main() -> int:
@@ -62,17 +64,26 @@ def main() -> int:
     known: Known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for path in _files(data, args.files):
         for what in [*args.profiles, *([PEERS] if args.peers else [])]:
-            for row in _apart(path, what):
-                known.setdefault(path.name, {})[row["tool"]] = row
+            rows = _apart(path, what)
+            keep(RESULTS, known, path.name, rows)
+            for row in rows:
                 print(f"{path.name} {_short(row)}", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    lines, met = report(known, data / "PEERS.tsv")
+    table = data / "PEERS.tsv"
+    lines, met = report(known, sizes_of(table), _dated(table))
     print("\n".join(lines))
     if args.write:
         REPORT.write_text("\n".join(lines) + "\n")
+        PAGE.write_text(renewed(PAGE.read_text(), overview(known, sizes_of(table), _dated(table))))
         draw(known, PLOT)
     return 0 if met else 1
+
+
+def _dated(table: Path) -> str:
+    """Which table of sizes it is, by its name and the day of its file."""
+    if not table.exists():
+        return "no table of sizes measured before"
+    day = datetime.fromtimestamp(table.stat().st_mtime, UTC).date()
+    return f"{table.name} of {day}"
 
 
 def _files(data: Path, names: list[str]) -> list[Path]:
@@ -82,7 +93,13 @@ def _files(data: Path, names: list[str]) -> list[Path]:
 
 def _apart(path: Path, what: str) -> list[Row]:
     command = [sys.executable, __file__, "--one", str(path), what]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT_S)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        # The other files' rows are worth having; the report names what is missing.
+        print(f"{path.name} {what}: {error}", file=sys.stderr, flush=True)
+        return []
+    return json.loads(done.stdout)
 
 
 def _packed(path: Path, profile: str) -> Row:
@@ -100,40 +117,43 @@ def _packed(path: Path, profile: str) -> Row:
         container = Container(BytesSource(out.getvalue()), tools.kernels)
         speed = _speed(lambda: b"".join(container.chunks(tools.executor)), data)
         plans = [print_plan(plan, tools.manifests) for plan in container.header.plans]
-    return {
-        "tool": profile,
-        "bytes": len(data),
-        "size": packed.container_bytes,
-        "plan_s": planned - begin,
-        "pack_s": end - planned,
-        "decode_mb_s": speed,
-        "gene": packed.gene,
-        "plans": plans,
-    }
+    sizes = len(data), packed.container_bytes
+    times = planned - begin, end - planned, speed
+    return _row(profile, sizes, times, gene=packed.gene, plans=plans)
 
 
 def _peers(path: Path) -> list[Row]:
     """What other compressors installed here make of a file."""
-    data = path.read_bytes()
-    rows: list[Row] = []
-    for name, (encode, decode) in _codecs().items():
+    data, rows = path.read_bytes(), list[Row]()
+    for name, codec in codecs_for(kind_of(path, path.parent / "MANIFEST.tsv")).items():
         begin = time.process_time()
-        coded = encode(data)
+        coded = codec.encode(data)
         pack_s = time.process_time() - begin
-        speed = _speed(lambda decode=decode, coded=coded: decode(coded), data)
-        rows.append(
-            {
-                "tool": name,
-                "bytes": len(data),
-                "size": len(coded),
-                "plan_s": 0.0,
-                "pack_s": pack_s,
-                "decode_mb_s": speed,
-                "gene": "",
-                "plans": [],
-            }
-        )
+        speed = _speed(lambda codec=codec, coded=coded: codec.decode(coded), data)
+        rows.append(_row(name, (len(data), len(coded)), (0.0, pack_s, speed)))
     return rows
+
+
+def _row(
+    tool: str,
+    sizes: tuple[int, int],
+    times: tuple[float, float, float],
+    *,
+    gene: str = "",
+    plans: Sequence[str] = (),
+) -> Row:
+    return {
+        "tool": tool,
+        "bytes": sizes[0],
+        "size": sizes[1],
+        "plan_s": times[0],
+        "pack_s": times[1],
+        "decode_mb_s": times[2],
+        "gene": gene,
+        "plans": [*plans],
+        "day": str(datetime.now(UTC).date()),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def _speed(decode: Callable[[], bytes], data: bytes) -> float:
@@ -146,32 +166,6 @@ def _speed(decode: Callable[[], bytes], data: bytes) -> float:
         if back != data:
             raise SystemExit("what was packed did not come back")
     return len(data) / max(best, 1e-9) / 1e6
-
-
-def _codecs() -> dict[str, Codec]:
-    codecs: dict[str, Codec] = {
-        "xz:9": (lambda data: lzma.compress(data, preset=9), lzma.decompress)
-    }
-    for module, add in (("zstandard", _zstandard), ("brotli", _brotli)):
-        try:
-            import_module(module)
-        except ImportError:
-            print(f"{module} is not installed: left out", file=sys.stderr)
-        else:
-            codecs |= add()
-    return codecs
-
-
-def _zstandard() -> dict[str, Codec]:
-    zstandard = import_module("zstandard")
-    decode = zstandard.ZstdDecompressor().decompress
-    levels = (3, 19)
-    return {f"zstd:{at}": (zstandard.ZstdCompressor(level=at).compress, decode) for at in levels}
-
-
-def _brotli() -> dict[str, Codec]:
-    brotli = import_module("brotli")
-    return {"brotli:11": (brotli.compress, brotli.decompress)}
 
 
 def _short(row: Row) -> str:
