@@ -1,10 +1,10 @@
 """Puts what is written in C into the wheel, and into the source tree of an editable install.
 
-That is the recorder's helper and the host's trampoline. Where no C compiler works, the build asks
-for one from the package index: installing always works. On a system the recorder does not know, the
-wheel is pure Python, says so when asked to record, and calls kernels the slower way; so it is, too,
-where `REDOXA_BUILD=python` says that no compiler can be had. The trampoline needs Python's headers,
-too; without them it alone is left out.
+That is the recorder's helper, the front end of runs and the host's trampoline. Where no C compiler
+works, the build asks for one from the package index: installing always works. On a system the
+recorder does not know, the wheel is pure Python, says so when asked to record, and calls kernels
+the slower way; so it is, too, where `REDOXA_BUILD=python` says that no compiler can be had. The
+trampoline needs Python's headers, too; without them it alone is left out.
 """
 
 import importlib.util
@@ -17,6 +17,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 RECORDER = Path("ring2_orchestrator", "recorder")
+SHORTCUTS = Path("ring2_orchestrator", "shortcuts")
+FRONT_END = "redoxa-run"
 HOST = Path("ring0", "host")
 COMPILER = "ziglang==0.17.1"  # the same as the `kernels` extra
 GLUE = "cffi>=2.0"  # the same as what it is needed for when it runs
@@ -39,9 +41,11 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
             return
         trampoline = self._load(HOST / "trampoline" / "compile.py")
         helper = Path(self.root) / RECORDER / "redoxa-trace"
+        front = Path(self.root) / SHORTCUTS / FRONT_END
         module = trampoline.target(Path(self.root) / HOST)
         for made, name, build in (
             (helper, "the recorder's helper", lambda: compiler.build(helper)),
+            (front, FRONT_END, lambda: compiler.build(front, front.parent / "front")),
             (module, "compiled calls", lambda: trampoline.build(module, compiler.compilers())),
         ):
             try:
@@ -49,7 +53,10 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
             except (compiler.CompileError, trampoline.CompileError, OSError) as error:
                 self.app.display_warning(f"built without {name} ({version}): {error}")
                 continue
-            build_data["artifacts"].append(made.relative_to(self.root).as_posix())
+            if made == front:  # a command, beside `redoxa` itself
+                build_data["shared_scripts"][made.relative_to(self.root).as_posix()] = FRONT_END
+            else:
+                build_data["artifacts"].append(made.relative_to(self.root).as_posix())
             build_data["pure_python"] = False
             # Any Python 3, because one that cannot load the module does without; but only this
             # system and processor.

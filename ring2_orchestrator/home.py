@@ -3,12 +3,12 @@
 import os
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cid_store.errors import InputError
+from cid_store.errors import InputError, RedoxaError
 from ring2_orchestrator.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -64,7 +64,14 @@ class Home:
         """The shadow ledger in `ledger/`."""
         from ring2_orchestrator.ledger import Ledger  # noqa: PLC0415 - opened only when used
 
-        return Ledger(self.path / "ledger", store=self.store, clock=self.clock)
+        ledger = Ledger(self.path / "ledger", store=self.store, clock=self.clock)
+        if (self.path / "reuses").exists():
+            from ring2_orchestrator.shortcuts.spool import enter_reuses  # noqa: PLC0415 - as above
+
+            # What cannot be entered now stays spooled; whoever asked is not to suffer.
+            with suppress(RedoxaError, OSError):
+                enter_reuses(self.path, ledger)
+        return ledger
 
     @property
     def has_ledger(self) -> bool:

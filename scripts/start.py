@@ -41,6 +41,7 @@ SOURCES = (
     "hatch_build.py",
     "ring2_orchestrator/recorder/compile.py",
     "ring2_orchestrator/recorder/trace/*.[ch]",
+    "ring2_orchestrator/shortcuts/front/*.[ch]",
     "ring0/host/trampoline/*.[ch]",
     "ring0/host/trampoline/compile.py",
 )

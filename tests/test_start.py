@@ -219,7 +219,11 @@ def test_whatever_is_compiled_is_compiled_again_when_it_changes() -> None:
     watched = {path for pattern in sources for path in root.glob(pattern)}
     built = {
         path
-        for package in ("ring0/host/trampoline", "ring2_orchestrator/recorder")
+        for package in (
+            "ring0/host/trampoline",
+            "ring2_orchestrator/recorder",
+            "ring2_orchestrator/shortcuts",
+        )
         for pattern in ("**/*.[ch]", "**/compile.py")
         for path in (root / package).glob(pattern)
     }

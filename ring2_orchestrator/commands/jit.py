@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
+from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
@@ -136,7 +137,7 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
     from ring2_orchestrator.runs.memo import Memo  # noqa: PLC0415
     from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
 
-    cwd, env = Path.cwd(), dict(os.environ)
+    cwd, env = Path.cwd(), given_environment()
     try:
         find_program(command, cwd=cwd, env=env)
     except (NoSuchCommandError, NotExecutableError) as error:

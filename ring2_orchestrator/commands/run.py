@@ -6,7 +6,6 @@ is a JSON object (docs/formats/run.md); standard output stays the program's.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from cid_store.errors import RedoxaError, UsageError
 from ring2_orchestrator.commands import Context, system_text
 from ring2_orchestrator.report import OutputError
+from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.result import RunResult
@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache-failures",
         action="store_true",
         help="reuse the results of failed runs, too",
+    )
+    parser.add_argument(
+        "--shortcut",
+        action="store_true",
+        help="leave what redoxa-run needs to answer the same reuse without Python",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="name every change and every doubt"
@@ -69,6 +74,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context,
         reuse=not args.no_reuse,
         cache_failures=args.cache_failures,
+        shortcut=args.shortcut,
         verbose=args.verbose,
     )
 
@@ -87,6 +93,7 @@ def run_command(
     *,
     reuse: bool = True,
     cache_failures: bool = False,
+    shortcut: bool = False,
     verbose: bool = False,
 ) -> int:
     """Run, say the one line, and give the program's exit code, or 125 to 127 where it never ran."""
@@ -105,9 +112,10 @@ def run_command(
                 command,
                 home=home,
                 cwd=Path.cwd(),
-                env=os.environ,
+                env=given_environment(),
                 reuse=reuse,
                 cache_failures=cache_failures,
+                shortcut=shortcut,
             )
     except (NoSuchCommandError, NotExecutableError, BrokenPipeError):
         raise

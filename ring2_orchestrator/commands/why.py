@@ -4,7 +4,6 @@ The exit code is 0 when the command would be reused now, and 1 when it would run
 """
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
+from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
     from ring2_orchestrator.report import Report
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             command,
             home=home,
             cwd=Path.cwd(),
-            env=os.environ,
+            env=given_environment(),
             cache_failures=args.cache_failures,
         )
     if found.trace is None and found.last is None:
@@ -89,7 +89,7 @@ def _require_program(command: Sequence[str]) -> None:
     from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
 
     try:
-        find_program(command, cwd=Path.cwd(), env=os.environ)
+        find_program(command, cwd=Path.cwd(), env=given_environment())
     except (NoSuchCommandError, NotExecutableError) as error:
         raise InputError(str(error)) from error
 

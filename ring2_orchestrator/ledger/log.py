@@ -80,8 +80,12 @@ class Ledger:
         if not durable.size(self._log.checkpoint_path):
             self._begin()
 
-    def append(self, entries: Sequence[NodeLike], *, kind: str, subject: str) -> Receipt:
+    def append(
+        self, entries: Sequence[NodeLike], *, kind: str, subject: str, time_ns: int | None = None
+    ) -> Receipt:
         """Add one batch; when this returns, batch and entry survive a power cut.
+
+        `time_ns` is when it happened, now unless given.
 
         Never call it inside the store's `batch()`: the entry would be durable before its batch.
         Raises LedgerDamagedError, and adds nothing, where the log is not what it was. After a
@@ -89,7 +93,7 @@ class Ledger:
         """
         assert not self._closed, "a closed ledger takes no entries"
         check_names(kind, subject)
-        time_ns = self._clock.now_ns()
+        time_ns = self._clock.now_ns() if time_ns is None else time_ns
         data = encode_batch(entries, kind=kind, subject=subject, time_ns=time_ns)
         batch = self._store.put(data, Codec.NODE)
         entry = encode_leaf(Leaf(batch, kind, subject, time_ns))

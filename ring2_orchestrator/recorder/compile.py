@@ -1,4 +1,6 @@
-"""Builds the recorder's helper from its C sources; needs nothing but the standard library.
+"""Builds programs from C sources: the recorder's helper, and the front end of runs.
+
+Needs nothing but the standard library.
 
 The package's build loads this file by its path, before any of the project's dependencies exist.
 """
@@ -72,7 +74,7 @@ def compilers() -> list[list[str]]:
 
 
 def build(target: Path, sources: Path = SOURCES) -> None:
-    """Compile the helper to `target`, replacing it whole. Raises CompileError or OSError."""
+    """Compile a program to `target`, replacing it whole. Raises CompileError or OSError."""
     attempts = _attempts()
     if not attempts:
         raise CompileError("no C compiler is on PATH, and the ziglang package is not installed")
@@ -108,7 +110,7 @@ def _compile(attempts: Sequence[Sequence[str]], target: Path, sources: Path) -> 
             return
         reason = done.stderr.strip() or "what it made does not carry the name of its sources"
         said.append(f"{' '.join(compiler)}: {reason}")
-    raise CompileError("the C compiler refused the recorder's helper:\n" + "\n".join(said))
+    raise CompileError(f"the C compiler refused {target.name}:\n" + "\n".join(said))
 
 
 def carries(binary: Path, name: str) -> bool:

@@ -35,11 +35,13 @@ def execute(
     env: Mapping[str, str] | None = None,
     reuse: bool = True,
     cache_failures: bool = False,
+    shortcut: bool = False,
     stdin: int = 0,
 ) -> RunResult:
     """Do what the command does: from the store when nothing it depends on changed, else by running.
 
-    What the program prints goes to our standard output and error, byte for byte. Raises
+    What the program prints goes to our standard output and error, byte for byte. With `shortcut` a
+    reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. Raises
     NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
     program ran is told in the result's message, never by another exit code.
     """
@@ -49,7 +51,7 @@ def execute(
     if inside_recording():
         return _run_plainly(command, folder, environment)
     run = _Run(list(command), program, home, folder, environment, StandardInput(stdin))
-    return run.result(reuse=reuse, cache_failures=cache_failures)
+    return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut)
 
 
 class _Recorded(NamedTuple):
@@ -69,7 +71,7 @@ class _Run(NamedTuple):
     env: Mapping[str, str]
     stdin: StandardInput
 
-    def result(self, *, reuse: bool, cache_failures: bool) -> RunResult:
+    def result(self, *, reuse: bool, cache_failures: bool, shortcut: bool) -> RunResult:
         begun_ns = self.home.clock.monotonic_ns()
         memo = Memo(self.home)
         decision = memo.decide(
@@ -81,7 +83,7 @@ class _Run(NamedTuple):
         )
         if reuse and decision.reuse and decision.kept is not None:
             try:
-                return self._replay(memo, decision, decision.kept, begun_ns)
+                return self._replay(memo, decision, decision.kept, begun_ns, shortcut=shortcut)
             except DamageError as error:
                 memo.forget(decision.kept)
                 decision = _without_reuse(decision, error)
@@ -91,7 +93,9 @@ class _Run(NamedTuple):
 
     # Reuse.
 
-    def _replay(self, memo: Memo, decision: Decision, kept: Kept, begun_ns: int) -> RunResult:
+    def _replay(
+        self, memo: Memo, decision: Decision, kept: Kept, begun_ns: int, *, shortcut: bool
+    ) -> RunResult:
         """The outcome of the kept run again. Raises DamageError or RestoreError."""
         trace = kept.trace
         printed = b"" if trace.printed is None else self.home.store.get(trace.printed)
@@ -114,7 +118,15 @@ class _Run(NamedTuple):
             wall_s=wall_s,
             saved_s=saved_s,
         )
+        if shortcut:
+            self._leave_shortcut(memo, decision, result)
         return self._acknowledge(result, {})
+
+    def _leave_shortcut(self, memo: Memo, decision: Decision, result: RunResult) -> None:
+        from ring2_orchestrator.runs.shortcut import leave_shortcut  # noqa: PLC0415 - if asked
+
+        with suppress(RedoxaError):  # without it the next answer is as slow as this one
+            leave_shortcut(self.home, memo, decision, result, command=self.command, env=self.env)
 
     def _restore(self, memo: Memo, decision: Decision, trace: Trace) -> int:
         """Put the outputs back, in sight of whatever else is going on; how many."""

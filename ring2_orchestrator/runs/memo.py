@@ -14,7 +14,7 @@ from cid_store.nodes import get_node, put_node
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.home import Home
-from ring2_orchestrator.runs.compare import Comparison, products_of
+from ring2_orchestrator.runs.compare import Comparison, Products, products_of
 from ring2_orchestrator.runs.paths import canonical
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.statcache import Aspect, StatCache
@@ -27,6 +27,7 @@ from ring2_orchestrator.runs.surroundings import (
     surroundings_of,
 )
 from ring2_orchestrator.runs.trace import Trace
+from ring2_orchestrator.shortcuts.folder import drop
 
 MAX_TRACES = 32
 _KEY_BYTES = 20
@@ -161,11 +162,12 @@ class Memo:
     def publish(self, subject: str, entry: Cid) -> None:
         """Let an entry's trace be reused; when this returns it would survive a power cut."""
         store = self._home.store
+        kept = load_kept(store, "", entry)
+        self._drop_shortcut(kept.trace)
         with store.batch():
-            trace = load_kept(store, "", entry).cid
             older = self._names(subject)
             store.set_root(_root_name(subject, self._home.clock, older), entry)
-            for name in self._outdated(older, trace):
+            for name in self._outdated(older, kept.cid):
                 store.set_root(name, None)
 
     def _outdated(self, older: Sequence[tuple[str, Cid]], newest: Cid) -> Iterator[str]:
@@ -185,7 +187,16 @@ class Memo:
 
     def forget(self, kept: Kept) -> None:
         """Drop one trace: its outputs cannot be had any more, or another run contradicts it."""
+        self._drop_shortcut(kept.trace)
         self._home.store.set_root(kept.name, None)
+
+    def products(self, subject: str) -> Products:
+        """What a command is known to have left at each path, by any of its traces."""
+        return products_of(kept.trace for kept in self.traces(subject))
+
+    def _drop_shortcut(self, trace: Trace) -> None:
+        """Before the change: a shortcut must never answer with what the memo has given up."""
+        drop(self._home.path, trace.command, trace.surroundings.cwd)
 
     def _names(self, subject: str) -> list[tuple[str, Cid]]:
         return list(self._home.store.roots(f"memo/{subject}/"))

@@ -81,7 +81,15 @@ def append_run(
     ledger: Ledger, result: RunResult, command: Sequence[str], counts: Mapping[str, int]
 ) -> int:
     """Enter the run in the ledger; its number there. Durable when this returns."""
-    entry: dict[str, NodeLike] = {
+    entry = entry_of(result, command, counts)
+    return ledger.append([entry], kind=LEDGER_KIND, subject=result.subject).seq
+
+
+def entry_of(
+    result: RunResult, command: Sequence[str], counts: Mapping[str, int]
+) -> dict[str, NodeLike]:
+    """The run as the ledger keeps it."""
+    return {
         "changed": [change.path for change in result.changed[:_MOST_DOUBTS]],
         "command": [os.fsencode(word) for word in command],
         "counts": dict(counts),
@@ -100,7 +108,6 @@ def append_run(
         "verdict": result.verdict,
         "wall_s": result.wall_s,
     }
-    return ledger.append([entry], kind=LEDGER_KIND, subject=result.subject).seq
 
 
 def append_withdrawal(ledger: Ledger, subject: str, trace: Cid, harm: str) -> None:

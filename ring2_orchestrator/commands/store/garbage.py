@@ -64,6 +64,10 @@ def _gc(home: Home, args: argparse.Namespace, context: Context) -> int:
             dry_run=args.dry_run,
             progress=advance,
         )
+    if not args.dry_run:
+        from ring2_orchestrator.shortcuts.folder import drop_all  # noqa: PLC0415 - start-up
+
+        drop_all(home.path)  # caches of traces that may be gone
     if home.has_ledger and not args.dry_run:
         from ring2_orchestrator.tiers.booking import book_forgotten  # noqa: PLC0415 - start-up
 

@@ -1,0 +1,1 @@
+"""Shortcuts: what `redoxa-run` needs to answer a reuse without Python."""

@@ -1,0 +1,79 @@
+/* Bytes written and bytes read, with every length checked. */
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void make_room(struct bytes *to, size_t more) {
+    if (to->room - to->length >= more) return;
+    size_t room = to->room * 2 > to->length + more ? to->room * 2 : to->length + more;
+    unsigned char *data = realloc(to->data, room);
+    if (!data) abort(); /* a few hundred kilobytes: nothing else could go on either */
+    *to = (struct bytes){data, to->length, room};
+}
+
+void add(struct bytes *to, const void *data, size_t length) {
+    if (!length) return;
+    make_room(to, length);
+    memcpy(to->data + to->length, data, length);
+    to->length += length;
+}
+
+void add_text(struct bytes *to, const char *format, ...) {
+    char text[1024];
+    va_list values;
+    va_start(values, format);
+    int length = vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    if (length < 0 || (size_t)length >= sizeof text) abort(); /* only numbers and names of limited length */
+    add(to, text, (size_t)length);
+}
+
+uint64_t take(struct reader *from, size_t width) {
+    uint64_t value = 0;
+    if (from->bad || (size_t)(from->end - from->at) < width) {
+        from->bad = true;
+        return 0;
+    }
+    for (size_t i = 0; i < width; i++) value |= (uint64_t)from->at[i] << (8 * i);
+    from->at += width;
+    return value;
+}
+
+struct reader take_part(struct reader *from) {
+    size_t length = take(from, 4);
+    if (from->bad || (size_t)(from->end - from->at) < length) {
+        from->bad = true;
+        return (struct reader){.bad = true};
+    }
+    struct reader part = {from->at, from->at + length, false};
+    from->at += length;
+    return part;
+}
+
+bool read_own_file(const char *path, size_t limit, struct bytes *into) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return false;
+    bool fine = !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+                !(st.st_mode & (S_IWGRP | S_IWOTH)) && (uint64_t)st.st_size <= limit;
+    if (fine) {
+        make_room(into, (size_t)st.st_size + 1);
+        while (into->length < into->room) {
+            ssize_t got = read(fd, into->data + into->length, into->room - into->length);
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) fine = false;
+            if (got <= 0) break;
+            into->length += (size_t)got;
+        }
+        fine = fine && into->length == (size_t)st.st_size; /* else it is being changed */
+    }
+    close(fd);
+    return fine;
+}
