@@ -98,8 +98,9 @@ def peers_in(folder: Path) -> Iterator[tuple[str, Job]]:
     compile_it = (compiler, "-O2", "-c", "one.c", "-o", "one.o")
     yield "`cc -O2 -c one.c`, plain", Job(compile_it, source)
     if FRONT_END.exists():
+        shutil.copytree(source, folder / "apart")  # the others write the object file anew
         front = (str(FRONT_END), "--", *compile_it)
-        yield "the same through `redoxa-run`, a hit", Job(front, source, "reused: ")
+        yield "the same through `redoxa-run`, a hit", Job(front, folder / "apart", "reused: ")
     if ccache := shutil.which("ccache"):
         yield "the same through `ccache`, a hit", Job((ccache, *compile_it), source)
     if make := shutil.which("make"):
