@@ -57,6 +57,8 @@ ZIG = (
 # Everything else in the environment could change what the compiler reads.
 ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TEMP", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR")
 
+_LOW_STACK = Path(__file__).resolve().parent / "engines" / "low_stack.c"
+
 
 class BuildError(InputError):
     """A kernel folder that does not build: its source or its kernel.toml is wrong."""
@@ -137,14 +139,18 @@ def compile_zig(source: Path) -> bytes:
 
 
 def compile_native(source: Path, library: Path) -> None:
-    """The same source as a shared library for x86-64 Linux, to set the sandbox beside it."""
+    """The same source as a shared library for x86-64 Linux, to set the sandbox beside it.
+
+    It has `run`, and `run_low`, which calls that on a stack of the caller's.
+    """
     target = ("-target", "x86_64-linux-gnu", "-mcpu=baseline")
     if source.suffix == ".zig":
-        words = ["build-lib", "-dynamic", *target, "-OReleaseFast", source.name]
+        words = ["build-lib", "-dynamic", *target, "-OReleaseFast", source.name, str(_LOW_STACK)]
         words += [f"-femit-bin={library}"]
     else:
         words = ["cc", *target, "-std=c17", "-O3", "-ffreestanding", "-fno-sanitize=undefined"]
-        words += ["-ffp-contract=off", "-shared", "-fPIC", source.name, "-o", str(library)]
+        words += ["-ffp-contract=off", "-shared", "-fPIC", source.name, str(_LOW_STACK)]
+        words += ["-o", str(library)]
     _zig(source, words, library.parent)
 
 
@@ -225,6 +231,8 @@ def source_of(folder: Path) -> Path:
     if len(found) > 1:
         both = " and ".join(path.name for path in found)
         raise BuildError(f"the kernel folder {folder} has {both}; a kernel has one source")
+    if not folder.is_dir():
+        raise BuildError(f"there is no folder {folder}; make one with: redoxa kernel new NAME")
     if not found:
         raise BuildError(f"the kernel folder {folder} has no {', no '.join(names)}")
     return found[0]

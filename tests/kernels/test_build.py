@@ -169,6 +169,11 @@ def test_a_folder_without_source_is_one_sentence(copied: Path) -> None:
         kernel_build.build(copied / "gray")
 
 
+def test_a_folder_that_is_not_there_is_one_sentence(copied: Path) -> None:
+    with pytest.raises(BuildError, match=r"there is no folder .*grau; make one with: redoxa"):
+        kernel_build.build(copied / "grau")
+
+
 def test_a_folder_with_two_sources_is_one_sentence(copied: Path) -> None:
     (copied / "gray" / "gray.wat").write_text("(module)")
     with pytest.raises(BuildError, match=r"has gray\.c and gray\.wat; a kernel has one source"):

@@ -131,9 +131,9 @@ def test_vector_instructions_say_what_plain_loops_say(
     made: list[list[bytes]] = []
     for side in sides:
         params = kernel.manifest.encode_parameters({}, dtype=None)
-        run, outputs = side.prepare(Op.FORWARD, params, [data.tobytes()], 1)
-        assert run() == 0
-        made.append(outputs())
+        code, outputs = side.prepare(Op.FORWARD, params, [data.tobytes()], 1).answer()
+        assert code == 0
+        made.append(outputs)
     assert made[0] == made[1]
 
 

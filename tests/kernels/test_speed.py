@@ -1,0 +1,48 @@
+"""What `kernel bench` times: whole calls, as the ABI promises them, the same on both sides."""
+
+from pathlib import Path
+
+import pytest
+
+from cid_store.errors import UnavailableError
+from ring0.abi import Op
+from ring0.host.engine import Engine
+from ring0.host.library import find
+from ring2_orchestrator.kernel_build import require_toolchain, source_root
+from ring2_orchestrator.kernel_speed import measure, native, require_machine, sandbox
+from ring2_orchestrator.kernels import KernelSet
+
+# Numbers that count up: text of the table kernel that nothing but its own stack holds.
+COUNTED = b"".join(b"%d,%d,x\n" % (at, 7 * at) for at in range(400))
+
+
+@pytest.mark.parametrize("name", ["context_mix", "record_mix", "residual", "table"])
+def test_a_call_that_is_repeated_finds_no_scratch_of_the_last(
+    name: str, kernels: KernelSet
+) -> None:
+    kernel = kernels.by_name(name)
+    dtype = next(iter(kernel.manifest.types), None)
+    params = kernel.manifest.encode_parameters({}, dtype=dtype)
+    n_out = kernel.manifest.call_shape(Op.FORWARD, params)[1]
+    side = sandbox(Engine(find(), metered=False, canonical_nan=False), kernel)
+    laid = side.prepare(Op.FORWARD, params, [COUNTED], n_out)
+    first = laid.answer()
+    assert first[0] == 0
+    assert laid.seconds() > 0
+    assert laid.answer() == first
+
+
+@pytest.mark.slow
+def test_native_code_may_keep_addresses_of_its_stack(kernels: KernelSet, tmp_path: Path) -> None:
+    try:
+        require_machine()
+        require_toolchain()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    kernel = kernels.by_name("table")
+    engine = Engine(find(), metered=False, canonical_nan=False)
+    source = source_root() / "table" / "table.c"
+    sides = sandbox(engine, kernel), native(source, tmp_path / "table.so")
+    timed = measure(kernel, sides, (None, {}), data=COUNTED, round_s=0.0001)
+    assert timed.size == len(COUNTED)
+    assert min(timed.speeds) > 0
