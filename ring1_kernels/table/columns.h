@@ -5,7 +5,11 @@
 /* Where the expectation of a column's fields comes from; FROM + p is column p. */
 enum { PLAIN = 0, ABOVE = 1, COUNTER = 2, FROM = 3 };
 
-enum { MOST_DIGITS = 18 };
+/* A shape has twice the source, and one more where fields that were written before are numbers. */
+enum { MOST_NUMBERED = 65535 };
+
+/* Digits that are counted on from, and that this may come to. */
+enum { MOST_DIGITS = 18, MOST_CONTINUED = 20 };
 
 static inline u32 hash_of(Cell cell) {
   u32 hash = hash_bytes(cell.length, cell);
@@ -35,15 +39,8 @@ static inline u32 find_or_place(const Cell *cells, u32 row, u32 *slots, u32 mask
   return 0;
 }
 
-/* Number the fields of a column by their first appearance; how many numbers there are. */
-static u32 number_fields(const Cell *cells, u32 rows, u32 *slots, u32 *numbers) {
-  u32 mask = slots_for(rows) - 1, count = 0;
-  for (u32 i = 0; i <= mask; i++) slots[i] = 0;
-  for (u32 row = 0; row < rows; row++) {
-    u32 found = find_or_place(cells, row, slots, mask);
-    numbers[row] = found ? numbers[found - 1] : count++;
-  }
-  return count;
+static inline void empty(u32 *places, u32 count) {
+  for (u32 i = 0; i < count; i++) places[i] = 0;
 }
 
 static bool number_of(Cell cell, u64 *value) {
@@ -70,28 +67,39 @@ static bool continued(Cell before, Cell last, u8 *end, Cell *next) {
   return true;
 }
 
-/* What a column is told from while its rows are met one after another. */
+/* A column while its rows are met one after another: where what is expected comes from, and the
+ * numbers of its fields. A field that is as expected has the number of the one it was expected from.
+ */
 typedef struct {
   u32 source;
+  Cell *cells;
   const u32 *parent;      /* the numbers of the parent's fields */
   u32 *latest;            /* for each of them, the latest row and 1 */
-  u8 digits[MOST_DIGITS + 2];
-} Teller;
+  u32 *numbers, count;
+  u32 *firsts;            /* for each number, its first row */
+  u32 *slots, mask;       /* rows of fields that were written, by their hash */
+} Column;
 
-/* What is expected in a row, if anything is. `cells` has the rows before it. */
-static inline bool expected(Teller *teller, const Cell *cells, u32 row, Cell *cell) {
-  u32 from = row;         /* a row and 1 */
-  if (teller->source == PLAIN) return false;
-  if (teller->source == COUNTER)
-    return row >= 2 &&
-           continued(cells[row - 2], cells[row - 1], teller->digits + sizeof teller->digits, cell);
-  if (teller->source >= FROM) {
-    from = teller->latest[teller->parent[row]];
-    teller->latest[teller->parent[row]] = row + 1;
-  }
-  if (from == 0) return false;
-  *cell = cells[from - 1];
-  return true;
+/* The row and 1 whose field is expected in a row; 0 where none is. Not for counters. */
+static inline u32 expected(Column *column, u32 source, u32 row) {
+  if (source == ABOVE) return row;
+  if (source == PLAIN) return 0;
+  u32 *latest = column->latest + column->parent[row], from = *latest;
+  *latest = row + 1;
+  return from;
+}
+
+static inline void take_new_number(Column *column, u32 row) {
+  column->firsts[column->count] = row;
+  column->numbers[row] = column->count++;
+}
+
+/* Whether a field equals one that was written before, whose number it takes; else it has its own. */
+static inline bool take_number_of_equal(Column *column, u32 row) {
+  u32 found = find_or_place(column->cells, row, column->slots, column->mask);
+  if (found) column->numbers[row] = column->numbers[found - 1];
+  else take_new_number(column, row);
+  return found != 0;
 }
 
 /* The order in which columns are written: those without a parent, then the children of each. Fewer

@@ -4,12 +4,17 @@
 
 enum { MOST_COLUMNS = 256, JSON_LINES = 256 };
 
+/* Beside the delimiter: moments are cut into their numbers and words. */
+enum { CUT_MOMENTS = 512 };
+
 /* A stretch of bytes by its address, which a call block's are, too. */
 typedef struct { u32 at, length; } Cell;
 
 /* One line's fields, in order. `count` is above MOST_COLUMNS where there are more. */
 typedef struct {
   u32 at, end, count;
+  u32 moments;            /* how many were cut */
+  bool cuts_moments;
   Cell fields[MOST_COLUMNS];
 } Line;
 
@@ -34,10 +39,61 @@ static inline u32 line_end(const u8 *text, u32 at, u32 end) {
   return at;
 }
 
-static inline void put_field_of(Line *line, const u8 *text, u32 at, u32 end) {
+static inline void put_part(Line *line, const u8 *text, u32 at, u32 end) {
   if (line->count < MOST_COLUMNS)
     line->fields[line->count] = (Cell){(u32)(uintptr_t)(text + at), end - at};
   line->count++;
+}
+
+/* ---- moments: dates and times ---- */
+
+enum { CLOCK = 8, LONGEST_MOMENT = 40 };
+
+static inline bool is_digit(u8 byte) { return byte >= '0' && byte <= '9'; }
+
+static inline bool is_letter(u8 byte) { return (byte | 32) >= 'a' && (byte | 32) <= 'z'; }
+
+static inline bool may_part_moments(u8 byte) {
+  return byte == ':' || byte == '-' || byte == '/' || byte == '.' || byte == ',' || byte == '+' ||
+         byte == ' ' || byte == '[' || byte == ']' || byte == '"';
+}
+
+/* Whether hours, minutes and seconds stand here, as in 10:05:03. */
+static bool is_clock(const u8 *at) {
+  for (u32 i = 0; i < CLOCK; i++)
+    if (i % 3 == 2 ? at[i] != ':' : !is_digit(at[i])) return false;
+  return true;
+}
+
+/* Whether a field is a time of day, with nothing beside it but what dates and zones are made of. */
+static bool is_moment(const u8 *text, u32 at, u32 end) {
+  if (end - at < CLOCK || end - at > LONGEST_MOMENT) return false;
+  bool has_clock = false;
+  for (; at < end; at++) {
+    if (!is_digit(text[at]) && !is_letter(text[at]) && !may_part_moments(text[at])) return false;
+    has_clock |= end - at >= CLOCK && is_clock(text + at);
+  }
+  return has_clock;
+}
+
+/* A moment's numbers and words; a single letter is no word, but parts others. */
+static void put_moment(Line *line, const u8 *text, u32 at, u32 end) {
+  line->moments++;
+  for (u32 stop = at; at < end; at = stop) {
+    while (stop < end && is_digit(text[stop])) stop++;
+    bool is_part = stop != at;
+    if (!is_part) {
+      while (stop < end && is_letter(text[stop])) stop++;
+      is_part = stop - at > 1;
+    }
+    if (is_part) put_part(line, text, at, stop);
+    if (stop == at) stop++;
+  }
+}
+
+static void put_field_of(Line *line, const u8 *text, u32 at, u32 end) {
+  if (line->cuts_moments && is_moment(text, at, end)) put_moment(line, text, at, end);
+  else put_part(line, text, at, end);
 }
 
 /* ---- fields between delimiters ---- */
@@ -151,7 +207,9 @@ static void split(const u8 *text, u32 length, u32 at, u32 format, Line *line) {
   line->at = at;
   line->end = line_end(text, at, length);
   line->count = 0;
-  if (format == JSON_LINES) split_json(text, line);
+  line->moments = 0;
+  line->cuts_moments = format >= CUT_MOMENTS;
+  if (format % CUT_MOMENTS == JSON_LINES) split_json(text, line);
   else split_delimited(text, line, (u8)format);
 }
 

@@ -5,8 +5,9 @@
 /* Columns squared times rows that are looked at. */
 static const u64 MOST_LOOKS = 1 << 27;
 
-/* A field that was never met costs about so many bits a byte; all prices are in sixteenths. */
-enum { NEW_BYTE = 5 * 16, NEW_FIELD = 4 * 16, LEAST_SAVING = 256 * 16 };
+/* A field that was never met costs about so many bits a byte; all prices are in sixteenths. None
+ * is written for less than an eighth of a bit. */
+enum { NEW_BYTE = 5 * 16, NEW_FIELD = 4 * 16, LEAST_FIELD = 2, LEAST_SAVING = 256 * 16 };
 
 typedef struct {
   u32 rows, columns;
@@ -47,6 +48,17 @@ static Survey lay_out_survey(u8 *room, u32 rows, u32 columns) {
   return s;
 }
 
+/* Number the fields of a column by their first appearance; how many numbers there are. */
+static u32 number_fields(const Cell *cells, u32 rows, u32 *slots, u32 *numbers) {
+  u32 mask = slots_for(rows) - 1, count = 0;
+  empty(slots, mask + 1);
+  for (u32 row = 0; row < rows; row++) {
+    u32 found = find_or_place(cells, row, slots, mask);
+    numbers[row] = found ? numbers[found - 1] : count++;
+  }
+  return count;
+}
+
 /* What a column's fields cost in a list of them: by how often each stands there. */
 static u64 price_column(const Survey *s, u32 column, const Cell *cells) {
   const u32 *numbers = s->numbers + column * s->rows;
@@ -59,6 +71,7 @@ static u64 price_column(const Survey *s, u32 column, const Cell *cells) {
     bool is_new = numbers[row] == met;
     met += is_new;
     u32 price = all - log16(s->counts[numbers[row]]);
+    if (price < LEAST_FIELD) price = LEAST_FIELD;
     if (is_new) price = NEW_FIELD + NEW_BYTE * (cells[row].length < 512 ? cells[row].length : 512);
     prices[row] = (u16)price;
     sum += price;
@@ -92,14 +105,21 @@ static u64 price_under(const Survey *s, u32 column, u32 parent) {
   return sum + price_of_hits(hits, misses);
 }
 
+static bool hits_alone(const Cell *cells, u32 row, u32 source, bool *told) {
+  Cell next;
+  u8 digits[MOST_CONTINUED];
+  *told = source == COUNTER
+              ? row > 1 && continued(cells[row - 2], cells[row - 1], digits + sizeof digits, &next)
+              : row > 0;
+  return *told && same(source == COUNTER ? next : cells[row - 1], cells[row]);
+}
+
 static u64 price_alone(const Survey *s, u32 column, const Cell *cells, u32 source) {
   const u16 *prices = s->prices + column * s->rows;
-  Teller teller = {.source = source};
   u32 hits = 0, misses = 0;
   u64 sum = 0;
   for (u32 row = 0; row < s->rows; row++) {
-    Cell cell;
-    bool told = expected(&teller, cells, row, &cell), hit = told && same(cell, cells[row]);
+    bool told, hit = hits_alone(cells, row, source, &told);
     hits += hit;
     misses += told && !hit;
     if (!hit) sum += prices[row];

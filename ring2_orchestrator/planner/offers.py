@@ -30,6 +30,7 @@ def offers(periods: Periods, dtype: Dtype, sample: bytes) -> Offers:
         "channels": _CHANNELS,
         "order": _ORDERS,
         "delimiter": _delimiters(sample),
+        "dictionary": (1, 0),
     }
 
 

@@ -42,11 +42,12 @@ TEXTS = {
 
 @pytest.fixture
 def forward(kernels: KernelSet, host: Host) -> Forward:
-    """The four streams, after the kernel and the reference gave the text back."""
+    """The five streams, after the kernel and the reference gave the text back."""
     kernel = kernels.by_name("table")
 
-    def call(text: bytes, delimiter: int = COMMA) -> list[bytes]:
-        params = kernel.manifest.encode_parameters({"delimiter": delimiter})
+    def call(text: bytes, delimiter: int = COMMA, dictionary: int = 0) -> list[bytes]:
+        setting = {"delimiter": delimiter, "dictionary": dictionary}
+        params = kernel.manifest.encode_parameters(setting)
         outcome = host.call(kernel, Op.FORWARD, params, [text])
         assert isinstance(outcome, Result), outcome
         assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([text])
@@ -70,21 +71,26 @@ def related(rows: int, seed: int) -> bytes:
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_text_comes_back(name: str, forward: Forward) -> None:
     for delimiter in (COMMA, ord(" "), ord("\n"), ord('"'), 0, 255, JSON):
-        forward(TEXTS[name], delimiter)
+        for dictionary in (0, 1):
+            forward(TEXTS[name], delimiter, dictionary)
 
 
 @given(
     text=st.lists(
-        st.sampled_from([b"a", b"12", b"13", b",", b":", b"\n", b'"', b"[", b"]", b"\\"])
+        st.sampled_from(
+            [b"a", b"12", b"13", b"1:02:03", b",", b":", b"\n", b'"', b"[", b"]", b"\\"]
+        )
     ),
     delimiter=st.sampled_from([COMMA, JSON]),
+    dictionary=st.sampled_from([0, 1]),
 )
 def test_any_text_comes_back(
-    text: list[bytes], delimiter: int, kernels: KernelSet, host: Host
+    text: list[bytes], delimiter: int, dictionary: int, kernels: KernelSet, host: Host
 ) -> None:
     kernel = kernels.by_name("table")
     data = b"".join(text)
-    params = kernel.manifest.encode_parameters({"delimiter": delimiter})
+    setting = {"delimiter": delimiter, "dictionary": dictionary}
+    params = kernel.manifest.encode_parameters(setting)
     outcome = host.call(kernel, Op.FORWARD, params, [data])
     assert isinstance(outcome, Result)
     assert host.call(kernel, Op.INVERSE, params, outcome.outputs) == Result([data])
@@ -92,7 +98,8 @@ def test_any_text_comes_back(
 
 
 def test_what_follows_from_another_column_is_not_written(forward: Forward) -> None:
-    _, misses, cells, ragged = forward(related(2000, 1))
+    _, runs, cells, known, ragged = forward(related(2000, 1))
+    assert known == b""
     assert ragged == b"\n,\n,\n,\n,\n\n"
     # Towns and heights say the same: one of them is written, the other where it is new.
     assert cells.count(b"region") <= 90
@@ -100,21 +107,22 @@ def test_what_follows_from_another_column_is_not_written(forward: Forward) -> No
     assert once <= 90
     assert always == 2000
     assert cells.count(b"\n") <= 2 + 2000 + 90 + 90 + 2000
-    assert sum(misses) < 20
+    assert len(table.numbers(runs)) < 20
 
 
 def test_columns_without_relation_are_only_turned(forward: Forward) -> None:
     rng = np.random.default_rng(2)
     text = b"".join(b"%d,%d\n" % tuple(rng.integers(900, size=2)) for _ in range(500))
-    shape, misses, cells, _ = forward(text)
+    shape, runs, cells, _, _ = forward(text)
     assert table.numbers(shape)[4:] == [table.PLAIN, table.PLAIN]
-    assert misses == b""
+    assert runs == b""
     assert len(cells) == len(text)
 
 
 def test_quotes_and_brackets_hold_a_field_together(forward: Forward) -> None:
     text = b'1.2.3.4 - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200\n' * 3
-    assert table.numbers(forward(text, ord(" "))[0])[1] == 5
+    # The moment is day, month, year, hours, minutes, seconds, zone.
+    assert table.numbers(forward(text, ord(" "))[0])[1] == 4 + 7
 
 
 def test_lines_of_json_are_rows_where_only_their_values_differ(forward: Forward) -> None:
@@ -124,11 +132,47 @@ def test_lines_of_json_are_rows_where_only_their_values_differ(forward: Forward)
         for i in range(600)
     ]
     lines[70] = b'{"else": 1}\n'
-    shape, misses, cells, ragged = forward(b"".join(lines), JSON)
+    shape, runs, cells, _, ragged = forward(b"".join(lines), JSON)
     assert table.numbers(shape)[1:4] == [4, 599, 1]
     assert ragged == b'{"at": \n, "who": {"name": "\n", "old": \n}, "tags": \n}\n{"else": 1}'
     assert cells.count(b"true") <= 16
-    assert sum(misses) < 10
+    assert len(table.numbers(runs)) < 10
+
+
+def test_fields_that_stood_there_before_are_numbers(forward: Forward) -> None:
+    rng = np.random.default_rng(3)
+    words = [b"word %d" % each for each in rng.integers(9, size=400)]
+    text = b"".join(b"%d,%s\n" % (at * at % 389 * 7, word) for at, word in enumerate(words))
+    shape, _, cells, known, _ = forward(text, COMMA, 1)
+    seen = list(dict.fromkeys(words))
+    assert cells.endswith(b"".join(word + b"\n" for word in seen))
+    assert table.numbers(shape)[5] == 2 * table.PLAIN + 1
+    numbers = np.frombuffer(known, "<u2")[-400:].tolist()
+    firsts = {words.index(word) for word in seen}
+    assert numbers == [0 if at in firsts else seen.index(word) + 1 for at, word in enumerate(words)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "parts"),
+    [
+        (b"2015-05-17T10:05:03.123Z", 7),
+        (b"10:05:03", 3),
+        (b"[17/May/2015:10:05:03 +0000]", 7),
+        (b"10:05", 1),
+        (b"2015-05-17", 1),
+        (b"at 10:05:03 (about)", 1),
+        (b"10:05:03" + b" and so on" * 4, 1),
+    ],
+)
+def test_moments_are_cut_into_their_parts(moment: bytes, parts: int, forward: Forward) -> None:
+    text = b"".join(b"%d,%s,x\n" % (at, moment) for at in range(5))
+    assert table.numbers(forward(text)[0])[1] == 2 + parts
+
+
+def test_moments_stay_whole_where_rows_would_be_lost(forward: Forward) -> None:
+    text = b"".join(b"%d,%s\n" % (at, (b"10:05:03", b"")[at % 9 == 0]) for at in range(99))
+    _, columns, rows, *_ = table.numbers(forward(text)[0])
+    assert (columns, rows) == (2, 99)
 
 
 def test_equal_hashes_cost_a_bounded_time_and_nothing_else(forward: Forward) -> None:
@@ -143,7 +187,13 @@ def test_equal_hashes_cost_a_bounded_time_and_nothing_else(forward: Forward) -> 
     forward(b"".join(rows))
 
 
-EXAMPLE = [bytes.fromhex("0e020301020100 00"), b"", b"a\nb\na\n1\n2\n1\n", b"\n,\n\nx"]
+EXAMPLE = [
+    bytes.fromhex("0e020301020101 06"),
+    b"\x00",
+    b"a\nb\n1\n2\n3\n",
+    bytes.fromhex("0000 0000 0100"),
+    b"\n,\n\nx",
+]
 
 
 @pytest.mark.parametrize(
@@ -152,31 +202,40 @@ EXAMPLE = [bytes.fromhex("0e020301020100 00"), b"", b"a\nb\na\n1\n2\n1\n", b"\n,
         (0, b""),
         (0, EXAMPLE[0] + b"\0"),
         (0, EXAMPLE[0][:-1]),
-        (0, bytes.fromhex("8e000203010201 0000")),  # a number not in its shortest form
-        (0, bytes.fromhex("0e02030102010304")),  # two columns, each the other's parent
-        (0, bytes.fromhex("0e02030102010003")),  # a parent, and nothing said of misses
-        (0, bytes.fromhex("0e02030102010005")),  # a parent that is no column
-        (0, bytes.fromhex("0f020301020100 00")),  # longer than its lines
-        (0, bytes.fromhex("0c020301020100 00")),
-        (0, bytes.fromhex("0e010301020100")),  # one column
-        (0, bytes.fromhex("0e02ffffffff0f01020100 00")),  # more rows than bytes
-        (0, bytes.fromhex("0e020301ffffffff0f0100 00")),  # a ragged line after more rows
-        (0, bytes.fromhex("0e0203010202 0000")),  # a ragged line longer than its stream
-        (1, b"\0"),
+        (0, bytes.fromhex("8e000203010201 0106")),  # a number not in its shortest form
+        (0, bytes.fromhex("0e02030102010806")),  # two columns, each the other's parent
+        (0, bytes.fromhex("0e02030102010100")),  # no parent, and a run
+        (0, bytes.fromhex("0e0203010201010a")),  # a parent that is no column
+        (0, bytes.fromhex("0e02030102010006")),  # a column without numbers, and numbers
+        (0, bytes.fromhex("0f020301020101 06")),  # longer than its lines
+        (0, bytes.fromhex("0c020301020101 06")),
+        (0, bytes.fromhex("0e010301020101")),  # one column
+        (0, bytes.fromhex("0e02ffffffff0f01020101 06")),  # more rows than bytes
+        (0, bytes.fromhex("0e020301ffffffff0f0101 06")),  # a ragged line after more rows
+        (0, bytes.fromhex("0e0203010202 0106")),  # a ragged line longer than its stream
+        (1, b""),
+        (1, b"\1"),
+        (1, b"\x80\0"),
+        (1, b"\0\0"),
         (2, EXAMPLE[2][:-1]),
         (2, EXAMPLE[2] + b"1\n"),
-        (3, b""),
-        (3, b"\n,\n"),
-        (3, b"\n,,\n\nx"),
-        (3, b"\n,\n\nxy"),
+        (3, bytes.fromhex("0000 0000 01")),
+        (3, bytes.fromhex("0000 0000")),
+        (3, bytes.fromhex("0000 0000 0300")),  # a number that no field has yet
+        (3, bytes.fromhex("0000 0000 0100 0100")),
+        (4, b""),
+        (4, b"\n,\n"),
+        (4, b"\n,,\n\nx"),
+        (4, b"\n,\n\nxy"),
     ],
 )
 def test_streams_that_break_the_page_are_refused(
     stream: int, data: bytes, kernels: KernelSet, host: Host
 ) -> None:
     kernel = kernels.by_name("table")
-    params = kernel.manifest.encode_parameters({"delimiter": COMMA})
-    assert host.call(kernel, Op.INVERSE, params, EXAMPLE) == Result([b"a,1\nb,2\nx\na,1\n"])
+    params = kernel.manifest.encode_parameters({"delimiter": COMMA, "dictionary": 1})
+    assert host.call(kernel, Op.INVERSE, params, EXAMPLE) == Result([b"a,1\nb,2\nx\na,3\n"])
+    assert table.inverse(EXAMPLE) == b"a,1\nb,2\nx\na,3\n"
     streams = [*EXAMPLE[:stream], data, *EXAMPLE[stream + 1 :]]
     outcome = host.call(kernel, Op.INVERSE, params, streams)
     assert isinstance(outcome, Refused)

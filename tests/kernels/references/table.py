@@ -1,6 +1,6 @@
 """table in Python: the inverse, as spec.md says it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 PLAIN, ABOVE, COUNTER, FROM = range(4)
 
@@ -25,28 +25,31 @@ def hash_of(field: bytes) -> int:
     return h ^ h >> 15
 
 
-def numbered(column: Sequence[bytes]) -> list[int]:
-    """The number of each field; 32 slots are looked at."""
-    size = 16
-    while size < 2 * len(column):
-        size *= 2
-    slots: dict[int, tuple[bytes, int]] = {}
-    found: list[int] = []
-    count = 0
-    for field in column:
+class Numbers:
+    """The numbers of a column's fields; 32 slots are looked at for one that was written."""
+
+    def __init__(self, rows: int) -> None:
+        self.size = 16
+        while self.size < 2 * rows:
+            self.size *= 2
+        self.slots: dict[int, tuple[bytes, int]] = {}
+        self.fields: list[bytes] = []
+
+    def new(self, field: bytes) -> int:
+        """The next number."""
+        self.fields.append(field)
+        return len(self.fields) - 1
+
+    def written(self, field: bytes) -> int:
+        """That of an equal field that was written before, or the next."""
         for probe in range(32):
-            slot = (hash_of(field) + probe) % size
-            if slot not in slots:
-                slots[slot] = (field, count)
-            elif slots[slot][0] != field:
-                continue
-            number = slots[slot][1]
-            break
-        else:
-            number = count
-        found.append(number)
-        count = max(count, number + 1)
-    return found
+            slot = (hash_of(field) + probe) % self.size
+            if slot not in self.slots:
+                self.slots[slot] = (field, len(self.fields))
+                break
+            if self.slots[slot][0] == field:
+                return self.slots[slot][1]
+        return self.new(field)
 
 
 def order(sources: Sequence[int]) -> list[int]:
@@ -65,41 +68,71 @@ def continued(before: bytes, last: bytes) -> bytes | None:
     return None if value < 0 else f"{value or ''}".zfill(len(last)).encode()
 
 
+class Streams:
+    """What is read field by field."""
+
+    def __init__(self, runs: bytes, cells: bytes, known: bytes) -> None:
+        self.cells = iter(cells.split(b"\n")[:-1])
+        self.known = iter(memoryview(known).cast("H").tolist())
+        hits = numbers(runs)
+        self.misses = iter([miss for run in hits for miss in [*[0] * run, 1]])
+
+    def assert_read(self) -> None:
+        """Nothing may be left."""
+        assert not list(self.cells)
+        assert not list(self.known)
+        assert not list(self.misses)
+
+
 def column(
-    source: int, parent: Sequence[int], rows: int, misses: Iterator[int], cells: Iterator[bytes]
-) -> list[bytes]:
-    """One column's fields."""
+    source: int, is_numbered: bool, parent: Sequence[int], rows: int, streams: Streams
+) -> tuple[list[bytes], list[int]]:
+    """One column's fields, and their numbers."""
     fields: list[bytes] = []
-    latest: dict[int, bytes] = {}
+    kept: list[int] = []
+    known = Numbers(rows)
+    latest: dict[int, int] = {}
     for row in range(rows):
+        at: int | None = None
         told: bytes | None = None
         if source == ABOVE and row:
-            told = fields[-1]
+            at = row - 1
         elif source == COUNTER and row > 1:
             told = continued(*fields[-2:])
         elif source >= FROM:
-            told = latest.get(parent[row])
-        field = next(cells) if told is None or next(misses) else told
-        if source >= FROM:
-            latest[parent[row]] = field
-        fields.append(field)
-    return fields
+            at = latest.get(parent[row])
+            latest[parent[row]] = row
+        if at is not None:
+            told = fields[at]
+        if told is not None and not next(streams.misses, 0):
+            number = known.new(told) if at is None else kept[at]
+        elif is_numbered:
+            number = next(streams.known) - 1
+            told = known.fields[number] if number >= 0 else next(streams.cells)
+            number = known.new(told) if number < 0 else number
+        else:
+            told = next(streams.cells)
+            number = known.written(told)
+        fields.append(told)
+        kept.append(number)
+    return fields, kept
 
 
 def inverse(streams: Sequence[bytes]) -> bytes:
     """The text."""
-    shape, miss_bytes, cell_bytes, ragged = streams
+    shape, runs, cells, known, ragged = streams
     if not shape:
         return b""
     length, columns, rows, others, *rest = numbers(shape)
     places, sources = rest[: 2 * others], rest[2 * others :]
-    misses, cells = iter(miss_bytes), iter(cell_bytes.split(b"\n")[:-1])
+    left = Streams(runs, cells, known)
     table: dict[int, list[bytes]] = {}
-    for c in order(sources):
-        parent = numbered(table[sources[c] - FROM]) if sources[c] >= FROM else []
-        table[c] = column(sources[c], parent, rows, misses, cells)
-    assert not list(misses)
-    assert not list(cells)
+    kept: dict[int, list[int]] = {}
+    for c in order([each // 2 for each in sources]):
+        source, is_numbered = divmod(sources[c], 2)
+        parent = kept[source - FROM] if source >= FROM else []
+        table[c], kept[c] = column(source, is_numbered == 1, parent, rows, left)
+    left.assert_read()
     *pieces, ragged = ragged.split(b"\n", columns + 1) if columns else (ragged,)
     lines = [
         b"".join(piece + table[c][r] for c, piece in enumerate(pieces[:-1])) + pieces[-1]
