@@ -2,7 +2,10 @@
 
 import ctypes
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +22,50 @@ _OVERRIDES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 _GET_SECUREBITS, _SET_SECUREBITS = 27, 28
 # What the superuser executes gets no capabilities, and access(2) asks for those in effect.
 _NO_ROOT = 1 << 0 | 1 << 2
+
+
+# The fixture of the one test of types, and the checker's process with the file of what it says.
+_CHECKED = "types_checked"
+_CHECKING = pytest.StashKey[tuple["subprocess.Popen[bytes]", Path]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The types are checked beside all other tests: that takes as long as a tenth of them."""
+    wanted = any(_CHECKED in getattr(item, "fixturenames", ()) for item in session.items)
+    if not wanted or session.config.option.collectonly:
+        return
+    handle, name = tempfile.mkstemp(prefix="redoxa-types-")
+    checker = subprocess.Popen(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable],
+        cwd=session.config.rootpath,
+        # Without its advice about newer versions.
+        env={**os.environ, "NO_COLOR": "1", "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=handle,
+        stderr=handle,
+        # Ctrl-C is the session's, which ends it.
+        start_new_session=True,
+    )
+    os.close(handle)
+    session.config.stash[_CHECKING] = checker, Path(name)
+
+
+@pytest.fixture
+def types_checked(request: pytest.FixtureRequest) -> tuple[int, str]:
+    """The type checker's exit code, once it has ended, and what it said."""
+    checker, said = request.config.stash[_CHECKING]
+    return checker.wait(), said.read_text("utf-8")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the checker where nobody waited for it."""
+    checker, said = config.stash.get(_CHECKING, (None, None))
+    if checker is not None and said is not None:
+        if checker.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(checker.pid, signal.SIGKILL)
+            checker.wait()
+        said.unlink(missing_ok=True)
 
 
 def pytest_sessionstart() -> None:
