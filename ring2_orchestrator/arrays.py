@@ -23,7 +23,9 @@ from ring2_orchestrator.toolbox import Toolbox, shared_toolbox
 def pack_array(
     array: npt.NDArray[Any], tools: Toolbox | None = None, *, plan_of: PlanOf | None = None
 ) -> bytes:
-    """The container of an array, verified. Raises InputError for one that holds Python objects.
+    """The container of an array, verified.
+
+    Raises InputError for one that holds Python objects or is masked: a file has no place for these.
 
     `plan_of` says which plan a part is packed under; unless given, the best is looked for.
     """
@@ -32,6 +34,10 @@ def pack_array(
         raise InputError(
             f"an array of {array.dtype} holds Python objects, which are not bytes; give it "
             "another element type"
+        )
+    if isinstance(array, np.ma.MaskedArray):
+        raise InputError(
+            "a masked array would lose its mask; pack its .data and its .mask, each as an array"
         )
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
@@ -53,7 +59,8 @@ def unpack_array(container: Buffer, tools: Toolbox | None = None) -> npt.NDArray
     out.seek(0)
     try:
         array: npt.NDArray[Any] = np.lib.format.read_array(out, allow_pickle=False)
-    except (ValueError, MemoryError, OverflowError) as error:
+    except Exception as error:
+        # Numpy's reader of headers lets through whatever Python's own parser raises.
         raise InputError(f"the container holds no array, but other bytes: {error}") from error
     if out.read(1):
         raise InputError("the container holds no array, but an array and more bytes after it")

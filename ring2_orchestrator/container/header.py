@@ -65,7 +65,7 @@ def read_header(
     start = source.read(0, _FRONT)
     if start[: len(MAGIC)] != MAGIC[: len(start)] or not start:
         raise DamagedContainerError(f"{source.name} is not a Redoxa container")
-    fields = Fields(start, f"the container {source.name}")
+    fields = Fields(start, source.name)
     fields.take(len(MAGIC))
     version = fields.byte()
     if version not in _SECTIONS:
@@ -81,7 +81,7 @@ def read_header(
     end = fields.at + section_bytes
     whole = source.read(0, end + CHECK_BYTES)
     if len(whole) < end + CHECK_BYTES:
-        raise DamagedContainerError(f"the container {source.name} ends too early")
+        raise DamagedContainerError(f"{source.name} ends too early")
     if check_of(whole[:end]) != whole[end:]:
         raise DamagedContainerError(f"the header of {source.name} is damaged: its check fails")
     section = whole[fields.at : end]

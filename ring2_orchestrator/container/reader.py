@@ -133,10 +133,10 @@ class Container:
                     self._places.append(extent.offset)
                 end = extent.offset + extent.size
         if end > self.source.size:
-            raise DamagedContainerError(f"the container {self.source.name} is cut short")
+            raise DamagedContainerError(f"{self.source.name} is cut short")
         if end < self.source.size:
             raise DamagedContainerError(
-                f"the container {self.source.name} has {self.source.size - end:,} bytes too many"
+                f"{self.source.name} has {self.source.size - end:,} bytes too many"
             )
 
     def _stored(self) -> Iterator[bytes]:

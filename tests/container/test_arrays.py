@@ -47,10 +47,19 @@ def test_objects_are_refused(tools: Toolbox) -> None:
         pack_array(np.array([{}], dtype=object), tools)
 
 
+def test_no_mask_is_lost(tools: Toolbox) -> None:
+    with pytest.raises(InputError, match="would lose its mask"):
+        pack_array(np.ma.masked_array([1, 2], [False, True]), tools)
+
+
 def npy(array: np.ndarray, extra: bytes = b"") -> bytes:
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue() + extra
+
+
+def headed(text: str) -> bytes:
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,10 @@ def npy(array: np.ndarray, extra: bytes = b"") -> bytes:
         (npy(np.arange(9))[:-1], "holds no array"),
         (npy(np.arange(9)).replace(b"(9,)", b"(9999999999999999999,)"), "holds no array"),
         (npy(np.arange(9)).replace(b"(9,)", b"(99999999999,)"), "holds no array"),
+        # Each makes numpy raise something of another kind.
+        (headed("{'descr': '<i4', 'fortran_order': False, 'shape': (True,)}"), "holds no array"),
+        (headed("{1: 2, []: 3}"), "holds no array"),
+        (headed("(" * 9000), "holds no array"),
     ],
 )
 def test_what_is_no_array_is_refused(tools: Toolbox, data: bytes, says: str) -> None:
