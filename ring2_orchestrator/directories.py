@@ -13,8 +13,8 @@ from cid_store.cid import Cid, Codec
 from cid_store.errors import MalformedCarError, MalformedNodeError, MissingObjectError
 from cid_store.local import LocalStore
 from cid_store.store import Store
-from ring2_orchestrator.container import DamagedContainerError, FileSource
-from ring2_orchestrator.tree import Totals, add_folder, checkout
+from ring2_orchestrator.container import DamagedContainerError, FileSource, check_room
+from ring2_orchestrator.tree import Totals, add_folder, checkout, survey
 from ring2_orchestrator.tree.node import File, Folder, get_tree
 
 Progress = Callable[[float], object]
@@ -52,7 +52,8 @@ def directory_source(path: Path, progress: Progress | None = None) -> Generator[
 def restore(file: IO[bytes], name: str, path: Path, *, force: bool = False) -> Totals:
     """Make the directory whose CAR this is at `path`, and nothing outside of it.
 
-    Raises DamagedContainerError where it is no CAR of one tree.
+    Raises DamagedContainerError where it is no CAR of one tree, UnavailableError where there is no
+    room for it.
     """
     with (
         tempfile.TemporaryDirectory(prefix="redoxa-unpack-") as folder,
@@ -63,6 +64,9 @@ def restore(file: IO[bytes], name: str, path: Path, *, force: bool = False) -> T
             root = found.roots[0].ours if len(found.roots) == 1 else None
             if root is None or root.codec is not Codec.NODE or found.absent:
                 raise DamagedContainerError(f"{name} does not hold the tree of a directory")
+            if path.parent.is_dir():
+                # Files may be there twice, or have holes: more than the CAR has.
+                check_room(path.parent, survey(store, root).size_bytes)
             return checkout(store, root, path, force=force)
         except MissingObjectError as error:
             raise DamagedContainerError(f"{name} holds a directory that lacks a file") from error

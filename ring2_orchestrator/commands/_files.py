@@ -1,8 +1,10 @@
 """Where the commands that turn one file into another read from and write to."""
 
 import argparse
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +94,25 @@ def open_output(path: Path, source: Path, *, force: bool) -> Generator[IO[bytes]
             while chunk := held.read(1 << 20):
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
+
+
+@contextmanager
+def ended_tidily() -> Generator[None]:
+    """Let a request to end (SIGTERM) end the block as Ctrl-C does, so that nothing half-made stays.
+
+    A program that wishes otherwise, or calls from another thread, is left its own way.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _are_one(path: Path, source: Path) -> bool:

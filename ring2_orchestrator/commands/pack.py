@@ -15,6 +15,7 @@ from ring2_orchestrator.commands._files import (
     STREAM,
     add_output,
     check_stream,
+    ended_tidily,
     open_input,
     open_output,
     output_path,
@@ -89,6 +90,7 @@ def _millions(text: str) -> int:
     return int(text) * 1_000_000
 
 
+@ended_tidily()
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Pack one file or directory; 0 when its container stands."""
     if _is_directory(args.file):

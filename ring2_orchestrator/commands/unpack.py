@@ -13,6 +13,7 @@ from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands._files import (
     STREAM,
     add_output,
+    ended_tidily,
     open_input,
     open_output,
     output_path,
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@ended_tidily()
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Unpack one container; 0 when its file stands."""
     from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up

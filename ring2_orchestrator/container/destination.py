@@ -61,11 +61,11 @@ def new_file(path: Path, *, force: bool) -> Generator[IO[bytes]]:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Raise UnavailableError when the disk has no room for a file of that size."""
+    """Raise UnavailableError when the disk has no room for that many bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UnavailableError(
-            f"the file has {size:,} bytes, but the disk of {folder} has only {free:,} free"
+            f"it takes {size:,} bytes, but the disk of {folder} has only {free:,} free"
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from cid_store.errors import InputError
+from cid_store.errors import InputError, UnavailableError
 from cid_store.store import Buffer
 
 CHUNK = 1 << 20
@@ -142,13 +142,28 @@ def spooled(stream: IO[bytes], name: str) -> Generator[FileSource]:
         yield FileSource(stream, name)
         return
     with tempfile.TemporaryFile() as file:
-        try:
-            while chunk := stream.read(CHUNK):
-                file.write(chunk)
-            file.flush()
-        except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from error
+        while chunk := _read(stream, name):
+            _keep(file, chunk, name)
+        _keep(file, b"", name)
         yield FileSource(file, name)
+
+
+def _read(stream: IO[bytes], name: str) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _keep(file: IO[bytes], chunk: bytes, name: str) -> None:
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise UnavailableError(
+            f"{name} cannot be kept in {folder}: {error.strerror}; make room there, or set TMPDIR"
+        ) from error
 
 
 def _is_file_at_its_begin(stream: IO[bytes]) -> bool:

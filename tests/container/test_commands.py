@@ -1,5 +1,6 @@
 """pack, unpack, inspect and gene as typed: files appear whole or not at all."""
 
+import io
 import json
 import os
 import resource
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cid_store.errors import UnavailableError
 from ring2_orchestrator.commands import main
+from ring2_orchestrator.container import spooled
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "samples"
@@ -217,6 +220,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     assert code == 5
     assert "out cannot be written: File too large" in sentence(capsys)
     assert sorted(path.name for path in here.iterdir()) == ["a.rdx"]
+
+
+def test_an_input_that_cannot_be_kept_meanwhile_says_where() -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UnavailableError, match=r"it cannot be kept in .*; make room there"):
+            spooled(io.BytesIO(bytes(9_000)), "it").__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("at", [0, 4, 5, 20, 45, 60, 90, 500, -1])

@@ -10,6 +10,7 @@ from cid_store.car.names import BlockName
 from cid_store.car.writer import CarWriter
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import encode
+from cid_store.errors import UnavailableError
 from ring2_orchestrator.commands import main
 from ring2_orchestrator.container import BytesSource, Container, Contents, DamagedContainerError
 from ring2_orchestrator.directories import directory_source, restore
@@ -138,6 +139,13 @@ def test_a_directory_that_lacks_a_file_is_not_made(here: Path) -> None:
     with pytest.raises(DamagedContainerError, match="lacks a file"):
         restore(car(Cid.of(tree, Codec.NODE), tree), "it", here / "made")
     assert not (here / "made").exists()
+
+
+def test_a_directory_larger_than_the_disk_is_not_begun(here: Path) -> None:
+    tree = encode({"type": "tree", "v": 1, "entries": [[b"hole", "sparse", 0o644, 1 << 61, []]]})
+    with pytest.raises(UnavailableError, match=r"the disk of .* has only"):
+        restore(car(Cid.of(tree, Codec.NODE), tree), "it", here / "made")
+    assert [*here.iterdir()] == []
 
 
 @pytest.mark.slow

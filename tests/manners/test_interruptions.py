@@ -1,4 +1,4 @@
-"""Ctrl-C leaves no half file and a sound store."""
+"""Ctrl-C, and who else ends a command, leaves no half file and a sound store."""
 
 import os
 import signal
@@ -7,11 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.manners.shell import redoxa
 
 
-def interrupted(words: Sequence[str], feed: bytes, ready: bytes) -> tuple[int, str]:
-    """Start a command, wait until it is well under way, and press Ctrl-C."""
+def interrupted(
+    words: Sequence[str], feed: bytes, ready: bytes, by: signal.Signals = signal.SIGINT
+) -> tuple[int, str]:
+    """Start a command, wait until it is well under way, and interrupt it."""
     child = subprocess.Popen(
         [sys.executable, "-m", "redoxa", *words],
         stdin=subprocess.PIPE,
@@ -25,13 +29,14 @@ def interrupted(words: Sequence[str], feed: bytes, ready: bytes) -> tuple[int, s
     child.stdin.write(feed)
     child.stdin.flush()
     assert child.stdout.read(len(ready)) == ready
-    os.killpg(child.pid, signal.SIGINT)
+    os.killpg(child.pid, by)
     _, err = child.communicate(timeout=60)
     return child.returncode, err.decode()
 
 
-def test_ctrl_c_leaves_no_half_file(here: Path) -> None:
-    code, err = interrupted(["pack", "-", "-o", "out.rdx"], bytes(1 << 20), b"")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_finds_no_half_file(here: Path, by: signal.Signals) -> None:
+    code, err = interrupted(["pack", "-", "-o", "out.rdx"], bytes(1 << 20), b"", by)
     assert (code, err) == (130, "redoxa: interrupted\n")
     assert [path.name for path in here.iterdir()] == ["in.txt"]
 
