@@ -8,6 +8,8 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
+import numpy as np
+
 from ring0.execution import Limits
 from ring0.host import Host
 from ring2_orchestrator.container.lanes import in_order
@@ -27,25 +29,28 @@ PLANS = {
     ),
     "rans0": "input x: u8\nemit x |> rans0",
 }
+# No plan at all: what memory allows anybody who reads 64 MiB and writes as much.
+COPY = ""
 
 Work = Callable[[int, int], None]
 
 
 def rows(block_bytes: int) -> Iterator[str]:
-    """Lines of the table: every plan, forward and back."""
-    for name, text in PLANS.items():
-        for direction in DIRECTIONS:
-            one, two, processes = rates(text, direction, block_bytes)
-            yield (
-                f"| {name} | {direction} | {one:,.0f} | {two:,.0f} | {processes:,.0f} "
-                f"| {two / one:.2f} | {processes / one:.2f} |"
-            )
+    """Lines of the table: every plan, forward and back, and a plain copy."""
+    cases = [(name, text, way) for name, text in PLANS.items() for way in DIRECTIONS]
+    for name, text, direction in [*cases, ("memcpy", COPY, "")]:
+        (one, two, processes), shared = rates(text, direction, block_bytes)
+        yield (
+            f"| {name} | {direction} | {one:,.0f} | {two:,.0f} | {processes:,.0f} "
+            f"| {two / one:.2f} | {processes / one:.2f} | {shared:.2f} |"
+        )
 
 
-def rates(text: str, direction: str, block_bytes: int) -> list[float]:
+def rates(text: str, direction: str, block_bytes: int) -> tuple[list[float], float]:
     """MB/s of one thread, of two, and of two processes with a core each; the best of many rounds.
 
-    By turns, so that what else the machine does falls on all of them.
+    By turns, so that what else the machine does falls on all of them. Beside them twice the
+    processor time of one thread by that of two.
     """
     count = TOTAL // block_bytes
     with (
@@ -53,18 +58,22 @@ def rates(text: str, direction: str, block_bytes: int) -> list[float]:
         processes(text, direction, block_bytes) as both,
     ):
         ways = (partial(here, count, 1), partial(here, count, 2), partial(both, count // 2))
-        best = [float("inf")] * len(ways)
+        best, used = [float("inf")] * len(ways), [float("inf")] * len(ways)
         for _ in range(ROUNDS):
             for at, way in enumerate(ways):
-                started = time.perf_counter()
+                started, before = time.perf_counter(), time.process_time()
                 way()
                 best[at] = min(best[at], time.perf_counter() - started)
-    return [TOTAL / seconds / 1e6 for seconds in best]
+                used[at] = min(used[at], time.process_time() - before)
+    return [TOTAL / seconds / 1e6 for seconds in best], 2 * used[0] / used[1]
 
 
 @contextmanager
 def working(text: str, direction: str, block_bytes: int) -> Generator[Work]:
     """What puts so many blocks through a plan, on so many threads."""
+    if text == COPY:
+        yield copying(block_bytes)
+        return
     kernels = KernelSet.shipped()
     with Host(base=kernels.cids) as host:
         tools = Toolbox(kernels, host)
@@ -84,6 +93,22 @@ def working(text: str, direction: str, block_bytes: int) -> Generator[Work]:
 
         work(4, 2)
         yield work
+
+
+def copying(block_bytes: int) -> Work:
+    """What copies so many blocks from one place to another, none of them in a cache."""
+    source, target = np.ones(TOTAL, np.uint8), np.zeros(TOTAL, np.uint8)
+    target.fill(2)  # now its pages exist
+
+    def go(at: int) -> None:
+        start = at * block_bytes
+        np.copyto(target[start : start + block_bytes], source[start : start + block_bytes])
+
+    def work(count: int, lanes: int) -> None:
+        for _ in in_order(go, range(count), lanes=lanes):
+            pass
+
+    return work
 
 
 @contextmanager
