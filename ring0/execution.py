@@ -104,12 +104,18 @@ class Limits:
 
 @dataclass(slots=True)
 class Execution:
-    """What executing a plan came to. There are frames only where a memo keeps them."""
+    """What executing a plan came to. There are frames only where a memo keeps them.
+
+    What was remembered counts in `fuel`, `work_bytes` and `kernel_fuel`, which has the fuel of each
+    kernel, as if it had been done; `new_fuel` is without it. Without metering, fuel is None.
+    """
 
     outputs: list[bytes]
     fuel: int | None
     work_bytes: int
     frames: list[Frame] = field(default_factory=list[Frame])
+    kernel_fuel: dict[Cid, int] = field(default_factory=dict[Cid, int])
+    new_fuel: int | None = None
 
 
 class Executor:
@@ -307,6 +313,8 @@ class _Run:
         self.at = 0
         self._work_bytes = 0
         self._fuel: int | None = 0
+        self._kernel_fuel: dict[Cid, int] = {}
+        self._new_fuel: int | None = 0
         self._frames: list[Frame] = []
         # Names of values already hashed, by object: a value is hashed once, however often it is
         # used. The value is held beside its name, so its id is not taken by another.
@@ -343,7 +351,14 @@ class _Run:
             parts = tuple(dict.fromkeys(frame.cid for frame in self._frames))
             self._frames.append(Frame(request, cids, cost, parts))
             self._memo.seal(self._frames)
-        return Execution(outputs, self._fuel, self._work_bytes, self._frames)
+        return Execution(
+            outputs,
+            self._fuel,
+            self._work_bytes,
+            self._frames,
+            self._kernel_fuel,
+            self._new_fuel,
+        )
 
     def _remembered(
         self, memo: Memo, kernel: Kernel, op: Op, params: bytes, given: Sequence[Buffer]
@@ -354,6 +369,10 @@ class _Run:
         if answer is None:
             outputs, fuel = self._call(kernel, op, params, given)
             answer = memo.keep(request, outputs, fuel)
+        else:
+            # What is remembered counts as if it were done: a plan costs the same every time.
+            self._spend(sum(map(len, given)) + sum(map(len, answer.outputs)))
+            self._use(kernel, answer.fuel)
         for output, cid in zip(answer.outputs, answer.cids, strict=True):
             self._names[id(output)] = (output, cid)
         if memo.keeps_frames:
@@ -369,9 +388,14 @@ class _Run:
         if not isinstance(outcome, Result):
             raise StepFailedError(kernel, outcome, step=self.at)
         self._spend(sum(map(len, outcome.outputs)))
-        if self._fuel is not None:
-            self._fuel = None if outcome.fuel is None else self._fuel + outcome.fuel
+        self._use(kernel, outcome.fuel)
+        self._new_fuel = _sum(self._new_fuel, outcome.fuel)
         return outcome.outputs, outcome.fuel
+
+    def _use(self, kernel: Kernel, fuel: int | None) -> None:
+        if fuel is not None:
+            self._kernel_fuel[kernel.cid] = self._kernel_fuel.get(kernel.cid, 0) + fuel
+        self._fuel = _sum(self._fuel, fuel)
 
     def _spend(self, size: int) -> None:
         self._work_bytes += size
@@ -383,6 +407,10 @@ class _Run:
         if held is None:
             held = self._names[id(value)] = (value, Cid.of(value))
         return held[1]
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None else first + second
 
 
 def _too_much_work(limits: Limits) -> WorkLimitError:

@@ -219,6 +219,18 @@ def test_what_was_executed_is_looked_up(tools: Toolbox, kind: str) -> None:
     assert host.calls == calls + 1
 
 
+def test_what_is_remembered_costs_as_much_as_it_did(tools: Toolbox) -> None:
+    metered = tools.executor.with_limits(Limits(fuel=1 << 40))
+    plan = plan_of(tools, AUDIO)
+    cost = metered.forward(plan, RAMP)
+    remembering = tools.executor.with_limits(Limits(fuel=1 << 40), memo=RecentMemo())
+    first, again = (remembering.forward(plan, RAMP) for _ in range(2))
+    assert first.fuel == again.fuel == cost.fuel
+    assert first.kernel_fuel == again.kernel_fuel == cost.kernel_fuel
+    assert first.work_bytes == again.work_bytes == cost.work_bytes
+    assert (first.new_fuel, again.new_fuel) == (cost.fuel, 0)
+
+
 def test_frames_are_kept_as_a_dag(tools: Toolbox) -> None:
     store = MemoryStore()
     executor = Executor(tools.host, tools.kernel, memo=StoreMemo(store))
