@@ -37,11 +37,20 @@ static u32 get_count(Reader *reader) {
   return (1u << zeros | get(reader, zeros)) - 1;
 }
 
+/* Up to this scale a step looks once into a table of cells: how far the slot lies from its symbol's
+ * first in the highest twelve bits, the symbol's slots less one in the next, and the symbol. A
+ * larger table would not stay near the core. */
+enum { SMALL_SCALE = 12 };
+
+typedef u32 Cells __attribute__((vector_size(16), aligned(4)));
+
 /* A table as the decoder wants it, and the exponents that the next table may be predicted from. */
 typedef struct {
   u8 symbol[(1 << MAX_SCALE) + 16];   /* of each slot, and room to write past the last */
+  u32 cell[(1 << SMALL_SCALE) + 4];   /* of each slot up to that scale: all that a step wants */
   u32 range[256];              /* first slot << 16 | number of slots */
   u32 scale;
+  u8 rest;
   u8 exponent[256];
 } Table;
 
@@ -76,6 +85,17 @@ static bool read_frequencies(Reader *reader, Table *table, u32 rest, bool first,
   return as_predicted == 0;
 }
 
+/* A symbol's slots, some at a time, past the end of the run: what lies there is written after. */
+static void fill_cells(u32 *cell, u32 symbol, u32 frequency) {
+  Cells cells = (Cells){0, 1u << 20, 2u << 20, 3u << 20} + ((frequency - 1) << 8 | symbol);
+  for (u32 i = 0; i < frequency; i += 4, cells += 4u << 20) *(Cells *)(cell + i) = cells;
+}
+
+static void fill_symbols(u8 *symbols, u32 symbol, u32 frequency) {
+  Bytes all = (Bytes){} + (u8)symbol;
+  for (u32 i = 0; i < frequency; i += 16) *(Bytes *)(symbols + i) = all;
+}
+
 /* One block's table. False when the bytes are not one that the encoder writes. */
 static bool read_table(Reader *reader, Table *table, bool first) {
   table->scale = get(reader, 4);
@@ -87,14 +107,16 @@ static bool read_table(Reader *reader, Table *table, bool first) {
     return false;
   }
   if (sum >= total) return false;
+  table->rest = (u8)rest;
   table->range[rest] = total - sum;
   table->exponent[rest] = (u8)bit_length(total - sum);
   u32 start = 0;
   for (u32 s = 0; s < 256; s++) {
     u32 frequency = table->range[s];
-    /* Sixteen at a time, past the end of the run: what lies there is written after. */
-    Bytes all = (Bytes){} + (u8)s;
-    for (u32 i = 0; i < frequency; i += 16) *(Bytes *)(table->symbol + start + i) = all;
+    if (table->scale <= SMALL_SCALE)
+      fill_cells(table->cell + start, s, frequency);
+    else
+      fill_symbols(table->symbol + start, s, frequency);
     table->range[s] = start << 16 | frequency;
     start += frequency;
   }
@@ -106,8 +128,16 @@ typedef struct {
   const u8 *at, *end;
 } States;
 
-/* The symbol of one state, and the state before it was coded. */
-#define STEP(x, to)                                                          \
+/* The symbol of one state, and the state before it was coded: by cells, or for a larger scale by
+ * two tables. */
+#define STEP_BY_CELL(x, to)                                                  \
+  do {                                                                       \
+    u32 cell = table->cell[(u32)x & mask];                                   \
+    x = (u64)((cell >> 8 & 0xfff) + 1) * (x >> scale) + (cell >> 20);        \
+    to = (u8)cell;                                                           \
+  } while (0)
+
+#define STEP_BY_SYMBOL(x, to)                                                \
   do {                                                                       \
     u32 slot = (u32)x & mask;                                                \
     u8 s = table->symbol[slot];                                              \
@@ -116,14 +146,36 @@ typedef struct {
     to = s;                                                                  \
   } while (0)
 
+#define STEP(x, to)                                                          \
+  do {                                                                       \
+    if (scale <= SMALL_SCALE)                                                \
+      STEP_BY_CELL(x, to);                                                   \
+    else                                                                     \
+      STEP_BY_SYMBOL(x, to);                                                 \
+  } while (0)
+
 /* Read a word when the state is low. Without a branch: whether it is low is a coin toss. */
 #define REFILL(x)                                                            \
   do {                                                                       \
     bool low = x < LOWEST;                                                   \
     u64 refilled = x << 32 | *(const Word *)word;                            \
     x = low ? refilled : x;                                                  \
-    word += low ? 4 : 0;                                                     \
+    word += (u32)low << 2;                                                   \
   } while (0)
+
+/* Symbols in turn from four states, as long as there are words for all of them. */
+#define DECODE_IN_TURN(STEP)                                                 \
+  while (last - i >= 4 && end - word >= 16) {                                \
+    STEP(a, out[i]);                                                         \
+    STEP(b, out[i + 1]);                                                     \
+    STEP(c, out[i + 2]);                                                     \
+    STEP(d, out[i + 3]);                                                     \
+    REFILL(a);                                                               \
+    REFILL(b);                                                               \
+    REFILL(c);                                                               \
+    REFILL(d);                                                               \
+    i += 4;                                                                  \
+  }
 
 /* Symbols first to last of one block, in turn from four states. */
 static bool decode_four(States *states, const Table *table, u8 *out, u32 first, u32 last) {
@@ -131,16 +183,10 @@ static bool decode_four(States *states, const Table *table, u8 *out, u32 first, 
   const u8 *word = states->at, *end = states->end;
   u64 a = states->x[0], b = states->x[1], c = states->x[2], d = states->x[3];
   u32 i = first;
-  while (last - i >= 4 && end - word >= 16) {
-    STEP(a, out[i]);
-    STEP(b, out[i + 1]);
-    STEP(c, out[i + 2]);
-    STEP(d, out[i + 3]);
-    REFILL(a);
-    REFILL(b);
-    REFILL(c);
-    REFILL(d);
-    i += 4;
+  if (scale <= SMALL_SCALE) {
+    DECODE_IN_TURN(STEP_BY_CELL)
+  } else {
+    DECODE_IN_TURN(STEP_BY_SYMBOL)
   }
   states->x[0] = a, states->x[1] = b, states->x[2] = c, states->x[3] = d;
   for (; i < last; i++) {
@@ -157,7 +203,15 @@ static bool decode_four(States *states, const Table *table, u8 *out, u32 first, 
   return true;
 }
 
-/* The same from one state. Coding began with it low, so it may be low when no words
+/* The same symbol over and over. */
+static void fill(u8 *out, u8 symbol, u32 first, u32 last) {
+  Bytes all = (Bytes){} + symbol;
+  u32 i = first;
+  for (; last - i >= 16; i += 16) *(Bytes *)(out + i) = all;
+  for (; i < last; i++) out[i] = symbol;
+}
+
+/* The symbols of a block from one state. Coding began with it low, so it may be low when no words
  * are left. */
 static void decode_one(States *states, const Table *table, u8 *out, u32 first, u32 last) {
   const u32 scale = table->scale, mask = (1u << scale) - 1;
@@ -168,6 +222,10 @@ static void decode_one(States *states, const Table *table, u8 *out, u32 first, u
     if (x < LOWEST && end - word >= 4) {
       x = x << 32 | *(const Word *)word;
       word += 4;
+    } else if (scale == 0) {
+      /* An only symbol leaves the state as it is, so from here on nothing changes. */
+      fill(out, table->rest, i, last);
+      break;
     }
   }
   states->x[0] = x;
@@ -209,7 +267,10 @@ static bool decode_coded(States *states, u8 *out, u32 length, u32 mode, Table *t
   for (u32 i = 0; i < length;) {
     u32 span = read_header(states, table, lanes, length - i, i == 0);
     if (span == 0) return false;
-    if (lanes == 1)
+    /* Four states are never low between symbols, so no words are taken. */
+    if (table->scale == 0 && lanes > 1)
+      fill(out, table->rest, i, i + span);
+    else if (lanes == 1)
       decode_one(states, table, out, i, i + span);
     else if (!decode_four(states, table, out, i, i + span))
       return false;
