@@ -1,7 +1,8 @@
 """Profiles: how fast a container must decode, and how long a plan may be looked for.
 
-Both are counted in fuel, which the engine counts the same on every machine. No profile names a
-kernel: what decodes too slowly is too dear, whatever it is called.
+Both are counted in units of fuel, which the engine counts the same on every machine; decoding with
+what `effort` adds. No profile names a kernel: what decodes too slowly is too dear, whatever it is
+called.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ _SEARCH_PER_BYTE = 60_000
 class Profile:
     """Limits on decoding and on the search.
 
-    `decode_fuel` is what decoding may cost for each byte of the original. `search_fuel` is what the
-    search may cost in all, and less for small data. `sample_bytes` is how much of the data it sees,
-    `beam` how many streams a step of it grows. Of what it finds and of the genes' plans, the
-    `judged` best are compared on a longer stretch of `judged_bytes`; `finalists` of them run on
-    everything.
+    `decode_fuel` is the effort that decoding may take for each byte of the original. `search_fuel`
+    is what the search may cost in all, and less for small data. `sample_bytes` is how much of the
+    data it sees, `beam` how many streams a step of it grows. Of what it finds and of the genes'
+    plans, the `judged` best are compared on a longer stretch of `judged_bytes`; `finalists` of them
+    run on everything.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=72,
+    decode_fuel=60,
     search_fuel=2_500_000_000,
     sample_bytes=1 << 16,
     beam=4,

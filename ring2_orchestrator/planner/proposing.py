@@ -60,7 +60,8 @@ def propose(
     offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
     closed = [gene for gene in genes if not gene.has_holes]
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
-    found |= _resolved([gene for gene in closed if not gene.unknowns], search.yardstick, offered)
+    plain = [gene for gene in closed if not gene.unknowns]
+    found |= _resolved(plain, search.yardstick, offered, search.fits)
     stretch = take_stretch(source, profile.judged_bytes)
     judged = {
         each.plan: each.gene
@@ -131,12 +132,16 @@ def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan
 
 
 def _resolved(
-    genes: Sequence[Gene], yardstick: Yardstick, offered: Offered | None
+    genes: Sequence[Gene],
+    yardstick: Yardstick,
+    offered: Offered | None,
+    fits: Callable[[Plan], bool] = lambda _: True,
 ) -> dict[Plan, str]:
     """The plans of genes, each under the name of the gene that was written for its type."""
     found: dict[Plan, str] = {}
     for gene in genes:
-        plan = _plan_of(gene, yardstick, None if offered is None else offered(gene.program.dtype))
+        values = None if offered is None else offered(gene.program.dtype)
+        plan = _plan_of(gene, yardstick, values, fits)
         if plan is not None and plan.steps:
             plan = without_leading_bitcast(plan)
             if plan not in found or gene.program.dtype == plan.input:
@@ -166,8 +171,10 @@ def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Pro
     return Search(yardstick, profile=profile, periods=periods)
 
 
-def _plan_of(gene: Gene, yardstick: Yardstick, offered: Offers | None) -> Plan | None:
+def _plan_of(
+    gene: Gene, yardstick: Yardstick, offered: Offers | None, fits: Callable[[Plan], bool]
+) -> Plan | None:
     if not gene.has_holes:
-        return resolve(gene, yardstick, offered).plan
+        return resolve(gene, yardstick, offered, fits).plan
     frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
     return None if frontier is None else select_best(run_search(frontier))

@@ -11,18 +11,29 @@ from ring2_orchestrator.planner.yardstick import Yardstick
 # Up to this many combinations all are tried; beyond, one choice after another.
 MAX_COMBINATIONS = 64
 _PASSES = 2
+# So many of the best combinations are asked whether they fit.
+_TRIED = 24
 
 # What is compared of plans: anything that orders them.
 Cost = Callable[[Lowered], tuple[Any, ...]]
 
 
-def resolve(gene: Gene, yardstick: Yardstick, offers: Offers | None = None) -> Lowered:
-    """The gene with its choices taken. Exact for few combinations, else a local optimum."""
+def resolve(
+    gene: Gene,
+    yardstick: Yardstick,
+    offers: Offers | None = None,
+    fits: Callable[[Plan], bool] = lambda _: True,
+) -> Lowered:
+    """The gene with its choices taken. Exact for few combinations, else a local optimum.
+
+    Of the best some, the first that fits; the best where none does.
+    """
 
     def cost(lowered: Lowered) -> tuple[int, int, bytes]:
         return rank(yardstick, lowered.plan)
 
-    return min(explored(gene, cost, offers), key=cost)
+    ranked = sorted(explored(gene, cost, offers), key=cost)
+    return next((each for each in ranked[:_TRIED] if fits(each.plan)), ranked[0])
 
 
 def explored(gene: Gene, cost: Cost, offers: Offers | None = None) -> list[Lowered]:

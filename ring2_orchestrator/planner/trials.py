@@ -12,6 +12,7 @@ from ring0.plan import Dtype, Plan
 from ring0.signature import accepted, bind, takes_several
 from ring2_orchestrator.container import limits
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.planner.effort import effort
 from ring2_orchestrator.planner.entropy import estimate
 from ring2_orchestrator.planner.moves import (
     Move,
@@ -58,7 +59,7 @@ _Coding = tuple[Cid, tuple[int, ...], Dtype, Cid]
 
 
 class Made(NamedTuple):
-    """What a plan made of a stream, and the fuel that undoing it takes."""
+    """What a plan made of a stream, and the effort of undoing it."""
 
     outputs: list[bytes]
     fuel: int
@@ -71,6 +72,7 @@ class Trials:
         self, executor: Executor, kernels: KernelSet, periods: Periods, budget: int
     ) -> None:
         self._executor = executor
+        self._kernels = kernels
         self._budget = budget
         self._periods = periods
         ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
@@ -90,9 +92,10 @@ class Trials:
             back = executor.inverse(plan, there.outputs)
         except InputError:
             return None
-        there_fuel = _UNMETERED * len(data) if there.fuel is None else there.fuel
-        self.spent += there_fuel + (back.fuel or 0) + 2 * _CALL
-        return Made(there.outputs, back.fuel or 0) if back.outputs == [data] else None
+        there_fuel = _UNMETERED * len(data) if there.new_fuel is None else there.new_fuel
+        self.spent += there_fuel + (back.new_fuel or 0) + 2 * _CALL
+        made = Made(there.outputs, effort(back, self._kernels))
+        return made if back.outputs == [data] else None
 
     def quick_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
         """The codecs that cost little to try, set by default: on lanes, or on each byte."""
@@ -203,7 +206,7 @@ class Trials:
             made = executor.forward(move.plan(dtype), probe)
         except InputError:
             return None
-        self.spent += (made.fuel or 0) + _ESTIMATE * len(probe) + _CALL
+        self.spent += (made.new_fuel or 0) + _ESTIMATE * len(probe) + _CALL
         return sum(map(estimate, move.outputs, made.outputs))
 
     def _ending(self, kernel: Kernel, setting: Sequence[int], stream: Stream) -> Way | None:

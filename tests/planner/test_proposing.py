@@ -15,6 +15,7 @@ from ring2_orchestrator.planner import (
     library_gene,
     propose,
 )
+from ring2_orchestrator.planner.effort import effort
 from ring2_orchestrator.toolbox import Toolbox
 
 WIDTH = 217
@@ -54,8 +55,9 @@ def test_a_plan_fits_within_so_many_times_the_limit(tools: Toolbox) -> None:
     sample = Sample(data, 10 * len(data))
     plan = Gene.parse("input x: u16\nemit x |> zigzag |> residual\n", tools.palette).plan()
     yardstick = Yardstick(sample, tools.executor, tools.kernels)
-    fuel = tools.executor.with_limits(replace(limits(len(data)), fuel=1 << 60))
-    per_byte = (fuel.inverse(plan, fuel.forward(plan, data).outputs).fuel or 0) // len(data)
+    metered = tools.executor.with_limits(replace(limits(len(data)), fuel=1 << 60))
+    back = metered.inverse(plan, metered.forward(plan, data).outputs)
+    per_byte = effort(back, tools.kernels) // len(data)
     tight = Search(yardstick, profile=replace(FAST, decode_fuel=per_byte * 2 // 3))
     assert not tight.fits(plan)
     assert tight.fits(plan, times=2)
