@@ -127,7 +127,9 @@ class VM:
         # A plan runs on whole elements; what is left over is the container's business.
         fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
         chosen = planner.find_profile(profile) if gene is None else None
-        packed = packing.pack(source, io.BytesIO(), fitting, self._tools, profile=chosen)
+        packed = packing.pack(
+            source, io.BytesIO(), fitting, self._tools, profile=chosen, in_parts=False
+        )
         return self._kept(packed.plan if packed.plan is not None else Plan(Dtype.U8, ()))
 
     def describe(self, plan: Plan) -> str:

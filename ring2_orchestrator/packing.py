@@ -9,7 +9,6 @@ from typing import IO
 
 from blake3 import blake3
 
-from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError
 from ring0.execution import StepFailedError, WorkLimitError
 from ring0.plan import Plan
@@ -18,6 +17,7 @@ from ring2_orchestrator.container import (
     Container,
     FileSource,
     Original,
+    Segment,
     Source,
     chunks,
     limits,
@@ -25,11 +25,13 @@ from ring2_orchestrator.container import (
     write_planned,
     write_stored,
 )
+from ring2_orchestrator.finalists import finalists_of
+from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.planner import Profile, Proposal, propose, take_sample
+from ring2_orchestrator.packing_divided import divide, rivals
+from ring2_orchestrator.planner import Profile, Proposal, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 
-FINALISTS = 3
 STORE = "store"
 
 # Small containers never touch the disk before they are accepted.
@@ -39,33 +41,51 @@ _AMPLE_FUEL = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A plan tried on everything. `container_bytes` is None when it was not smaller than another.
+    """What was tried on everything: a plan, or the parts of a format, which have plans each.
 
-    `verified` is False when decoding did not give the bytes back, which is a kernel's bug.
+    `container_bytes` is None when it was not smaller than another. `verified` is False when
+    decoding did not give the bytes back, which is a kernel's bug.
     """
 
     gene: str
-    plan: Plan
-    expected_bytes: int
+    plan: Plan | None
+    expected_bytes: int | None
     container_bytes: int | None
     verified: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What packing came to. `plan` is None where storing the bytes cost least."""
+    """What packing came to. `plan` is None where storing the bytes cost least.
+
+    So it is where the file was packed in parts; then `gene` is its format.
+    """
 
     gene: str
     plan: Plan | None
     original_bytes: int
     container_bytes: int
     digest: bytes
-    trials: tuple[Trial, ...]
+    segments: tuple[Segment, ...]
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Segments to be tried, or one under a plan that was proposed."""
+
+    name: str
+    segments: tuple[Segment, ...]
+    proposal: Proposal | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        return None if self.proposal is None else self.proposal.plan
 
 
 @dataclass(frozen=True, slots=True)
 class _Finalist:
-    proposal: Proposal
+    candidate: _Candidate
     size: int
     file: IO[bytes]
 
@@ -77,42 +97,50 @@ def pack(
     tools: Toolbox,
     *,
     profile: Profile | None = None,
+    in_parts: bool = True,
     advance: Advance | None = None,
 ) -> Packed:
     """Write the smallest container that the genes, or plain storing, make of the source.
 
     With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
-    says. Before any byte reaches `out`, the container was decoded and what it gave was hashed.
+    says; a file of a known format is tried in parts, too, unless that is not wanted. Before any
+    byte reaches `out`, the container was decoded and what it gave was hashed.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
     original = Original.of(source)
     told(0, "planning")
-    proposals = _proposals(source, genes, tools, profile)
+    layout = recognise(source) if profile is not None and in_parts else None
+    candidates = _candidates(source, layout, genes, tools, profile, advance=told)
     with ExitStack() as files:
-        finalists = _write_finalists(original, proposals, tools, files, told)
-        failed: set[Plan] = set()
+        finalists = _write_finalists(original, candidates, tools, files, told)
+        failed: list[_Candidate] = []
         packed: Packed | None = None
         for finalist in _ordered(finalists, source, tools):
-            told(0, f"verifying {finalist.proposal.gene}")
+            told(0, f"verifying {finalist.candidate.name}")
             if _gives_back(finalist.file, original, tools):
                 packed = _accept(finalist, original, out)
                 break
-            failed.add(finalist.proposal.plan)
+            failed.append(finalist.candidate)
         if packed is None:
             packed = _store(original, out, tools)
-    sizes = {finalist.proposal.plan: finalist.size for finalist in finalists}
-    trials = tuple(
-        Trial(
-            each.gene,
-            each.plan,
-            each.expected_bytes,
-            sizes.get(each.plan),
-            False if each.plan in failed else (True if each.plan == packed.plan else None),
-        )
-        for each in proposals
-    )
-    return replace(packed, trials=trials)
+    sizes = [(finalist.candidate, finalist.size) for finalist in finalists]
+    return replace(packed, trials=tuple(_trials(candidates, sizes, failed, packed)))
+
+
+def _trials(
+    candidates: Sequence[_Candidate],
+    sizes: Sequence[tuple[_Candidate, int]],
+    failed: Sequence[_Candidate],
+    packed: Packed,
+) -> Iterator[Trial]:
+    for each in candidates:
+        size = next((size for candidate, size in sizes if candidate is each), None)
+        expected = None if each.proposal is None else each.proposal.expected_bytes
+        verified = True if each.segments == packed.segments else None
+        if any(one is each for one in failed):
+            verified = False
+        yield Trial(each.name, each.plan, expected, size, verified)
 
 
 def unpack(
@@ -134,55 +162,55 @@ def unpack(
     return written
 
 
-def _proposals(
-    source: Source, genes: Sequence[Gene], tools: Toolbox, profile: Profile | None
-) -> list[Proposal]:
-    """The plans that are tried on everything."""
-    if not source.size:
-        return []
-    found = propose(source, genes, tools.packer, tools.kernels, profile)
-    if profile is None:
-        return found[:FINALISTS]
-    first = _unlike(found, profile.finalists)
-    # A sample shows little of what repeats far away: a codec for everything may do better than it
-    # promised there.
-    bare = [each for each in found if len(each.plan.steps) == 1 and each not in first]
-    near = [each for each in bare if each.expected_bytes < 2 * first[0].expected_bytes]
-    return [*first, *near[:1]]
-
-
-def _unlike(found: Sequence[Proposal], count: int) -> list[Proposal]:
-    """The best proposals that begin unlike each other, before any that begins alike."""
-    ways: dict[tuple[Cid, ...], Proposal] = {}
-    for each in found:
-        kernels = [step.kernel for step in each.plan.steps if step.kernel is not None]
-        ways.setdefault(tuple(kernels[:2]), each)
-    chosen = [*ways.values()]
-    return (chosen + [each for each in found if each not in chosen])[:count]
+def _candidates(
+    source: Source,
+    layout: Layout | None,
+    genes: Sequence[Gene],
+    tools: Toolbox,
+    profile: Profile | None,
+    *,
+    advance: Advance,
+) -> list[_Candidate]:
+    """What is tried on everything: the parts of a format, and plans for all of it."""
+    division = None
+    if layout is not None and profile is not None:
+        division = divide(source, layout, genes, tools, profile, advance=advance)
+        proposals = rivals(source, division, genes, tools, profile)
+    else:
+        proposals = finalists_of(source, genes, tools, profile)
+    whole = [_Candidate(each.gene, (Segment(source.size, each.plan),), each) for each in proposals]
+    if division is None:
+        return whole
+    # First, so that the others are given up as soon as they are longer.
+    return [_Candidate(division.format, division.segments), *whole]
 
 
 def _write_finalists(
     original: Original,
-    proposals: Sequence[Proposal],
+    candidates: Sequence[_Candidate],
     tools: Toolbox,
     files: ExitStack,
     advance: Advance,
 ) -> list[_Finalist]:
     finalists: list[_Finalist] = []
     below = stored_size(original, tools.kernels)
-    for proposal in proposals:
-        advance(0, proposal.gene)
+    for candidate in candidates:
+        advance(0, candidate.name)
+        used = {
+            cid for each in candidate.segments if each.plan is not None for cid in each.plan.kernels
+        }
+        header = original.divided(candidate.segments, carried=tools.kernels.others(sorted(used)))
+        if not header.has_blocks:
+            continue
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - next line
         file = files.enter_context(spool)
-        brought = tools.kernels.others(proposal.plan.kernels)
-        header = original.header(proposal.plan, carried=brought)
         size = write_planned(
             file, original, header, tools.packer, tools.kernels, below=below, advance=advance
         )
         if size is None:
             file.close()
             continue
-        finalists.append(_Finalist(proposal, size, file))
+        finalists.append(_Finalist(candidate, size, file))
         # A later one that is as small stays: decode fuel tells them apart.
         below = min(below, size + 1)
     return finalists
@@ -193,7 +221,9 @@ def _ordered(finalists: Sequence[_Finalist], source: Source, tools: Toolbox) -> 
     sizes = [finalist.size for finalist in finalists]
 
     def order(finalist: _Finalist) -> tuple[int, int, bytes]:
-        plan = finalist.proposal.plan
+        plan = finalist.candidate.plan
+        if plan is None:
+            return (finalist.size, _AMPLE_FUEL, b"")
         tied = sizes.count(finalist.size) > 1
         return (finalist.size, decode_fuel(plan, source, tools) if tied else 0, plan.cid.digest)
 
@@ -234,9 +264,15 @@ def _check_unchanged(original: Original) -> None:
 def _accept(finalist: _Finalist, original: Original, out: IO[bytes]) -> Packed:
     finalist.file.seek(0)
     shutil.copyfileobj(finalist.file, out, 1 << 20)
-    proposal = finalist.proposal
-    size = original.source.size
-    return Packed(proposal.gene, proposal.plan, size, finalist.size, original.digest, ())
+    chosen = finalist.candidate
+    return Packed(
+        chosen.name,
+        chosen.plan,
+        original.source.size,
+        finalist.size,
+        original.digest,
+        chosen.segments,
+    )
 
 
 def _store(original: Original, out: IO[bytes], tools: Toolbox) -> Packed:

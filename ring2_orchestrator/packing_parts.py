@@ -79,7 +79,7 @@ def best_plan(
 ) -> Plan | None:
     """The plan that packing these bytes alone comes to; None where storing them costs least."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as unwanted:
-        return pack(part, unwanted, genes, tools, profile=profile).plan
+        return pack(part, unwanted, genes, tools, profile=profile, in_parts=False).plan
 
 
 def _few_enough(lengths: Iterable[int]) -> list[int]:

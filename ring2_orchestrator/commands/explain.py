@@ -1,7 +1,7 @@
 """Draw a container's plans as trees, with the stored bytes beneath every step.
 
-What a step took away or left shows where a file's information is. Nothing is unpacked: the sizes
-are those of the container's own parts.
+What a step took away or left shows where a file's information is. The sizes are those of the
+container's own parts; nothing is unpacked but headers, for the names of the parts of a file.
 """
 
 import argparse
@@ -24,12 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Explain one container; 0 when its header and sizes are sound."""
     from ring2_orchestrator.explaining import explain  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.explaining_parts import named_parts  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.toolbox import shared_toolbox  # noqa: PLC0415 - start-up
 
     with looked_into(args.file) as (container, size):
         header, plans = container.header, explain(container, manifests_of(container))
+        divided = header.is_divided
+        parts = named_parts(container, shared_toolbox().executor) if divided else []
     report = context.report
     planned = sum(plan.root.stored_bytes for plan in plans)
     report.line(f"{header.length:,} bytes became {size:,}, ratio {header.length / size:.3f}")
+    numbers = {plan.plan: number for number, plan in enumerate(plans, 1)}
+    if parts:
+        report.line()
+        rows = [
+            [part.name, part.original_bytes, part.stored_bytes, part.plan and numbers[part.plan]]
+            for part in parts
+        ]
+        report.table(["part", "bytes", "became", "plan"], rows)
     for number, plan in enumerate(plans, 1):
         _draw(context, number, plan)
     rest = size - planned
@@ -41,6 +53,15 @@ def run(args: argparse.Namespace, context: "Context") -> int:
             "original_bytes": header.length,
             "container_bytes": size,
             "rest_bytes": rest,
+            "parts": [
+                {
+                    "name": part.name,
+                    "original_bytes": part.original_bytes,
+                    "stored_bytes": part.stored_bytes,
+                    "plan": None if part.plan is None else str(part.plan.cid),
+                }
+                for part in parts
+            ],
             "plans": [
                 {
                     "plan": str(plan.plan.cid),

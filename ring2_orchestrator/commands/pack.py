@@ -95,7 +95,8 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     """Pack one file or directory; 0 when its container stands."""
     if _is_directory(args.file):
         return _directory(args, context)
-    from ring2_orchestrator.packing import FINALISTS, pack  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.finalists import FINALISTS  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
     output = output_path(args.output, args.file, _default, json=context.report.json)
@@ -241,9 +242,12 @@ def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
                 "a kernel is wrong: please report it"
             )
     ratio = packed.original_bytes / packed.container_bytes
+    how = f"under '{packed.gene}'"
+    if len(packed.segments) > 1:
+        how = f"as {len(packed.segments)} parts of a file of {packed.gene}"
     report.say(
         f"{name}: {size_text(packed.original_bytes)} became {size_text(packed.container_bytes)} "
-        f"(ratio {ratio:.3f}) under '{packed.gene}', verified; wrote {output}"
+        f"(ratio {ratio:.3f}) {how}, verified; wrote {output}"
     )
     report.data(
         {
@@ -251,6 +255,13 @@ def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
             "output": output,
             "gene": packed.gene,
             "plan": None if packed.plan is None else str(packed.plan.cid),
+            "segments": [
+                {
+                    "original_bytes": segment.length,
+                    "plan": None if segment.plan is None else str(segment.plan.cid),
+                }
+                for segment in packed.segments
+            ],
             "original": str(Cid(Codec.RAW, packed.digest)),
             "original_bytes": packed.original_bytes,
             "container_bytes": packed.container_bytes,
@@ -258,7 +269,7 @@ def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
             "trials": [
                 {
                     "gene": trial.gene,
-                    "plan": str(trial.plan.cid),
+                    "plan": None if trial.plan is None else str(trial.plan.cid),
                     "expected_bytes": trial.expected_bytes,
                     "container_bytes": trial.container_bytes,
                 }

@@ -9,10 +9,21 @@ from dataclasses import replace
 
 from ring2_orchestrator.container import Source, Within
 from ring2_orchestrator.fronts import bmp, netpbm, npy, safetensors, tarred, tiff, wav, zipped
+from ring2_orchestrator.fronts.dividing import Gathered, Group, Run, groups_of, runs_of
 from ring2_orchestrator.fronts.part import MOST_PARTS, Kind, Layout, Part
 from ring2_orchestrator.fronts.reading import Reader, UnlikeError
 
-__all__ = ["Kind", "Layout", "Part", "recognise"]
+__all__ = [
+    "Gathered",
+    "Group",
+    "Kind",
+    "Layout",
+    "Part",
+    "Run",
+    "groups_of",
+    "recognise",
+    "runs_of",
+]
 
 _START = 512
 # Members of archives that are smaller are not looked into.

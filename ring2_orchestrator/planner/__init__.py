@@ -1,6 +1,7 @@
 """The planner: which plan makes the smallest container of some data."""
 
 from ring2_orchestrator.planner.library import find_gene, library, library_gene, library_names
+from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import (
     BALANCED,
     FAST,
@@ -9,7 +10,7 @@ from ring2_orchestrator.planner.profile import (
     Profile,
     find_profile,
 )
-from ring2_orchestrator.planner.proposing import SEARCH, Proposal, propose, start
+from ring2_orchestrator.planner.proposing import FALLBACK, SEARCH, Proposal, propose, start
 from ring2_orchestrator.planner.sample import Sample, take_sample
 from ring2_orchestrator.planner.search import (
     BEAM,
@@ -24,11 +25,13 @@ from ring2_orchestrator.planner.yardstick import Yardstick
 __all__ = [
     "BALANCED",
     "BEAM",
+    "FALLBACK",
     "FAST",
     "MAX",
     "PROFILES",
     "SEARCH",
     "Frontier",
+    "Periods",
     "Profile",
     "Proposal",
     "Sample",

@@ -41,6 +41,12 @@ class Periods:
         whole = [each // width for each in (*own, *others) if each % width == 0 and each > width]
         return tuple(dict.fromkeys(whole))
 
+    def after(self, known: "Periods") -> "Periods":
+        """The same distances, behind those that are known beforehand."""
+        first = dict(known.by_width)
+        found = tuple((width, (*first.pop(width, ()), *those)) for width, those in self.by_width)
+        return Periods((*found, *first.items()))
+
 
 def find_periods(window: bytes) -> Periods:
     """The periods of contiguous data, seen as lanes of every width."""

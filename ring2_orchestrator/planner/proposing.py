@@ -12,7 +12,7 @@ from ring2_orchestrator.gene import Gene, Lowered, Offers
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import offers
-from ring2_orchestrator.planner.periods import WINDOW_BYTES, find_periods
+from ring2_orchestrator.planner.periods import WINDOW_BYTES, Periods, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
 from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample, take_stretch
@@ -47,16 +47,18 @@ def propose(
     executor: Executor,
     kernels: KernelSet,
     profile: Profile | None = None,
+    *,
+    known: Periods | None = None,
 ) -> list[Proposal]:
     """Plans to try, the most promising first; the same for the same bytes.
 
     One for each gene; with a profile, also those that a search finds, and none that the profile
-    holds to be too slow.
+    holds to be too slow. `known` are distances that need not be found in the data.
     """
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
         return _ranked(_resolved(genes, yardstick, None), yardstick)
-    search = _search(source, executor, kernels, profile)
+    search = _search(source, executor, kernels, profile, known)
     offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
     closed = [gene for gene in genes if not gene.has_holes]
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
@@ -162,10 +164,18 @@ def start(
     return search.start([(each.plan, each.holes) for each in resolutions(gene, offered)])
 
 
-def _search(source: Source, executor: Executor, kernels: KernelSet, profile: Profile) -> Search:
+def _search(
+    source: Source,
+    executor: Executor,
+    kernels: KernelSet,
+    profile: Profile,
+    known: Periods | None = None,
+) -> Search:
     """A search over a sample, with the distances at which the data resembles itself."""
     start_at = max(source.size - WINDOW_BYTES, 0) // 2 // ALIGNMENT * ALIGNMENT
     periods = find_periods(source.read(start_at, WINDOW_BYTES))
+    if known is not None:
+        periods = periods.after(known)
     sample = take_sample(source, profile.sample_bytes)
     yardstick = Yardstick(sample, executor, kernels)
     return Search(yardstick, profile=profile, periods=periods)

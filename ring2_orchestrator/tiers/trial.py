@@ -17,8 +17,9 @@ from ring0.frame import Frame
 from ring0.plan import Plan
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.container import Advance, Container, FileSource, Source, limits
+from ring2_orchestrator.finalists import FINALISTS
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.packing import FINALISTS, pack
+from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import Proposal, propose, take_sample
 from ring2_orchestrator.tiers.frames import execute, frame_way
 from ring2_orchestrator.tiers.policy import Option

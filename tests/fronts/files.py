@@ -97,13 +97,13 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes
 EVERY: dict[str, Callable[[], bytes]] = {
     "npy": lambda: npy(numbers(60, "<f4").reshape(3, 4, 5)),
     "npy of records": lambda: npy(np.zeros(9, [("a", "<u2"), ("b", "<f8", (2,)), ("c", "<U3")])),
-    "npz": lambda: npz({"a": numbers(4000, "<i8"), "b": numbers(3000, ">f4")}),
-    "deflated npz": lambda: npz({"a": numbers(4000, "<i8")}, deflated=True),
+    "npz": lambda: npz({"a": numbers(700, "<i8"), "b": numbers(1200, ">f4")}),
+    "deflated npz": lambda: npz({"a": numbers(700, "<i8")}, deflated=True),
     "wav": lambda: wav(numbers(90).tobytes(), 2, 2),
     "ppm": lambda: picture("PPM", pixels(7, 5, 3)),
     "bmp": lambda: picture("BMP", pixels(7, 5, 3)),
     "tiff": lambda: picture("TIFF", pixels(7, 5, 3)),
     "safetensors": lambda: tensors(a=numbers(24).reshape(4, 6), b=numbers(7, "<f4")),
-    "tar": lambda: tar(one__npy=npy(numbers(4000)), two__txt=b"two\n" * 9),
-    "zip": lambda: zipped({"one.npy": npy(numbers(4000)), "two.txt": b"two\n" * 9}),
+    "tar": lambda: tar(one__npy=npy(numbers(2100)), two__txt=b"two\n" * 9),
+    "zip": lambda: zipped({"one.npy": npy(numbers(2100)), "two.txt": b"two\n" * 9}),
 }

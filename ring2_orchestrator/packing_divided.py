@@ -1,0 +1,195 @@
+"""Packing a file of a known format: which plan each of its parts is packed under."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from ring0.plan import Dtype, Plan
+from ring2_orchestrator.container import (
+    BLOCK_BYTES,
+    Advance,
+    Cut,
+    Segment,
+    Source,
+    Within,
+    framed_size,
+    write_blocks,
+)
+from ring2_orchestrator.finalists import finalists_of
+from ring2_orchestrator.fronts import Gathered, Group, Kind, Layout, Run, groups_of, runs_of
+from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.mdl import header_bytes
+from ring2_orchestrator.planner import FALLBACK, Periods, Profile, Proposal
+from ring2_orchestrator.planner.sample import ALIGNMENT, WHOLE_BYTES
+from ring2_orchestrator.toolbox import Toolbox
+
+# A group that is smaller, or a smaller part of its file, is not worth a search, nor the parameters
+# of genes: plans of larger ones are tried on it.
+_LEAST_SEARCHED, _LEAST_PART = 1 << 15, 32
+# Where one group is this part of a file, it is planned as if it were all of it.
+_MOSTLY = (7, 8)
+# What of the search is left to a plan for all of a file that is divided, and the least part of what
+# a profile looks at for a plan of a part.
+_RIVALS_PART, _LEAST_SEEN = 4, 4
+_POOL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A file in segments, and the plans of its largest group, which may suit all of it."""
+
+    format: str
+    segments: tuple[Segment, ...]
+    largest: Group
+    proposals: tuple[Proposal, ...]
+
+
+def divide(
+    source: Source,
+    layout: Layout,
+    genes: Sequence[Gene],
+    tools: Toolbox,
+    profile: Profile,
+    *,
+    advance: Advance,
+) -> Division | None:
+    """The parts of a file, each under the plan that makes it smallest; None where it is one part.
+
+    What the search may cost is shared among the parts by their sizes.
+    """
+    runs = runs_of(layout)
+    groups = groups_of(runs)
+    if len(runs) < 2 or not groups:
+        return None
+    plans: dict[Run, Plan | None] = {}
+    pool: list[Proposal] = []
+    with Path(os.devnull).open("wb") as nowhere:
+        for group in groups:
+            advance(0, f"a part of {group.size:,} bytes")
+            proposals = _proposals(source, group, genes, tools, profile)
+            tried = [each.plan for each in (*proposals, *pool)]
+            chooser = _Chooser(source, group, [*dict.fromkeys(tried)], tools, nowhere)
+            plans |= {run: chooser.best(run) for run in group.runs}
+            pool = [*pool, *proposals[:1]][:_POOL]
+    segments = tuple(Segment(run.size, plans[run]) for run in runs)
+    return Division(layout.format, segments, groups[0], tuple(pool[:1]))
+
+
+def rivals(
+    source: Source,
+    division: Division | None,
+    genes: Sequence[Gene],
+    tools: Toolbox,
+    profile: Profile,
+) -> list[Proposal]:
+    """The plans for all of a file that are compared with its parts, each of which has its own."""
+    if division is None:
+        return finalists_of(source, genes, tools, profile)
+    if _is_most(division.largest, source):
+        fuel, genes = 0, [gene for gene in genes if gene.name == FALLBACK]
+    else:
+        fuel, genes = profile.search_limit(source.size) // _RIVALS_PART, _simple(genes)
+    found = finalists_of(source, genes, tools, replace(profile, search_fuel=fuel))
+    plans = {each.plan for each in found}
+    return found + [each for each in division.proposals if each.plan not in plans]
+
+
+def _proposals(
+    source: Source, group: Group, genes: Sequence[Gene], tools: Toolbox, profile: Profile
+) -> list[Proposal]:
+    gathered: Source = Gathered(source, group)
+    is_small = group.size < _LEAST_SEARCHED or group.size * _LEAST_PART < source.size
+    if not _is_most(group, source) and is_small:
+        profile, genes = replace(profile, search_fuel=0), _simple(genes)
+    elif not _is_most(group, source):
+        profile, genes = _shared(profile, group.size, source.size), _fitting(genes, group.kind)
+        gathered = _stretch(gathered, profile.sample_bytes)
+    known = Periods()
+    if group.kind is not None:
+        width = group.kind.dtype.width
+        known = Periods(((width, tuple(width * stride for stride in group.kind.strides)),))
+    return finalists_of(gathered, genes, tools, profile, known=known)
+
+
+def _shared(profile: Profile, size: int, total: int) -> Profile:
+    """What of a profile's means a search for so many of all bytes may use."""
+
+    def part(whole: int) -> int:
+        return min(max(2 * whole * size // total, whole // _LEAST_SEEN), whole)
+
+    return replace(
+        profile,
+        search_fuel=profile.search_limit(total) * size // total,
+        sample_bytes=part(profile.sample_bytes),
+        judged_bytes=part(profile.judged_bytes),
+    )
+
+
+def _stretch(source: Source, size: int) -> Source:
+    """The middle of a source that would else be looked at as a whole."""
+    if source.size > WHOLE_BYTES or source.size <= size:
+        return source
+    begin = (source.size - size) // 2 // ALIGNMENT * ALIGNMENT
+    return Within(source, begin, size)
+
+
+def _is_most(group: Group, source: Source) -> bool:
+    return group.size * _MOSTLY[1] >= source.size * _MOSTLY[0]
+
+
+def _simple(genes: Sequence[Gene]) -> list[Gene]:
+    """The genes that leave nothing open that would have to be searched for."""
+    return [gene for gene in genes if not gene.unknowns and not gene.has_holes]
+
+
+def _fitting(genes: Sequence[Gene], kind: Kind | None) -> list[Gene]:
+    """The genes for lanes of such a width, and those for bytes, which may be anything."""
+    if kind is None:
+        return [*genes]
+    return [gene for gene in genes if gene.program.dtype.width in (1, kind.dtype.width)]
+
+
+class _Chooser:
+    """Codes runs in earnest, to see what they come to."""
+
+    def __init__(
+        self,
+        source: Source,
+        group: Group,
+        plans: Sequence[Plan],
+        tools: Toolbox,
+        nowhere: IO[bytes],
+    ) -> None:
+        self._source = source
+        self._plans = plans
+        self._tools = tools
+        self._nowhere = nowhere
+        # What the plan itself takes is written once for all runs.
+        bare = header_bytes(Plan(Dtype.U8, ()), 1, 0, tools.kernels)
+        self._price = {
+            plan: (header_bytes(plan, 1, 0, tools.kernels) - bare) // len(group.runs)
+            for plan in self._plans
+        }
+
+    def best(self, run: Run) -> Plan | None:
+        """The plan under which a run is smallest; None where storing it costs least."""
+        chosen, least = None, _stored_bytes(run)
+        for plan in self._plans:
+            below = least - self._price[plan]
+            size = write_blocks(
+                self._nowhere, self._source, _cuts(run, plan), self._tools.packer, below=below
+            )
+            if size is not None:
+                chosen, least = plan, size + self._price[plan]
+        return chosen
+
+
+def _stored_bytes(run: Run) -> int:
+    return run.size + framed_size((), 0) * len([*_cuts(run, None)])
+
+
+def _cuts(run: Run, plan: Plan | None) -> Iterator[Cut]:
+    for index, begin in enumerate(range(run.begin, run.end, BLOCK_BYTES)):
+        yield Cut(index, begin, min(BLOCK_BYTES, run.end - begin), plan)
