@@ -55,7 +55,7 @@ def tar(**members: bytes) -> bytes:
     return file.getvalue()
 
 
-def tensors(*, library: bool = False, **given: np.ndarray) -> bytes:
+def tensors(given: dict[str, np.ndarray], *, library: bool = False) -> bytes:
     """Written by hand, so that most tests need nothing, or by the library."""
     if library:
         save = pytest.importorskip("safetensors.numpy").save
@@ -103,7 +103,7 @@ EVERY: dict[str, Callable[[], bytes]] = {
     "ppm": lambda: picture("PPM", pixels(7, 5, 3)),
     "bmp": lambda: picture("BMP", pixels(7, 5, 3)),
     "tiff": lambda: picture("TIFF", pixels(7, 5, 3)),
-    "safetensors": lambda: tensors(a=numbers(24).reshape(4, 6), b=numbers(7, "<f4")),
+    "safetensors": lambda: tensors({"a": numbers(24).reshape(4, 6), "b": numbers(7, "<f4")}),
     "tar": lambda: tar(one__npy=npy(numbers(2100)), two__txt=b"two\n" * 9),
     "zip": lambda: zipped({"one.npy": npy(numbers(2100)), "two.txt": b"two\n" * 9}),
 }

@@ -40,7 +40,7 @@ def test_runs_are_all_of_the_file_and_groups_all_of_the_runs(
 
 def test_hundreds_of_small_tensors_are_one_run() -> None:
     given = {f"layer {at}": numbers(50 + at % 3, "<f4") for at in range(300)}
-    found = recognise(BytesSource(tensors(**given)))
+    found = recognise(BytesSource(tensors(given)))
     assert found is not None
     assert len(found.parts) == 301
     assert len(runs_of(found)) <= 2

@@ -179,7 +179,7 @@ def test_every_tensor_of_safetensors(library: bool) -> None:
         "bias": numbers(7, "<i8"),
         "none": np.zeros((0, 3), "<f4"),
     }
-    found = data_of(tensors(library=library, **given))
+    found = data_of(tensors(given, library=library))
     assert found["weight"] == (given["weight"].tobytes(), Kind(Dtype.F32, (10, 60)))
     assert found["half"] == (given["half"].tobytes(), Kind(Dtype.U16))
     assert found["bias"] == (given["bias"].tobytes(), Kind(Dtype.U64))
