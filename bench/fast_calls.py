@@ -98,8 +98,8 @@ microseconds, and beside it what compiling takes.
 it what two processes come to, one on each core and with half of the blocks each, one after another:
 they share nothing but the machine, so their ratio is what its cores and memory allow; and a plain
 copy, which is bound by memory alone. The last columns are the ratios of both, and of processor
-time: twice that of one thread by that of two, which would be their ratio if no other process ran and
-neither of them waited. Blocks are small because what is made of larger ones is memory that the
+time: twice that of one thread by that of two, which would be their ratio if no other process ran
+and neither of them waited. Blocks are small because what is made of larger ones is memory that the
 system takes back and gives anew.
 
 | plan | direction | one thread | two threads | two processes | threads | processes | time |
