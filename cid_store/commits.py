@@ -79,15 +79,17 @@ class GroupCommit:
             for request in group:
                 self._try([request])
         else:
-            _end_all(group, None)
+            for request in group:
+                if not request.done:
+                    request.done = True
 
 
-def _end_all(group: Sequence[Request], error: Exception | None) -> None:
+def _end_all(group: Sequence[Request], error: Exception) -> None:
     for request in group:
         if not request.done:
             request.end(_own_copy(error))
 
 
-def _own_copy(error: Exception | None) -> Exception | None:
+def _own_copy(error: Exception) -> Exception:
     """The error for one more thread to raise: a traceback belongs to one."""
     return type(error)(str(error)) if isinstance(error, RedoxaError) else error

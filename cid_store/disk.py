@@ -6,8 +6,8 @@ import functools
 import os
 import stat
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cid_store.errors import DamageError, StoreLockedError
@@ -18,6 +18,7 @@ FOLDER_MODE = 0o700
 CLOCK_TICK_NS = 20_000_000  # two writes of one file within a tick may bear the same time
 WRITE_NS = 60 * 1_000_000_000  # a file bears the time at which a write of it began, not ended
 
+_HAS_FDATASYNC = hasattr(os, "fdatasync")
 _IOV_MAX = 1024
 _READ_BYTES = 1 << 30  # Linux moves at most 2 GiB in one call
 _COPY_BYTES = 4 << 20
@@ -62,7 +63,7 @@ def make_folder(path: Path) -> None:
 
 def sync_data(fd: int) -> None:
     """Return when the file's bytes are on the disk. After an OSError nothing is known."""
-    if hasattr(os, "fdatasync"):
+    if _HAS_FDATASYNC:
         os.fdatasync(fd)
     else:  # macOS, where fsync alone stops at the drive's own cache
         fcntl.fcntl(fd, getattr(fcntl, "F_FULLFSYNC", 51))
@@ -202,22 +203,21 @@ class WriterLock:
         self._path = path
         self._timeout_s = timeout_s
         self._fd = open_file(path, os.O_RDWR | os.O_CREAT)
-        self._depth = 0
+        self.depth = 0  # how often it is held
 
-    @contextmanager
-    def held(self) -> Generator[None]:
+    def take(self) -> None:
         """Hold the lock. Raises StoreLockedError when another process keeps it for too long."""
-        if self._depth == 0:
-            self._take()
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
-            if self._depth == 0 and self._fd >= 0:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+        if self.depth == 0:
+            self._wait()
+        self.depth += 1
 
-    def _take(self) -> None:
+    def release(self, depth: int) -> None:
+        """Hold it as often as before; that `take` ended is not asked, for it may be interrupted."""
+        self.depth = depth
+        if depth == 0 and self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + self._timeout_s
         pause_s = 0.0002
         while True:

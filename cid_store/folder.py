@@ -32,6 +32,7 @@ _ROOM_MIN, _ROOM_MAX = 1 << 20, 16 << 20
 SMALL_BYTES = 64 << 10  # of an append of more, waiting for the disk is the smaller part
 _BLOCK_BYTES = 1 << 20  # writing so much keeps the disk busy while the next is laid out
 _OBJECT = int(Kind.OBJECT)  # SQLite takes plain numbers several times faster
+_EVERYWHERE = {kind for kind in Kind if kind.since == 1}  # what packs of any version may hold
 _ZEROS = memoryview(bytes(256 << 10))
 
 
@@ -235,10 +236,12 @@ class PackFolder:
         try:
             tail = self._room(tail, size, records)
             pack = self._opened(tail.pack)
+            self._small_bytes += size if size <= SMALL_BYTES else 0
+            behind: list[memoryview] = []
             if not self._is_zeroed(tail.pack, tail.end + size):
                 _preallocate(pack, tail.end, tail.end + size)
+                behind = self._zeros(pack, tail, size)
             places = _placed(records, sizes, tail)
-            behind = self._zeros(pack, tail, size) if size <= SMALL_BYTES else []
             _write(pack, places, records, behind)
         except OSError as error:
             raise UnavailableError(
@@ -265,10 +268,9 @@ class PackFolder:
         A sync of bytes in room that was reserved and never written must note in the journal that
         now it is; of bytes written over zeros nothing is to be noted: 0.11 ms, not 0.17.
         """
-        stop = tail.end + size
-        self._small_bytes += size
-        if self._is_zeroed(tail.pack, stop):
+        if size > SMALL_BYTES:
             return []
+        stop = tail.end + size
         # As much as was written so far: who puts one object does not pay for a hundred.
         room = min(self._small_bytes, len(_ZEROS), max(0, pack.size() - stop))
         self._zeroed = Tail(tail.pack, stop + room)
@@ -297,11 +299,11 @@ class PackFolder:
 
     def _takes(self, number: int, records: Sequence[Record]) -> bool:
         """Whether records of these kinds may stand in that pack, by its format."""
-        since = max((kind.since for kind in {record.kind for record in records}), default=1)
-        if since == 1:
+        kinds = {record.kind for record in records}
+        if kinds <= _EVERYWHERE:
             return True
         head = self.head(number)
-        return head is not None and head.version >= since
+        return head is not None and head.version >= max(kind.since for kind in kinds)
 
     def close(self) -> None:
         """Forget the open packs; views keep theirs."""

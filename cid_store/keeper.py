@@ -163,7 +163,7 @@ class Keeper(SharedFiles):
                     missing.update(objects)
                     lists.update(listed)
                     new &= are_new and are_new_too
-                if not self._dangles(request, missing, lists):
+                if request.roots and not self._dangles(request, missing, lists):
                     roots.update(request.roots)
             # Decided under the lock: between two writers of one name, the later one stands.
             changed = {name: cid for name, cid in roots.items() if self._bound(name) != cid}
@@ -179,8 +179,6 @@ class Keeper(SharedFiles):
         self, request: Request, missing: Mapping[Cid, Payload], lists: Mapping[Cid, bytes]
     ) -> bool:
         """Whether a root would name what was dropped meanwhile; then the request ends here."""
-        if not request.roots:
-            return False
         named = {cid: name for name, cid in request.roots.items() if cid is not None}
         asked = [cid for cid in named if cid not in missing and cid not in lists]
         places = self.ask(lambda index: index.places(asked)) if asked else {}

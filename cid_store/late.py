@@ -80,7 +80,7 @@ class LateIndex(Index):
             late = late or _Late(known)
             late.objects.update(objects)
             late.roots.update(roots)
-            late.end = late.end._replace(end=end.end)
+            late.end = PackEnd(known.number, known.identity, end.end)
             self._late = late
             if late.is_full:
                 self.write()

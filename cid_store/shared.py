@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeGuard, TypeVar
 
@@ -186,22 +186,28 @@ class SharedFiles:
                 old.close()
 
     @contextmanager
-    def locked(self) -> Generator[None]:
-        """Hold the store's lock among threads and processes; a thread may hold it twice."""
-        assert self._lock is not None, "only a store opened for writing takes the lock"
-        with self._turn, self._lock.held():
+    def locked(self, *, by_writer: bool = False) -> Generator[None]:
+        """Hold the store's lock among threads and processes; a thread may hold it twice.
+
+        A writer needs the index that is now in force, and the right to write.
+        """
+        lock = self._lock
+        assert lock is not None, "only a store opened for writing takes the lock"
+        with self._turn:
+            depth = lock.depth
             try:
+                lock.take()
+                if by_writer:
+                    self.check_writable()
+                    self._reopened()
                 yield
             finally:
                 self._is_writing = False
+                lock.release(depth)
 
-    @contextmanager
-    def exclusive(self) -> Generator[None]:
+    def exclusive(self) -> AbstractContextManager[None]:
         """Be the store's one writer for the block, with the index that is now in force."""
-        with self.locked():
-            self.check_writable()
-            self._reopened()
-            yield
+        return self.locked(by_writer=True)
 
     def followed(self) -> Tail:
         """The place for the next record, after whatever a crashed writer left is in order."""
@@ -382,7 +388,8 @@ class SharedFiles:
 
     def check_writable(self) -> None:
         """Raise UsageError or StoreStoppedError where nothing may be written."""
-        self.check_open()
+        if self._closed or os.getpid() != self._process:  # else not worth a call at every put
+            self.check_open()
         if self.read_only:
             raise UsageError(f"the store at {self.path} was opened for reading only")
         if self._stopped is not None:
