@@ -30,6 +30,7 @@ _MOVES = 4  # how often an object may be moved while it is being read
 _GAP_BYTES = 8192  # reading so much in vain is cheaper than asking the system once more
 _RUN_BYTES = 4 << 20
 _PARALLEL_BYTES = 8 << 20  # below this, starting threads takes longer than they save
+_READERS = 2  # threads that fill the memory which a third hashes
 
 _Bytes = TypeVar("_Bytes", bytes, memoryview)
 _Parsed = TypeVar("_Parsed")
@@ -305,12 +306,13 @@ class Reader:
         return value.getvalue()
 
     def _ahead(self, parts: Iterable["_Part"]) -> Iterator[memoryview]:
-        """The parts in order, filled by another thread while the last one is being hashed."""
+        """The parts in order, filled by other threads while one of them is being hashed."""
         parts = list(parts)
         try:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
 
-            reader = ThreadPoolExecutor(1)
+            # New memory costs the system more than the bytes that come there cost the hash.
+            reader = ThreadPoolExecutor(_READERS)
             fillings = [reader.submit(self._fill, part) for part in parts]
         except RuntimeError:  # the interpreter is ending, and starts no thread any more
             yield from map(self._fill, parts)
