@@ -163,6 +163,7 @@ class Ledger:
 
         outside = Checkpoint.parse(checkpoint) if checkpoint is not None else None
         head = self._log.head()
+        self._log.check_origin(head)
         if outside is not None:
             self._log.check_grown(head, outside)
         audit = audit_entries(self._log.files, head, advance)
@@ -334,6 +335,7 @@ class Ledger:
                 )
             # Two ledgers must never share a name, so this one thing is drawn by lot.
             origin = f"redoxa/ledger/{os.urandom(8).hex()}"
+            self._write_origin(origin)
             self._write_head(Checkpoint(origin, 0, EMPTY_ROOT))
             durable.sync_folder(self.path.parent)
 
@@ -360,6 +362,8 @@ class Ledger:
         tip = self._log.tip()
         self._log.check_beyond(tip)
         self._log.check_growing(tip)
+        if not self._log.origin_path.exists():  # begun by a Redoxa that did not write it
+            self._write_origin(tip.checkpoint.origin)
         entries, rest = self._log.beyond(tip)
         if entries and is_leaf(entries[0]):
             # Whole but unacknowledged: keeping it loses nothing, dropping it might.
@@ -401,6 +405,9 @@ class Ledger:
         behind = level == 0 and self._log.files.hashes(0, index)[: len(edge) - 1] != edge[:-1]
         first = 0 if behind else len(edge) - 1
         self._log.files.write_hashes(level, index, first, edge[first:])
+
+    def _write_origin(self, origin: str) -> None:
+        durable.replace(self._log.origin_path, f"{origin}\n".encode())
 
     def _write_head(self, head: Checkpoint) -> None:
         durable.replace(self._log.checkpoint_path, head.text.encode("utf-8"))

@@ -1,5 +1,6 @@
 """Reading the log: from its checkpoint down to an entry, every hash on the way checked."""
 
+import os
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +83,26 @@ class LogReader:
                 "from a copy"
             )
         return head
+
+    @property
+    def origin_path(self) -> Path:
+        """The file that says once more which log this is; logs begun long ago may lack it."""
+        return self.path / "origin"
+
+    def check_origin(self, head: Checkpoint) -> None:
+        """Raise LedgerDamagedError where the head is not of the log that was begun here.
+
+        Nothing else would say so: no entry knows which log it is in.
+        """
+        kept = durable.read(self.origin_path, limit=_MAX_HEAD)
+        if kept == f"{head.origin}\n".encode() or not os.path.lexists(self.origin_path):
+            return
+        said = kept.decode("utf-8", "replace").strip()[:80]
+        raise LedgerDamagedError(
+            f"ledger {self.path}: the file `checkpoint` is of {head.origin}, and the file "
+            f"`origin` says {said!r}; compare both with a checkpoint kept elsewhere, and restore "
+            "the wrong one from a copy"
+        )
 
     def tip(self) -> Tip:
         """The head, proven by the entries at the right edge. Raises LedgerDamagedError."""
@@ -241,6 +262,7 @@ class LogReader:
         return self.files.tile_bytes(0, tip.size // TILE_WIDTH), true
 
     def _load(self, head: Checkpoint) -> Tip:
+        self.check_origin(head)
         edges: list[list[bytes]] = []
         end = 0
         index = head.size

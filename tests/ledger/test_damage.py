@@ -376,3 +376,38 @@ def test_no_change_of_any_byte_passes(full: Ledger, data: st.DataObject) -> None
     finally:
         (full.path / name).write_bytes(content)
     assert full.verify(kept).size == SIZE
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "origin"])
+@pytest.mark.parametrize("change", ["one digit", "a letter more", "another's"])
+def test_a_changed_origin_is_found_without_another_copy(
+    full: Ledger, reopen: Reopen, name: str, change: str
+) -> None:
+    """No hash covers it, so it is kept twice."""
+    place = full.path / name
+    line, rest = place.read_bytes().split(b"\n", 1)
+    changed = {
+        "one digit": line[:-1] + (b"1" if line.endswith(b"0") else b"0"),
+        "a letter more": b"x" + line,
+        "another's": b"redoxa/ledger/0123456789abcdef",
+    }
+    place.write_bytes(changed[change] + b"\n" + rest)
+    assert "the file `origin` says 'redoxa/ledger/" in str(refused(reopen())) or name == "origin"
+    assert "compare both with a checkpoint kept elsewhere" in str(refused(reopen()))
+    with pytest.raises(LedgerDamagedError, match="the file `checkpoint` is of"):
+        reopen().append([], kind="k", subject="s")
+
+
+def test_an_emptied_origin_is_found_and_a_missing_one_is_made_by_the_next_append(
+    full: Ledger, reopen: Reopen
+) -> None:
+    place = full.path / "origin"
+    kept = place.read_bytes()
+    place.write_bytes(b"")
+    refused(reopen())
+    place.unlink()  # as in a ledger that was begun when there was no such file
+    head = reopen().verify()
+    assert not place.exists()
+    reopen().append([], kind="k", subject="s")
+    assert place.read_bytes() == kept == f"{head.origin}\n".encode()
+    reopen().verify()
