@@ -6,13 +6,22 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self, cast
+from typing import Self, cast
 
 from cid_store import disk
 from cid_store.census import Census, PackFill, Totals
 from cid_store.cid import Cid, Codec
-from cid_store.errors import MalformedCidError, UnavailableError
+from cid_store.errors import UnavailableError
 from cid_store.folder import Place
+from cid_store.index_rows import (
+    IndexDamagedError,
+    PackEnd,
+    bound_in,
+    cid_in,
+    pack_end_in,
+    place_in,
+    text_in,
+)
 from cid_store.pack import HEADER_BYTES, Kind
 from cid_store.tiers import Account, Books
 
@@ -20,7 +29,6 @@ VERSION = 3
 
 _APPLICATION = 0x52445849  # "RDXI": what the `file` command shows
 _SHORT_LOG_BYTES = 512 << 10  # read again by the next process in less than a millisecond
-_KINDS = [kind for kind in Kind if kind.is_object]
 _PLACE = "pack, offset, length, kind, size, cost"
 _FIND = f"SELECT digest, codec, {_PLACE} FROM objects WHERE digest = ?"  # noqa: S608 - our own columns
 # All digests come as one value, and are looked for in turn: a mark for each costs two fifths more.
@@ -48,18 +56,6 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 
 
-class IndexDamagedError(Exception):
-    """The index cannot be believed. Nothing is lost: the packs hold everything it held."""
-
-
-class PackEnd(NamedTuple):
-    """How far the index knows a pack, and which pack that was."""
-
-    number: int
-    identity: bytes
-    end: int
-
-
 class Index:
     """One connection to an index; its methods may be called from any thread."""
 
@@ -69,14 +65,20 @@ class Index:
         self._lock = threading.RLock()
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """An index that exists. Raises FileNotFoundError or IndexDamagedError."""
+    def open(cls, path: Path, *, read_only: bool = False, still: bool = False) -> Self:
+        """An index that exists. Raises FileNotFoundError or IndexDamagedError.
+
+        A `still` one is read without the files beside it, which SQLite must make where they are
+        missing; nobody may write to it meanwhile. Raises UnavailableError where a log has rows.
+        """
         # SQLite follows links and creates files; descriptors of ours say first what is there.
         os.close(disk.open_file(path, os.O_RDONLY))
         for beside in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 os.close(disk.open_file(path.with_name(path.name + beside), os.O_RDONLY))
-        options = "?mode=ro" if read_only else "?mode=rw"
+        if still:
+            _refuse_log(path)
+        options = "?immutable=1" if still else "?mode=ro" if read_only else "?mode=rw"
         try:
             connection = _connect(path.as_uri() + options)
         except _TROUBLE as error:
@@ -139,7 +141,7 @@ class Index:
         for digest, codec, *place in rows:
             cid = wanted.get((cast("bytes", digest), cast("Codec", codec)))
             if cid is not None:
-                found[cid] = _place(place)
+                found[cid] = place_in(place)
         return found
 
     def rows(self) -> Iterator[tuple[Cid, Place]]:
@@ -147,12 +149,12 @@ class Index:
         # The order needs a sort, so SQLite holds all rows from the first fetch on (on the disk when
         # they are many), and what is written meanwhile does not show.
         sql = f"SELECT {_PLACE}, digest, codec FROM objects ORDER BY pack, offset"  # noqa: S608 - our own columns
-        return ((_cid(row[-2:]), _place(row[:-2])) for row in self._stream(sql))
+        return ((cid_in(row[-2:]), place_in(row[:-2])) for row in self._stream(sql))
 
     def sealed(self) -> list[tuple[Cid, int]]:
         """The objects that are kept in chunks or were demoted, each with its record's kind."""
         rows = self._ask("SELECT kind, digest, codec FROM objects WHERE kind > 1")
-        return [(_cid(row[1:]), cast("int", row[0])) for row in rows]
+        return [(cid_in(row[1:]), cast("int", row[0])) for row in rows]
 
     def whole(self, least_bytes: int) -> list[tuple[Cid, Place]]:
         """The plain bytes of at least that size that are not demoted, and where they lie."""
@@ -161,7 +163,7 @@ class Index:
             "WHERE codec = ? AND kind <= ? AND size >= ? ORDER BY pack, offset",
             [int(Codec.RAW), int(Kind.CHUNKS), least_bytes],
         )
-        return [(_cid(row[-2:]), _place(row[:-2])) for row in rows]
+        return [(cid_in(row[-2:]), place_in(row[:-2])) for row in rows]
 
     def _stream(self, sql: str) -> Iterator[tuple[object, ...]]:
         try:
@@ -178,7 +180,7 @@ class Index:
     def root(self, name: str) -> Cid | None:
         """The CID bound to a name."""
         rows = self._ask("SELECT cid FROM roots WHERE name = ?", [name.encode()])
-        return _bound(rows[0][0]) if rows else None
+        return bound_in(rows[0][0]) if rows else None
 
     def roots(self, prefix: str) -> dict[str, Cid]:
         """Every bound name with that prefix, in order."""
@@ -188,7 +190,7 @@ class Index:
             "SELECT name, cid FROM roots WHERE name >= ? AND name < ? ORDER BY name",
             [low, low + b"\xff"],
         )
-        return {_text(name): _bound(cid) for name, cid in rows}
+        return {text_in(name): bound_in(cid) for name, cid in rows}
 
     def snapshot(self) -> tuple[list[PackEnd], dict[str, Cid]]:
         """How far each pack is known and what every name is bound to, at one moment."""
@@ -202,12 +204,12 @@ class Index:
     def packs(self) -> list[PackEnd]:
         """How far each pack is known, in order."""
         rows = self._ask("SELECT number, identity, end FROM packs ORDER BY number")
-        return [_pack_end(row) for row in rows]
+        return [pack_end_in(row) for row in rows]
 
     def last_pack(self) -> PackEnd | None:
         """How far the newest known pack is known."""
         rows = self._ask("SELECT number, identity, end FROM packs ORDER BY number DESC LIMIT 1")
-        return _pack_end(rows[0]) if rows else None
+        return pack_end_in(rows[0]) if rows else None
 
     def is_sound(self) -> bool:
         """Whether SQLite finds its own file in order: else a row may be there and never found."""
@@ -241,12 +243,14 @@ class Index:
         ]
         return Census(codecs, cast("int", in_chunks), tuple(fills))
 
-    def books(self) -> Books:
-        """Every object, in the account of its tier."""
+    def books(self, packs: Sequence[int] = ()) -> Books:
+        """Every object, or every object in these packs, in the account of its tier."""
+        where = f"WHERE pack IN ({', '.join('?' * len(packs))})" if packs else ""
         # Objects and lists of chunks are whole, so they make one row. Room as in the census.
         rows = self._ask(
-            "SELECT max(kind, 3), count(*), sum(size), sum(64 + (length + 63) / 64 * 64), "
-            "sum(cost) FROM objects GROUP BY 1"
+            "SELECT max(kind, 3), count(*), sum(size), sum(64 + (length + 63) / 64 * 64), "  # noqa: S608 - marks are put in
+            f"sum(cost) FROM objects {where} GROUP BY 1",
+            packs,
         )
         accounts: dict[int, Account] = {}
         for kind, *sums, debt_us in cast("list[tuple[int, int, int, int, int]]", rows):
@@ -394,6 +398,12 @@ def _connect(uri: str) -> sqlite3.Connection:
     return connection
 
 
+def _refuse_log(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if path.with_name(path.name + "-wal").stat().st_size:
+            raise UnavailableError(f"the index {path} cannot be read without its log")
+
+
 def _translated(error: Exception) -> Exception:
     """Doubt about the file becomes IndexDamagedError, trouble of the machine UnavailableError."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -403,47 +413,3 @@ def _translated(error: Exception) -> Exception:
         f"the store's index could not be used ({error}); nothing is lost: make room or repair the "
         "disk, then open the store again"
     )
-
-
-def _place(row: Sequence[object]) -> Place:
-    if not all(type(value) is int and value >= 0 for value in row):
-        raise IndexDamagedError
-    place = Place(*cast("Sequence[int]", row))
-    if place.kind not in _KINDS:
-        raise IndexDamagedError
-    return place
-
-
-def _pack_end(row: Sequence[object]) -> PackEnd:
-    number, identity, end = row
-    if type(number) is int and type(identity) is bytes and type(end) is int and end >= 0:
-        return PackEnd(number, identity, end)
-    raise IndexDamagedError
-
-
-def _cid(row: Sequence[object]) -> Cid:
-    digest, codec = row
-    try:
-        if type(digest) is bytes and len(digest) == 32:
-            return Cid(Codec(codec), digest)
-    except ValueError as error:
-        raise IndexDamagedError from error
-    raise IndexDamagedError
-
-
-def _bound(value: object) -> Cid:
-    if type(value) is not bytes:
-        raise IndexDamagedError
-    try:
-        return Cid.from_bytes(value)
-    except MalformedCidError as error:
-        raise IndexDamagedError from error
-
-
-def _text(value: object) -> str:
-    if type(value) is not bytes:
-        raise IndexDamagedError
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        raise IndexDamagedError from error

@@ -10,7 +10,13 @@ from cid_store.batches import Batches, Layer, Payload
 from cid_store.census import Census
 from cid_store.chunks import CHUNK_BYTES
 from cid_store.cid import Cid, Codec
-from cid_store.errors import InputError, UsageError
+from cid_store.errors import (
+    InputError,
+    RedoxaError,
+    StoreLockedError,
+    UnavailableError,
+    UsageError,
+)
 from cid_store.folder import unreadable
 from cid_store.keeper import Keeper
 from cid_store.reading import Reader
@@ -74,6 +80,27 @@ class LocalStore:
                 "may write to"
             ) from error
         self._reader = Reader(self._keeper, rebuild)
+
+    @classmethod
+    def to_read(cls, path: Path | str, *, rebuild: "Rebuild | None" = None) -> Self:
+        """Open the store as ever or, where nothing can be written, for reading only.
+
+        So what a crash left is put in order if it can be, and what is there is read if it cannot:
+        on a full disk, on one that takes no writes, in a folder of somebody else's.
+        """
+        try:
+            return cls(path, rebuild=rebuild)
+        except (InputError, UnavailableError) as refused:
+            if isinstance(refused, StoreLockedError):
+                raise
+            try:
+                store = cls(path, read_only=True, rebuild=rebuild)
+            except RedoxaError:
+                raise refused from None
+            if not store._keeper.packs.numbers():
+                store.close()
+                raise  # there is no store yet, and nothing to read
+            return store
 
     # Putting
 

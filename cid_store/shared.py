@@ -249,7 +249,8 @@ class SharedFiles:
         except UnavailableError:
             if not self.read_only:
                 raise
-            index, behind = None, True
+            index, behind = self._still_index()
+            self._stand_in_mark = mark  # of an index that must be looked at anew when it changes
         if index is not None and not behind:
             return index
         if self._is_enough_to_read(index):
@@ -267,6 +268,16 @@ class SharedFiles:
                 self._replace_index()
             self.followed()
         return self._index
+
+    def _still_index(self) -> tuple[LateIndex | None, bool]:
+        """The index where nothing can be written, so that SQLite cannot, and whether it is behind.
+
+        None where only the packs say what there is.
+        """
+        with suppress(FileNotFoundError, IndexDamagedError, UnavailableError):
+            index = LateIndex.open(self._index_path, read_only=True, still=True)
+            return index, recovery.is_behind(self.packs, index)
+        return None, True
 
     def _is_enough_to_read(self, behind: LateIndex | None) -> TypeGuard[LateIndex]:
         """Whether a reader may use the index that is behind, and hear of the rest."""
@@ -321,12 +332,14 @@ class SharedFiles:
             self._index.close()
         fresh = self.path / "index.new"
         _remove_database(fresh)
-        index = Index.create(fresh)
         try:
-            recovery.rebuild(self.packs, index, writable=True)
-            index.seal()
-        finally:
-            index.close()
+            with closing(Index.create(fresh)) as index:
+                recovery.rebuild(self.packs, index, writable=True)
+                index.seal()
+        except BaseException:
+            with suppress(OSError):  # half of it would only take room on a full disk
+                _remove_database(fresh)
+            raise
         # A log of the old file must never be taken for the new one's.
         _remove_database(self._index_path)
         fresh.rename(self._index_path)

@@ -37,10 +37,14 @@ class Home:
     Each part opens when it is first asked for, so a command pays only for what it uses.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
-        """Make the folder if it is missing (mode 0700). Raises InputError where it cannot be."""
+    def __init__(self, path: Path, *, clock: Clock | None = None, to_read: bool = False) -> None:
+        """Make the folder if it is missing (mode 0700). Raises InputError where it cannot be.
+
+        A home `to_read` opens where nothing can be written, too; then nothing can be put there.
+        """
         self.path = Path(path).absolute()
         self.clock: Clock = clock if clock is not None else SystemClock()
+        self._to_read = to_read
         self._opening = threading.Lock()
         self._parts = ExitStack()
         self._tools: Toolbox | None = None
@@ -54,10 +58,11 @@ class Home:
 
     @cached_property
     def store(self) -> "LocalStore":
-        """The store in `store/`, opened for writing; what is demoted in it can be read."""
+        """The store in `store/`, as the home was opened; what is demoted in it can be read."""
         from cid_store.local import LocalStore  # noqa: PLC0415 - opened only when used
 
-        return LocalStore(self.path / "store", rebuild=self._rebuild)
+        opened = LocalStore.to_read if self._to_read else LocalStore
+        return opened(self.path / "store", rebuild=self._rebuild)
 
     @cached_property
     def ledger(self) -> "Ledger":

@@ -58,9 +58,12 @@ class Context(NamedTuple):
     report: Report
     debug: bool = False
 
-    def open_home(self) -> Home:
-        """The state folder, made if missing. Close it, or use it as a context manager."""
-        return Home(self.home_path)
+    def open_home(self, *, to_read: bool = False) -> Home:
+        """The state folder, made if missing. Close it, or use it as a context manager.
+
+        What only reads says so, and works where nothing can be written.
+        """
+        return Home(self.home_path, to_read=to_read)
 
 
 class Command(Protocol):

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from ring2_orchestrator.runs.why import explain  # noqa: PLC0415 - start-up is performance
 
     command = _command(args.words)
-    with context.open_home() as home:
+    with context.open_home(to_read=True) as home:
         found = explain(
             command,
             home=home,

@@ -1,14 +1,19 @@
 """A store opened for reading only: it changes nothing, and it does not stay in the past."""
 
+import errno
 import os
 import shutil
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from cid_store.errors import InputError, UsageError
+from cid_store import disk, recovery
+from cid_store.errors import InputError, UnavailableError, UsageError
+from cid_store.index import Index
+from cid_store.late import LateIndex
 from cid_store.local import LocalStore
 from tests.cid_store.conftest import BLOBS, CIDS, check_whole, pack_of, remove_index
 
@@ -30,6 +35,57 @@ def test_a_reader_needs_no_index_and_no_permission(path: Path) -> None:
     with LocalStore(path, read_only=True) as store:
         check_whole(store)
     assert sorted(path.rglob("*")) == before
+
+
+def test_what_only_reads_writes_where_it_can_and_reads_where_it_cannot(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove_index(path)
+    with LocalStore.to_read(path) as store:  # as ever: the index is made anew
+        check_whole(store)
+        store.put(BLOBS[0])
+    assert (path / "index.sqlite").exists()
+    real = disk.open_file
+
+    def refusing(place: Path, flags: int) -> int:
+        if flags & (os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place))
+        return real(place, flags)
+
+    monkeypatch.setattr(disk, "open_file", refusing)
+    with LocalStore.to_read(path) as store:
+        check_whole(store)
+        with pytest.raises(UsageError, match="opened for reading only"):
+            store.put(BLOBS[0])
+    with pytest.raises(InputError, match="is a folder of other things"):
+        LocalStore.to_read(path / "packs")
+
+
+def test_an_index_without_its_log_is_read_until_somebody_writes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQLite may not make the files beside it, on a disk that is not written to from here."""
+    with closing(sqlite3.connect(path / "index.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for name in ("index.sqlite-wal", "index.sqlite-shm"):
+        (path / name).unlink(missing_ok=True)
+    real = LateIndex.open.__func__
+
+    def refusing(_: type, place: Path, *, read_only: bool = False, still: bool = False) -> Index:
+        if read_only and not still:
+            raise UnavailableError("SQLite cannot open the file")
+        return real(LateIndex, place, read_only=read_only, still=still)
+
+    monkeypatch.setattr(LateIndex, "open", classmethod(refusing))
+    monkeypatch.setattr(recovery, "rebuild", None)  # the packs are not read for it
+    with LocalStore(path, read_only=True) as reader:
+        check_whole(reader)
+        monkeypatch.undo()
+        with LocalStore(path) as writer:
+            late = writer.put(b"late")
+            writer.set_root("late", late)
+        assert reader.root("late") == late
+        assert reader.get(late) == b"late"
 
 
 def test_a_reader_sees_what_a_crash_left_unindexed(path: Path, tmp_path: Path) -> None:

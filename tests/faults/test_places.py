@@ -4,6 +4,7 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import resource
 import shutil
 import signal
@@ -28,6 +29,7 @@ KEPT = b"kept " * 1000
 EVERYWHERE = ("put new", "get KEPT", "gc --grace 0", "verify", "stat")
 STORE = tuple(f"store {words}" for words in EVERYWHERE)
 LEDGER = ("ledger log", "ledger verify")
+READS = ("store get KEPT", "store verify", "store stat", "store roots", *LEDGER, "ledger show 0")
 
 
 class Shell:
@@ -365,19 +367,41 @@ def refusals(shell: Shell, lines: Sequence[str]) -> list[str]:
     return [text for code, text in said if code] + [shell.append()]
 
 
+def leave_of_the_index(home: Path, what: str) -> None:
+    """The index as commands leave it, with its log in its own file, or none."""
+    index = home / "store" / "index.sqlite"
+    if what == "folded":
+        with closing(sqlite3.connect(index)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for path in index.parent.glob("index*" if what == "none" else "index.sqlite-*"):
+        if what != "as it is":
+            path.unlink(missing_ok=True)
+
+
+def check_reads(shell: Shell) -> None:
+    """What needs no writing is done as ever, and nothing half-made is left."""
+    for line in READS:
+        assert shell.type(line)[0] == 0, line
+    assert not (shell.home / "store" / "index.new").exists()
+
+
+@pytest.mark.parametrize("index", ["as it is", "folded", "none"])
 def test_a_full_disk_is_a_sentence_and_what_is_there_stays(
-    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]],
+    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]], index: str
 ) -> None:
     with on_a_disk("3m") as (place, shell):
         take_the_room(shell)
+        leave_of_the_index(shell.home, index)
         with (
             pytest.raises(OSError, match=os.strerror(errno.ENOSPC)),
             open(place / "filler", "wb", buffering=0) as filler,  # noqa: PTH123 - to the last block
         ):
             filler.writelines(itertools.repeat(bytes(4096)))
+        check_reads(shell)
         said = refusals(shell, (*STORE, *LEDGER))
-        assert all("No space left on device" in text or "full" in text for text in said if text)
-        assert "No space left on device" in said[0]
+        assert all(re.search("No space left|full|disk I/O", text) for text in said if text), said
+        assert index != "as it is" or "No space left on device" in said[0]
+        check_reads(shell)
         (place / "filler").unlink()
         shell.check()
 
@@ -398,12 +422,17 @@ def test_a_file_that_may_not_grow_is_a_full_disk(shell: Shell) -> None:
     shell.check()
 
 
-def test_a_disk_for_reading_only_is_a_sentence(
-    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]],
+@pytest.mark.parametrize("index", ["as it is", "folded", "none"])
+def test_a_disk_for_reading_only_is_read_and_what_writes_says_so(
+    on_a_disk: Callable[[str], AbstractContextManager[tuple[Path, Shell]]], index: str
 ) -> None:
     with on_a_disk("8m") as (place, shell):
+        leave_of_the_index(shell.home, index)
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-        said = refusals(shell, (*STORE, *LEDGER))
+        check_reads(shell)
+        writes = ("store put new", "store gc --grace 0", "store repair", "store unbind kept")
+        said = refusals(shell, writes)
+        assert len(said) == len(writes) + 1
         assert all("Read-only file system" in text for text in said), said
         with LocalStore(shell.home / "store", read_only=True) as store:
             assert store.get(shell.cid) == KEPT

@@ -67,7 +67,7 @@ def _place(text: str) -> int:
 
 
 def _log(args: argparse.Namespace, context: Context) -> int:
-    with context.open_home() as home:
+    with context.open_home(to_read=True) as home:
         found = (
             (seq, leaf)
             for seq, leaf in home.ledger.leaves(args.kind, args.subject, newest_first=True)
@@ -92,7 +92,7 @@ def _log(args: argparse.Namespace, context: Context) -> int:
 
 
 def _show(args: argparse.Namespace, context: Context) -> int:
-    with context.open_home() as home:
+    with context.open_home(to_read=True) as home:
         if args.seq is not None:
             _show_batch(home.ledger.read(args.seq), context)
         else:

@@ -45,7 +45,7 @@ def add_key(parser: argparse.ArgumentParser) -> None:
 def _verify(args: argparse.Namespace, context: Context) -> int:
     if args.key and args.checkpoint is None:
         raise UsageError("--key says who signed a checkpoint; name that with --checkpoint")
-    with context.open_home() as home:
+    with context.open_home(to_read=True) as home:
         kept = read_note(args.checkpoint) if args.checkpoint is not None else None
         if kept is not None:
             _check_signatures(kept, args, home)

@@ -76,7 +76,7 @@ def _add_prove(prove: argparse.ArgumentParser) -> None:
 
 
 def _checkpoint(args: argparse.Namespace, context: Context) -> int:
-    with context.open_home() as home:
+    with context.open_home(to_read=not args.sign) as home:
         text = _keys(home).sign(home.ledger).whole if args.sign else home.ledger.checkpoint()
     context.report.data({"checkpoint": text})
     _print(text, context)
@@ -84,7 +84,7 @@ def _checkpoint(args: argparse.Namespace, context: Context) -> int:
 
 
 def _key(args: argparse.Namespace, context: Context) -> int:
-    with context.open_home() as home:
+    with context.open_home(to_read=args.action != "new") as home:
         keys = _keys(home)
         if args.action == "new":
             key = keys.new(home.ledger.head().origin)
@@ -99,7 +99,7 @@ def _key(args: argparse.Namespace, context: Context) -> int:
 def _prove(args: argparse.Namespace, context: Context) -> int:
     from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415 - start-up is performance
 
-    with context.open_home() as home:
+    with context.open_home(to_read=not args.sign) as home:
         old = Checkpoint.of(read_note(args.old)) if args.old is not None else None
         under = read_note(args.checkpoint) if args.checkpoint is not None else None
         if args.sign:

@@ -38,6 +38,7 @@ class Group(VerbGroup, Protocol):
     VERBS: Mapping[str, Callable[[Home, argparse.Namespace, Context], int]]
 
 
+_READING = {"get", "checkout", "export", "push", "remote", "roots", "stat", "verify"}
 _GROUPS = cast("Sequence[Group]", (objects, trees, cars, remotes, tiers, garbage, health))
 
 
@@ -49,5 +50,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; the exit code."""
     does = group_of(_GROUPS, args).VERBS[args.verb]
-    with context.open_home() as home:
+    with context.open_home(to_read=args.verb in _READING) as home:
         return does(home, args, context)
