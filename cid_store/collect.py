@@ -20,6 +20,7 @@ from cid_store.pack_use import PackUse
 from cid_store.reading import Reader
 from cid_store.recovery import Gap, scan
 from cid_store.sparing import rested_on
+from cid_store.tiers import Books
 
 DEAD_SHARE = 0.25  # a pack with less to gain is left as it is
 
@@ -44,6 +45,7 @@ class GcReport(NamedTuple):
     packs: tuple[int, ...]  # the packs that go
     moved_bytes: int  # what was copied out of them
     freed_bytes: int  # what the disk gets back
+    forgotten: Books  # the objects that went, as the index had them; a dry run forgets none
     lost: tuple[Cid, ...]  # needed, and not there or not readable
     notes: tuple[str, ...]
 
@@ -64,6 +66,7 @@ class Collector:
         self._bindings: dict[str, tuple[int, int]] = {}  # by name: where it was bound last
         self._mentions: dict[str, set[int]] = {}  # by name: the packs that bind or unbind it
         self._notes: list[str] = []
+        self._forgotten = Books()
         self._unsure = False  # whether roots may be missing from the packs
 
     def run(self, *, dry_run: bool, progress: Progress | None) -> GcReport:
@@ -113,6 +116,7 @@ class Collector:
             packs=tuple(use.end.number for use in victims),
             moved_bytes=sum(use.live_room for use in victims),
             freed_bytes=sum(use.room - use.live_room for use in victims),
+            forgotten=self._forgotten,
             lost=tuple(self._marker.lost),
             notes=tuple(dict.fromkeys(self._notes)),
         )
@@ -333,6 +337,7 @@ class Collector:
             if victims:
                 self._carry_roots({use.end.number for use in victims})
                 gone = [use.end.number for use in victims]
+                self._forgotten = keeper.ask(lambda index: index.books(gone))
                 keeper.ask(lambda index: index.drop(gone))
                 keeper.remove_packs(gone)
         return victims

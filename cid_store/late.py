@@ -168,10 +168,10 @@ class LateIndex(Index):
         self.write()
         return super().census()
 
-    def books(self) -> Books:
+    def books(self, packs: Sequence[int] = ()) -> Books:
         """As Index.books, of everything."""
         self.write()
-        return super().books()
+        return super().books(packs)
 
     def apply(
         self,

@@ -52,23 +52,21 @@ def book_moves(ledger: Ledger, act: str, moves: Sequence[Move], books: Books) ->
     return _append(ledger, act, [move.to_node() for move in moves], books)
 
 
-def book_forgotten(ledger: Ledger, before: Books, after: Books) -> int | None:
+def book_forgotten(ledger: Ledger, forgotten: Books, after: Books) -> int | None:
     """Enter what a collection of garbage forgot; None where that is nothing."""
-    moves: list[dict[str, NodeLike]] = []
-    for tier in Tier:
-        had, has = before.of(tier), after.of(tier)
-        if had.objects > has.objects:
-            moves.append(
-                {
-                    "from": tier.value,
-                    "to": FORGOTTEN,
-                    "objects": had.objects - has.objects,
-                    "bytes": had.object_bytes - has.object_bytes,
-                    "stored_before": had.stored_bytes,
-                    "stored_after": has.stored_bytes,
-                    "cost_s": had.debt_s - has.debt_s,
-                }
-            )
+    moves: list[dict[str, NodeLike]] = [
+        {
+            "from": tier.value,
+            "to": FORGOTTEN,
+            "objects": account.objects,
+            "bytes": account.object_bytes,
+            "stored_before": account.stored_bytes,
+            "stored_after": 0,
+            "cost_s": account.debt_s,
+        }
+        for tier in Tier
+        if (account := forgotten.of(tier)).objects
+    ]
     return _append(ledger, "gc", moves, after) if moves else None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cid_store.cid import Cid
+from cid_store.collect import GcReport
 from cid_store.errors import UnavailableError
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
@@ -369,6 +370,30 @@ def test_garbage_is_not_booked_where_there_is_no_ledger_or_nothing_goes(
         opened.ledger.append([1], kind="test", subject="test")
     assert store("gc", "--grace", "0") == 0
     assert booked(home) == []
+
+
+def test_what_others_put_meanwhile_lessens_nothing_that_is_booked(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, b"lost" * 100)
+    with Home(home) as opened:
+        opened.ledger.append([1], kind="test", subject="test")
+    real = LocalStore.gc
+
+    def gc(self: LocalStore, **options: Any) -> GcReport:
+        report = real(self, **options)
+        with LocalStore(home / "store") as other:
+            other.put_many([b"%d" % at * 100 for at in range(9)])
+        return report
+
+    monkeypatch.setattr(LocalStore, "gc", gc)
+    capsys.readouterr()
+    assert store("gc", "--grace", "0", "--json") == 0
+    said = json.loads(capsys.readouterr().out)["forgotten"]["illuminated"]
+    ((move,),) = [entry["moves"] for entry in booked(home)]
+    assert (move["objects"], move["bytes"]) == (1, 400)
+    assert (move["stored_before"], move["stored_after"]) == (64 + 448, 0)
+    assert (said["objects"], said["object_bytes"], said["stored_bytes"]) == (1, 400, 512)
 
 
 # Interruptions

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from cid_store.errors import InputError
+from cid_store.tiers import Tier
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.commands.store.words import seconds
 from ring2_orchestrator.home import Home
@@ -56,7 +57,6 @@ def _unbind(home: Home, args: argparse.Namespace, context: Context) -> int:
 def _gc(home: Home, args: argparse.Namespace, context: Context) -> int:
     store = home.store
     report = context.report
-    before = store.books()
     with report.progress("gc", total=store.stat().packs, after_s=1.0) as advance:
         found = store.gc(
             live=home.needed,
@@ -71,8 +71,9 @@ def _gc(home: Home, args: argparse.Namespace, context: Context) -> int:
     if home.has_ledger and not args.dry_run:
         from ring2_orchestrator.tiers.booking import book_forgotten  # noqa: PLC0415 - start-up
 
-        book_forgotten(home.ledger, before, store.books())
+        book_forgotten(home.ledger, found.forgotten, store.books())
     values = {**found._asdict(), "dry_run": args.dry_run, "grace_s": args.grace}
+    values["forgotten"] = {tier.value: found.forgotten.of(tier)._asdict() for tier in Tier}
     report.data({**values, "lost": [str(cid) for cid in found.lost]})
     for note in found.notes:
         report.warn(note)
