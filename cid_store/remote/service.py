@@ -162,7 +162,9 @@ class Service:
             self._put(client, key, data, mode=condition)
         except (no.AlreadyExistsError, no.PreconditionError):
             return False
-        except NotImplementedError:  # the client asks a folder, or was told to ask, for none
+        except NotImplementedError:
+            # How the client answers where it knows no conditions at all: for a folder, or where it
+            # was told that the service has none. That is an answer, and nothing of ours is missing.
             return None
         except FileNotFoundError as error:  # what was to be swapped is gone
             if condition == _CREATE or names_no_bucket(error):

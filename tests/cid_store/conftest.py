@@ -69,3 +69,9 @@ def read_what_is_there(store: LocalStore) -> int:
 def remove_index(path: Path) -> None:
     for file in path.glob("index*"):
         file.unlink()
+
+
+def check_whole_with(store: LocalStore, more: int) -> None:
+    assert [store.get(cid) for cid in CIDS] == BLOBS
+    report = store.verify()
+    assert (report.damage, report.objects) == ((), len(BLOBS) + more)

@@ -19,9 +19,9 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from cid_store.local import LocalStore
 from cid_store.nodes import put_node
+from tests.cid_store.collecting import check_needed
+from tests.cid_store.collecting import filled as three_packs
 from tests.cid_store.conftest import begin_pack, remove_index
-from tests.cid_store.test_gc import check_needed
-from tests.cid_store.test_gc import filled as three_packs
 from tests.cid_store.test_store import MIB, random_bytes
 
 Random = np.random.Generator

@@ -8,7 +8,7 @@ import pytest
 from cid_store.cid import Cid
 from cid_store.local import LocalStore
 from ring2_orchestrator.home import Home
-from tests.cid_store.test_gc import age
+from tests.cid_store.collecting import age
 from tests.cid_store.test_store_command import Shell, shell
 
 __all__ = ["shell"]  # the fixture

@@ -15,8 +15,8 @@ from cid_store.errors import (
     StoreStoppedError,
 )
 from cid_store.local import LocalStore
+from tests.cid_store.collecting import check_needed, check_store, filled
 from tests.cid_store.conftest import remove_index
-from tests.cid_store.test_gc import check_needed, check_store, filled
 
 
 class Stop(BaseException):

@@ -11,9 +11,9 @@ from cid_store.cid import Cid
 from cid_store.errors import MissingObjectError
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
+from tests.cid_store.collecting import age
 from tests.cid_store.conftest import begin_pack
 from tests.cid_store.rebuilder import opened, put_recipe
-from tests.cid_store.test_gc import age
 from tests.cid_store.test_store import random_bytes
 
 PART = random_bytes(5000)
@@ -48,7 +48,7 @@ def test_what_is_spared_can_be_read(path: Path, put: Callable[[LocalStore], Cid]
         age(path)
         planned = store.gc(grace_s=3600, dry_run=True)
         report = store.gc(grace_s=3600)
-        assert report == planned
+        assert report._replace(forgotten=planned.forgotten) == planned
         assert report.packs
         assert report.spared > 0
         assert store.get(cid) == data

@@ -16,7 +16,7 @@ from cid_store.index import Index
 from cid_store.local import LocalStore
 from cid_store.pack import Kind, Record, laid_out
 from tests.cid_store.conftest import CIDS, begin_pack, pack_of, remove_index
-from tests.cid_store.test_late import check_whole_packs, known_end
+from tests.cid_store.ends import check_whole_packs, known_end
 
 
 @pytest.mark.parametrize(("age_s", "looks"), [(3600, 1), (0, 5)])

@@ -54,7 +54,7 @@ def test_the_client_raises_what_the_door_expects(tmp_path: Path, nobody: str) ->
             lambda: obstore.put(folder, "taken", b"2", mode="create", use_multipart=False),
         ),
         (
-            NotImplementedError,
+            NotImplementedError,  # obstore's own word for a condition that a folder cannot keep
             lambda: obstore.put(folder, "taken", b"2", mode={"e_tag": "1"}, use_multipart=False),
         ),
         (exceptions.GenericError, lambda: obstore.put(folder, "taken/below", b"2")),
