@@ -12,6 +12,7 @@ root, for mounting. `--write` keeps the figures in bench/results/power_cut.md.
 """
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -54,6 +55,7 @@ def main() -> None:
     args = parser.parse_args()
     if reason := stopped.why_no_power_cut():
         sys.exit(reason)
+    before = os.getloadavg()[0]
     real = run(args.cuts, seed=args.seed, syncs=True)
     control = run(CONTROL_CUTS, seed=args.seed, syncs=False)
     text = (
@@ -68,7 +70,9 @@ def main() -> None:
         "| | cuts | puts acknowledged | roots | ledger entries | collected | promises broken |\n"
         "|---|---|---|---|---|---|---|\n"
         f"{row('as it is', real)}{row('control', control)}\n"
-        f"Machine: {platform.system()} {platform.release()}, Python {platform.python_version()}.\n"
+        f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python\n"
+        f"{platform.python_version()}; load {before:.0f} before, {os.getloadavg()[0]:.0f} after.\n"
+        "On a busy machine workers come to fewer puts before the power goes.\n"
     )
     print(text)
     if args.write:
