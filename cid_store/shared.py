@@ -424,7 +424,9 @@ class SharedFiles:
             return
         if self.read_only:
             raise InputError(f"there is no store at {self.path}; name the folder of one")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        is_filled = self.path.is_dir() and any(self.path.iterdir())
+        # Asked again, because another process may be making this very store: its packs come first.
+        if is_filled and not disk.is_folder(self.packs.path):
             raise InputError(
                 f"{self.path} is a folder of other things, not a store; name an empty folder or a "
                 "new one"

@@ -78,6 +78,23 @@ def test_a_folder_of_other_things_is_no_store(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_a_store_that_another_process_makes_meanwhile_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = disk.is_folder, list[Path]()
+
+    def is_folder(path: Path) -> bool:
+        asked.append(path)
+        if len(asked) > 1:
+            return real(path)
+        path.mkdir(parents=True)  # the other process, just after the look
+        return False
+
+    monkeypatch.setattr(disk, "is_folder", is_folder)
+    with LocalStore(tmp_path / "store") as store:
+        assert store.get(store.put(b"both")) == b"both"
+
+
 def test_a_file_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("dear")
     for at in ("file", "file/below"):
