@@ -19,15 +19,24 @@ static bool end_line(Text *text, bool is_last) {
   return true;
 }
 
-typedef signed char Signs __attribute__((vector_size(16)));
+/* One bit for each byte that is set. */
+static inline u32 bits_of(Bytes set) {
+#ifdef __wasm__
+  typedef signed char Signs __attribute__((vector_size(16)));
+  return (u32)__builtin_wasm_bitmask_i8x16((Signs)set);
+#else
+  u32 bits = 0;
+  for (u32 i = 0; i < sizeof set; i++) bits |= (u32)(set[i] & 1) << i;
+  return bits;
+#endif
+}
 
 /* A stretch of bytes up to the next 0a, which is skipped; false where there is none. */
 static inline bool take_stretch(const u8 **from, const u8 *end, Cell *cell) {
   const u8 *at = *from;
   u32 ends = 0;
   for (; end - at >= (i32)sizeof(Bytes); at += sizeof(Bytes)) {
-    Bytes is_end = (Bytes)(*(const Bytes *)at == (u8)'\n');
-    ends = (u32)__builtin_wasm_bitmask_i8x16((Signs)is_end);
+    ends = bits_of((Bytes)(*(const Bytes *)at == (u8)'\n'));
     if (ends) break;
   }
   if (ends) at += __builtin_ctz(ends);
