@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pytest
 import zstandard
 
@@ -50,6 +51,15 @@ def test_packing_takes_the_librarys_bytes_and_executing_the_kernels(tools: Toolb
     assert own != coded
     for streams in (coded, own):
         assert tools.executor.inverse(plan, streams).outputs == [TEXT]
+
+
+def test_of_noise_the_shorter_of_two_levels_is_kept(tools: Toolbox) -> None:
+    rng = np.random.default_rng(3)
+    noise = np.abs(rng.normal(0, 9, 1 << 17)).astype(np.uint8).tobytes()
+    coded = tools.packer.forward(zstd_plan(tools), noise).outputs[0]
+    levels = [len(zstandard.ZstdCompressor(level=level).compress(noise)) for level in (16, 19)]
+    assert min(levels) < max(levels)
+    assert len(coded) == min(levels)
 
 
 def test_no_container_is_much_longer_than_the_library_makes_it(tools: Toolbox) -> None:
