@@ -50,12 +50,21 @@ def header_bytes(plan: Plan, length: int, block_bytes: int, kernels: KernelSet) 
 
 def measure(plan: Plan, data: bytes, executor: Executor, kernels: KernelSet) -> Measure:
     """The exact size of the container of these bytes as one block under this plan."""
-    header = header_bytes(plan, len(data), 0, kernels)
+    body, streams = _block(plan, data, executor)
+    return Measure(header_bytes(plan, len(data), 0, kernels), body, streams)
+
+
+def body_bytes(plan: Plan, data: bytes, executor: Executor) -> int:
+    """What `measure` says of the body alone."""
+    return _block(plan, data, executor)[0]
+
+
+def _block(plan: Plan, data: bytes, executor: Executor) -> tuple[int, tuple[int, ...] | None]:
     streams = planned_streams(data, plan, executor)
     stored = framed_size((), len(data))
     if streams is not None:
         lengths = tuple(map(len, streams))
         body = framed_size(lengths, len(data) % plan.input.width, is_open=True)
         if body <= stored:
-            return Measure(header, body, lengths)
-    return Measure(header, stored, None)
+            return body, lengths
+    return stored, None

@@ -13,9 +13,6 @@ import numpy.typing as npt
 
 from ring0.plan import Dtype
 
-# No more of the data is looked at, contiguous and from its middle.
-WINDOW_BYTES = 1 << 19
-
 _WIDTHS = (1, 2, 4, 8)
 _MOST = 6
 _CHANNELS = 8

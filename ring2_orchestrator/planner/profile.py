@@ -21,15 +21,16 @@ class Profile:
 
     `decode_fuel` is the effort that decoding may take for each byte of the original. `search_fuel`
     is what the search may cost in all, and less for small data. `sample_bytes` is how much of the
-    data it sees, `beam` how many streams a step of it grows. Of what it finds and of the genes'
-    plans, the `judged` best are compared on a longer stretch of `judged_bytes`; `finalists` of them
-    run on everything.
+    data it sees, `window_bytes` where it looks for periods, `beam` how many streams a step of it
+    grows. Of what it finds and of the genes' plans, the `judged` best are compared on a longer
+    stretch of `judged_bytes`; `finalists` of them run on everything.
     """
 
     name: str
     decode_fuel: int
     search_fuel: int
     sample_bytes: int
+    window_bytes: int
     beam: int
     judged: int
     judged_bytes: int
@@ -45,7 +46,8 @@ FAST = Profile(
     name="fast",
     decode_fuel=60,
     search_fuel=2_500_000_000,
-    sample_bytes=1 << 16,
+    sample_bytes=1 << 15,
+    window_bytes=1 << 17,
     beam=4,
     judged=5,
     judged_bytes=1 << 18,
@@ -56,6 +58,7 @@ BALANCED = Profile(
     decode_fuel=700,
     search_fuel=8_000_000_000,
     sample_bytes=1 << 17,
+    window_bytes=1 << 19,
     beam=6,
     judged=8,
     judged_bytes=1 << 20,
@@ -66,6 +69,7 @@ MAX = Profile(
     decode_fuel=10_000,
     search_fuel=80_000_000_000,
     sample_bytes=1 << 17,
+    window_bytes=1 << 19,
     beam=8,
     judged=10,
     judged_bytes=1 << 20,

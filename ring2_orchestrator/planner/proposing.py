@@ -12,10 +12,10 @@ from ring2_orchestrator.gene import Gene, Lowered, Offers
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import offers
-from ring2_orchestrator.planner.periods import WINDOW_BYTES, Periods, find_periods
+from ring2_orchestrator.planner.periods import Periods, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
-from ring2_orchestrator.planner.sample import ALIGNMENT, Sample, take_sample, take_stretch
+from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
 from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
 from ring2_orchestrator.planner.yardstick import Yardstick
 
@@ -24,6 +24,8 @@ Offered = Callable[[Dtype], Offers]
 # The gene that every profile may fall back on, however quickly it decodes: it ends where the best
 # compressor for everything does.
 FALLBACK = "repeats"
+# Of unknown parameters, so many combinations are tried before one parameter is after another.
+_TOGETHER = 18
 # Of a gene with unknown parameters so many plans are compared with others, of so many tried, if
 # they take less than 5/4 of the least that was seen.
 _VARIANTS, _TRIED = 2, 6
@@ -64,7 +66,7 @@ def propose(
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     plain = [gene for gene in closed if not gene.unknowns]
     found |= _resolved(plain, search.yardstick, offered, search.fits)
-    stretch = take_stretch(source, profile.judged_bytes)
+    stretch = Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels)
     judged = {
         each.plan: each.gene
         for place, each in enumerate(_ranked(found, search.yardstick))
@@ -78,10 +80,10 @@ def propose(
         if gene.unknowns and search.fits(gene.plan(), times=2):
             near = _near(gene, offered(gene.program.dtype), glance, least)
             judged |= dict.fromkeys(_variants(near, search, stretch), gene.name)
-    return _ranked(judged, Yardstick(stretch, executor, kernels))
+    return _judged(judged, stretch)
 
 
-def _fits(search: Search, plan: Plan, stretch: Sample) -> bool:
+def _fits(search: Search, plan: Plan, stretch: Yardstick) -> bool:
     """Whether a plan is quick enough on the sample, or on a longer stretch.
 
     What learns as it goes is slower on blocks apart than it will be on everything.
@@ -89,7 +91,7 @@ def _fits(search: Search, plan: Plan, stretch: Sample) -> bool:
     return search.fits(plan) or (search.fits(plan, times=2) and search.fits(plan, seen=stretch))
 
 
-def _variants(near: Sequence[Plan], search: Search, stretch: Sample) -> list[Plan]:
+def _variants(near: Sequence[Plan], search: Search, stretch: Yardstick) -> list[Plan]:
     """The first of some plans that are quick enough."""
     # The smallest are often the slowest alike: they are not to crowd out those that fit.
     tried = itertools.islice((plan for plan in near if search.fits(plan, times=2)), _TRIED)
@@ -107,8 +109,8 @@ def _near(gene: Gene, offered: Offers, glance: Yardstick, least: int) -> list[Pl
             sizes[plan] = glance.size_here(plan)
         return sizes[plan], plan.cid.digest
 
-    for each in explored(gene, cost, offered):
-        cost(each)
+    for each in explored(gene, cost, offered, most=_TOGETHER):
+        cost(each)  # where there are few, none was compared yet
     near = [plan for plan in sizes if sizes[plan] * _NEAR_PART < least * _NEAR]
     return sorted(near, key=lambda plan: (sizes[plan], plan.cid.digest))
 
@@ -116,6 +118,19 @@ def _near(gene: Gene, offered: Offers, glance: Yardstick, least: int) -> list[Pl
 def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
     ranked = sorted(found, key=lambda plan: rank(yardstick, plan))
     return [Proposal(found[plan], plan, yardstick.size(plan)) for plan in ranked]
+
+
+def _judged(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
+    """The same, but what is larger by far on what is judged is not projected any better."""
+    least = min((yardstick.size_here(plan) for plan in found), default=0)
+    near = {
+        plan: gene
+        for plan, gene in found.items()
+        if yardstick.size_here(plan) * _NEAR_PART <= least * _NEAR
+    }
+    far = sorted(found.keys() - near.keys(), key=lambda plan: (yardstick.rough(plan), plan.cid))
+    rest = [Proposal(found[plan], plan, yardstick.rough(plan)) for plan in far]
+    return [*_ranked(near, yardstick), *rest]
 
 
 def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan, str]:
@@ -172,8 +187,8 @@ def _search(
     known: Periods | None = None,
 ) -> Search:
     """A search over a sample, with the distances at which the data resembles itself."""
-    start_at = max(source.size - WINDOW_BYTES, 0) // 2 // ALIGNMENT * ALIGNMENT
-    periods = find_periods(source.read(start_at, WINDOW_BYTES))
+    start_at = max(source.size - profile.window_bytes, 0) // 2 // ALIGNMENT * ALIGNMENT
+    periods = find_periods(source.read(start_at, profile.window_bytes))
     if known is not None:
         periods = periods.after(known)
     sample = take_sample(source, profile.sample_bytes)

@@ -36,25 +36,26 @@ def resolve(
     return next((each for each in ranked[:_TRIED] if fits(each.plan)), ranked[0])
 
 
-def explored(gene: Gene, cost: Cost, offers: Offers | None = None) -> list[Lowered]:
-    """Plans of a gene, the one of least cost among them: all where they are few.
+def explored(
+    gene: Gene, cost: Cost, offers: Offers | None = None, *, most: int = MAX_COMBINATIONS
+) -> list[Lowered]:
+    """Plans of a gene, the one of least cost among them: all where they are no more than `most`.
 
     Of more, those that are met while one choice after another is taken for what costs least.
     """
-    combinations = _combinations(gene, offers)
-    if combinations is None:
-        return [*_one_by_one(gene, cost, offers)]
-    return [lower(gene.program, picks, offers) for picks in combinations]
+    every = _combinations(gene, offers, most)
+    return [*_one_by_one(gene, cost, offers)] if every is None else every
 
 
 def resolutions(gene: Gene, offers: Offers | None = None) -> list[Lowered]:
     """Every plan of a gene; where they are too many, its first and those a choice away from it."""
-    combinations = _combinations(gene, offers)
-    if combinations is None:
-        first = lower(gene.program, {}, offers)
-        away = ({met.site: at} for met in first.choices for at in range(1, met.alternatives))
-        combinations = [{}, *itertools.islice(away, MAX_COMBINATIONS - 1)]
-    return [lower(gene.program, picks, offers) for picks in combinations]
+    every = _combinations(gene, offers, MAX_COMBINATIONS)
+    if every is not None:
+        return every
+    first = lower(gene.program, {}, offers)
+    away = ({met.site: at} for met in first.choices for at in range(1, met.alternatives))
+    nearest = itertools.islice(away, MAX_COMBINATIONS - 1)
+    return [first, *(lower(gene.program, picks, offers) for picks in nearest)]
 
 
 def rank(yardstick: Yardstick, plan: Plan) -> tuple[int, int, bytes]:
@@ -62,41 +63,45 @@ def rank(yardstick: Yardstick, plan: Plan) -> tuple[int, int, bytes]:
     return (yardstick.size(plan), len(plan.steps), plan.cid.digest)
 
 
-def _combinations(gene: Gene, offers: Offers | None) -> list[dict[Site, int]] | None:
-    """Every way to take the gene's choices, or None when there are too many."""
-    found: list[dict[Site, int]] = []
-    for picks in _expand(gene, {}, offers):
-        found.append(picks)
-        if len(found) > MAX_COMBINATIONS:
+def _combinations(gene: Gene, offers: Offers | None, most: int) -> list[Lowered] | None:
+    """The gene with its choices taken in every way, or None when there are too many."""
+    found: list[Lowered] = []
+    for lowered in _expand(gene, {}, offers):
+        found.append(lowered)
+        if len(found) > most:
             return None
     return found
 
 
-def _expand(
-    gene: Gene, picks: Mapping[Site, int], offers: Offers | None
-) -> Iterator[dict[Site, int]]:
+def _expand(gene: Gene, picks: Mapping[Site, int], offers: Offers | None) -> Iterator[Lowered]:
     # Which choices are met depends on what earlier ones were taken for.
-    met = lower(gene.program, picks, offers).choices
-    for choice in met:
+    lowered = lower(gene.program, picks, offers)
+    for choice in lowered.choices:
         if choice.site not in picks:
             for alternative in range(choice.alternatives):
                 yield from _expand(gene, {**picks, choice.site: alternative}, offers)
             return
-    yield dict(picks)
+    yield lowered
 
 
 def _one_by_one(gene: Gene, cost: Cost, offers: Offers | None) -> Iterator[Lowered]:
     picks: dict[Site, int] = {}
+    known: dict[frozenset[tuple[Site, int]], Lowered] = {}
+
+    def lowered(picks: Mapping[Site, int]) -> Lowered:
+        taken = frozenset(picks.items())
+        if taken not in known:
+            known[taken] = lower(gene.program, picks, offers)
+        return known[taken]
+
     for _ in range(_PASSES):
         before = dict(picks)
         at = 0
-        while at < len(choices := lower(gene.program, picks, offers).choices):
+        while at < len(choices := lowered(picks).choices):
             choice = choices[at]
             trials = [{**picks, choice.site: each} for each in range(choice.alternatives)]
-            plans = [lower(gene.program, trial, offers) for trial in trials]
-            yield from plans
-            costs = [*map(cost, plans)]
-            picks = trials[costs.index(min(costs))]
+            picks = min(trials, key=lambda trial: cost(lowered(trial)))
             at += 1
         if picks == before:
             break
+    yield from known.values()

@@ -29,7 +29,7 @@ from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import rank
 from ring2_orchestrator.planner.sample import Sample
-from ring2_orchestrator.planner.trials import Trials
+from ring2_orchestrator.planner.trials import Trials, middle, undoes
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 BEAM = 8
@@ -39,6 +39,8 @@ MOST_CANDIDATES = 12
 
 # What a small file may cost beyond its bytes: a millisecond, as tables are set up once.
 _FREE = 10_000_000
+# A plan is first tried on so much.
+_GLIMPSE_BYTES = 1 << 13
 # A stream that takes less than this part of the whole is left as it is.
 _MATTERS = 200
 # So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
@@ -121,15 +123,22 @@ class Search:
         """Whether the search has used up its fuel."""
         return self._trials.spent >= self._budget
 
-    def fits(self, plan: Plan, *, times: int = 1, seen: Sample | None = None) -> bool:
+    def fits(self, plan: Plan, *, times: int = 1, seen: Yardstick | None = None) -> bool:
         """Whether a plan decodes as quickly as the profile asks, where it applies at all.
 
-        Or so many times as slowly. It is seen on the search's own sample, or on another.
+        Or so many times as slowly. It is seen on the sample of the search's own
+        yardstick, or of another.
         """
-        sample = self.yardstick.sample if seen is None else seen
-        data = sample.data[: len(sample.data) // plan.input.width * plan.input.width]
-        made = self._trials.run(plan, data)
-        return made is not None and made.fuel <= times * self._limit_for(sample)
+        yardstick = self.yardstick if seen is None else seen
+        data = yardstick.sample.data
+        part = middle(data, _GLIMPSE_BYTES)
+        # What is too slow by far shows that on a few bytes, whatever it costs to set up.
+        if len(part) < len(data):
+            most = times * self.profile.decode_fuel * len(part) + _FREE
+            if not undoes(plan, part, most, yardstick.executor, yardstick.kernels):
+                return False
+        most = times * self._limit_for(yardstick.sample)
+        return undoes(plan, data, most, yardstick.executor, yardstick.kernels)
 
     def _limit_for(self, sample: Sample) -> int:
         return self.profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole

@@ -121,12 +121,12 @@ class Trials:
 
     def all_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
         """The dear codecs too, and all of them with the settings that suit the stream."""
-        middle = _middle(stream)
-        probe = Stream(stream.dtype, middle, Cid.of(middle))
+        part = middle(stream.data, _PROBE_BYTES)
+        probe = Stream(stream.dtype, part, Cid.of(part))
         for kernel in self.codecs:
             # What is too slow by far as it stands is so with any setting.
             first = self._ending(kernel, defaults(kernel.manifest), probe)
-            if first is None or first.fuel * len(stream.data) > 2 * limit * len(middle):
+            if first is None or first.fuel * len(stream.data) > 2 * limit * len(part):
                 continue
             settings = [defaults(kernel.manifest)]
             if kernel.manifest.parameters:
@@ -150,7 +150,7 @@ class Trials:
 
         A step gains by what its outputs are estimated to take.
         """
-        probe = _middle(stream)
+        probe = middle(stream.data, _PROBE_BYTES)
         found: list[tuple[int, Move]] = []
         for kernel in self.movers:
             if stream.dtype in accepted(kernel.manifest):
@@ -227,9 +227,25 @@ class Trials:
         return Way(plan, (), coded[0] + step_price(stream) * len(plan.steps), coded[1])
 
 
-def _middle(stream: Stream) -> bytes:
-    start = max(len(stream.data) - _PROBE_BYTES, 0) // 2 // _WIDEST * _WIDEST
-    return stream.data[start : start + _PROBE_BYTES]
+def undoes(plan: Plan, data: bytes, most: int, executor: Executor, kernels: KernelSet) -> bool:
+    """Whether a plan makes something of the whole lanes of some bytes, undone by that effort.
+
+    What takes more is stopped there, so it costs no more than what fits.
+    """
+    whole = data[: len(data) // plan.input.width * plan.input.width]
+    metered = executor.with_limits(replace(limits(len(data)), fuel=max(most, 1)))
+    try:
+        there = executor.forward(plan, whole)
+        back = metered.inverse(plan, there.outputs)
+    except InputError:
+        return False
+    return back.outputs == [whole] and effort(back, kernels) <= most
+
+
+def middle(data: bytes, size: int) -> bytes:
+    """So many bytes from the middle, in phase with lanes of every width."""
+    start = max(len(data) - size, 0) // 2 // _WIDEST * _WIDEST
+    return data[start : start + size]
 
 
 def _or_most(size: int | None) -> int:

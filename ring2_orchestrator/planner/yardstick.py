@@ -4,7 +4,7 @@ from ring0.execution import Executor, RecentMemo
 from ring0.plan import Plan
 from ring2_orchestrator.container import BLOCK_BYTES, limits
 from ring2_orchestrator.kernels import KernelSet
-from ring2_orchestrator.mdl import header_bytes, measure
+from ring2_orchestrator.mdl import body_bytes, header_bytes
 from ring2_orchestrator.planner.sample import Sample
 
 
@@ -16,6 +16,7 @@ class Yardstick:
         self.kernels = kernels
         self._executor = executor.with_limits(limits(len(sample.data)), memo=RecentMemo())
         self._known: dict[Plan, int] = {}
+        self._here: dict[Plan, int] = {}
 
     @property
     def executor(self) -> Executor:
@@ -30,7 +31,13 @@ class Yardstick:
 
     def size_here(self, plan: Plan) -> int:
         """The container bytes of the sample alone."""
-        return self.header(plan) + self._body(plan, self.sample.data)
+        if plan not in self._here:
+            self._here[plan] = self.header(plan) + self._body(plan, self.sample.data)
+        return self._here[plan]
+
+    def rough(self, plan: Plan) -> int:
+        """The size of everything, were the sample's all there is to tell."""
+        return self.size_here(plan) * self.sample.total // max(len(self.sample.data), 1)
 
     def header(self, plan: Plan) -> int:
         """How long the container's header will be."""
@@ -38,11 +45,12 @@ class Yardstick:
         return header_bytes(plan, self.sample.total, block_bytes, self.kernels)
 
     def _size(self, plan: Plan) -> int:
-        body = self._body(plan, self.sample.data)
+        header = self.header(plan)
+        body = self.size_here(plan) - header
         if not self.sample.is_whole:
             first, second = (self._body(plan, half) for half in self.sample.halves())
             body = self.sample.project(body, first, second)
-        return self.header(plan) + body
+        return header + body
 
     def _body(self, plan: Plan, data: bytes) -> int:
-        return measure(plan, data, self._executor, self.kernels).body
+        return body_bytes(plan, data, self._executor)
