@@ -13,6 +13,8 @@ from cid_store.errors import DamageError, InputError
 from ring0.execution import StepFailedError, WorkLimitError
 from ring0.plan import Plan
 from ring2_orchestrator.container import (
+    BLOCK_BYTES,
+    MAX_BLOCK,
     Advance,
     Container,
     FileSource,
@@ -29,7 +31,7 @@ from ring2_orchestrator.finalists import finalists_of
 from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing_divided import divide, rivals
-from ring2_orchestrator.planner import Profile, Proposal, take_sample
+from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 
 STORE = "store"
@@ -199,7 +201,11 @@ def _write_finalists(
         used = {
             cid for each in candidate.segments if each.plan is not None for cid in each.plan.kernels
         }
-        header = original.divided(candidate.segments, carried=tools.kernels.others(sorted(used)))
+        header = original.divided(
+            candidate.segments,
+            block_bytes=_block_bytes(candidate),
+            carried=tools.kernels.others(sorted(used)),
+        )
         if not header.has_blocks:
             continue
         spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - next line
@@ -214,6 +220,12 @@ def _write_finalists(
         # A later one that is as small stays: decode fuel tells them apart.
         below = min(below, size + 1)
     return finalists
+
+
+def _block_bytes(candidate: _Candidate) -> int:
+    # What finds strings that repeat is cut as seldom as the format allows: every cut forgets them.
+    whole = len(candidate.segments) == 1
+    return MAX_BLOCK if whole and candidate.name == FALLBACK else BLOCK_BYTES
 
 
 def _ordered(finalists: Sequence[_Finalist], source: Source, tools: Toolbox) -> Iterator[_Finalist]:

@@ -14,6 +14,7 @@ from ring2_orchestrator.container.errors import (
     ForeignKernelError,
     MissingKernelError,
 )
+from ring2_orchestrator.container.form import MAX_BLOCK
 from ring2_orchestrator.container.header import encode_header
 from ring2_orchestrator.container.method import Method, encode_method
 from ring2_orchestrator.container.parts import MAX_PLANS
@@ -40,6 +41,7 @@ from ring2_orchestrator.container.writer import (
 
 __all__ = [
     "BLOCK_BYTES",
+    "MAX_BLOCK",
     "MAX_PLANS",
     "MAX_SEGMENTS",
     "Advance",

@@ -13,6 +13,8 @@ _Made = TypeVar("_Made")
 
 # Every lane holds a block with all that a plan makes of it, so more cores than this are not used.
 MOST_LANES = 4
+# Larger blocks are worked on one after another: memory is worth more than a second core.
+_LARGEST = 16 * 1024 * 1024
 # Drawn beyond one for each lane, so that whoever is done first need not wait for the others.
 _AHEAD = 1
 
@@ -44,6 +46,11 @@ def in_order(
             del done
     finally:
         jobs.end()
+
+
+def lanes_for(block_bytes: int) -> int | None:
+    """How many blocks of that many bytes may be worked on at once; None for as many as cores."""
+    return 1 if block_bytes > _LARGEST else None
 
 
 class _Job(Generic[_Item, _Made]):

@@ -17,7 +17,7 @@ from ring2_orchestrator.container.block import (
 from ring2_orchestrator.container.carried import with_carried
 from ring2_orchestrator.container.errors import DamagedContainerError
 from ring2_orchestrator.container.header import read_header
-from ring2_orchestrator.container.lanes import in_order
+from ring2_orchestrator.container.lanes import in_order, lanes_for
 from ring2_orchestrator.container.source import CHUNK, Source
 from ring2_orchestrator.kernels import KernelSet
 
@@ -148,7 +148,8 @@ class Container:
         extents = islice(self.extents(first), end - first)
         read = ((extent, read_block(self.source, extent)) for extent in extents)
 
-        yield from in_order(lambda one: self._decode(*one, executor), read)
+        lanes = lanes_for(self.header.block_bytes)
+        yield from in_order(lambda one: self._decode(*one, executor), read, lanes=lanes)
 
     def _decode(self, extent: Extent, block: bytes, executor: Executor) -> bytes:
         return decode_block(self.source.name, extent, block, executor, carried=self._carried)

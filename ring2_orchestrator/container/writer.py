@@ -13,7 +13,7 @@ from ring0.plan import Plan
 from ring2_orchestrator.container.block import encode_block, framed_size, stored_block
 from ring2_orchestrator.container.carried import Carried
 from ring2_orchestrator.container.header import encode_header
-from ring2_orchestrator.container.lanes import in_order
+from ring2_orchestrator.container.lanes import in_order, lanes_for
 from ring2_orchestrator.container.segments import Contents, Cut, Header, Segment, joined
 from ring2_orchestrator.container.source import Source, chunks
 from ring2_orchestrator.kernels import KernelSet
@@ -114,7 +114,10 @@ def write_planned(
     assert header.has_blocks, "what has no plan anywhere is stored"
     written = _put(out, encode_header(header, kernels))
     rest = None if below is None else below - written
-    size = write_blocks(out, original.source, header.cuts(), executor, below=rest, advance=advance)
+    lanes = lanes_for(header.block_bytes)
+    size = write_blocks(
+        out, original.source, header.cuts(), executor, below=rest, advance=advance, lanes=lanes
+    )
     return None if size is None else written + size
 
 
@@ -126,11 +129,12 @@ def write_blocks(
     *,
     below: int | None = None,
     advance: Advance | None = None,
+    lanes: int | None = None,
 ) -> int | None:
     """Write these blocks of a container; their size, or None as soon as that is not `below`."""
     written = 0
     # A memo keeps what it is told in the order in which it is told.
-    lanes = 1 if executor.memo is not None else None
+    lanes = 1 if executor.memo is not None else lanes
 
     def encode(one: tuple[Cut, bytes]) -> tuple[int, bytes]:
         cut, data = one
