@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
-from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
@@ -130,6 +129,7 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
         Difference,
         outlook,
     )
+    from ring2_orchestrator.runs.environment import given_environment  # noqa: PLC0415
     from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
         NoSuchCommandError,
         NotExecutableError,

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -333,7 +334,16 @@ def disk(path: Path, size: str) -> Generator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(path)], check=True)
+        unmount(path)
+
+
+def unmount(path: Path) -> None:
+    """Take the disk away; what was killed on it may need a moment until it has let go."""
+    for _ in range(50):
+        if subprocess.run(["umount", str(path)], capture_output=True, check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    subprocess.run(["umount", str(path)], check=True)
 
 
 @pytest.fixture

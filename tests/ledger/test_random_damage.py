@@ -200,6 +200,8 @@ def test_every_accident_of_ten_thousand_is_found(
 @pytest.mark.slow
 def test_a_missing_file_is_found(whole: Log, tmp_path: Path) -> None:
     for name in whole.files:
+        if name == "origin":
+            continue  # older ledgers have none; the next append writes it again
         copy = whole._replace(folder=tmp_path / name.replace("/", "-"))
         shutil.copytree(whole.folder, copy.folder)
         (copy.folder / name).unlink()
