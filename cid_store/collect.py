@@ -131,6 +131,7 @@ class Collector:
         keeper = self._keeper
         with keeper.exclusive():
             last = keeper.followed().pack
+            keeper.remove_packs([])  # those that had begun to go: what they rest on may be gone
             known = {end.number for end in self._packs()}
             for number in keeper.packs.numbers():
                 if number < last and number not in known:
@@ -338,7 +339,6 @@ class Collector:
                 self._carry_roots({use.end.number for use in victims})
                 gone = [use.end.number for use in victims]
                 self._forgotten = keeper.ask(lambda index: index.books(gone))
-                keeper.ask(lambda index: index.drop(gone))
                 keeper.remove_packs(gone)
         return victims
 

@@ -4,12 +4,12 @@ import mmap
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import accumulate, repeat
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from cid_store import disk
+from cid_store import disk, leaving
 from cid_store.errors import InputError, StoreStoppedError, UnavailableError
 from cid_store.extent import Extent, sealed_extent
 from cid_store.pack import (
@@ -141,10 +141,14 @@ class PackFolder:
         return self.path / f"{number:08d}.pack"
 
     def numbers(self) -> list[int]:
-        """The packs there are, in order."""
-        names = (entry.name for entry in os.scandir(self.path))
+        """The packs there are, in order; those whose removal was broken off are none any more."""
+        names = [entry.name for entry in os.scandir(self.path)]
         stems = (name[:-5] for name in names if name.endswith(".pack"))
-        return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+        numbers = sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+        if leaving.NAME not in names:
+            return numbers
+        gone = self._leaving()
+        return [number for number in numbers if number not in gone]
 
     def exists(self, number: int) -> bool:
         """Whether there is a pack of that number."""
@@ -183,12 +187,34 @@ class PackFolder:
         finally:
             os.close(fd)
 
-    def remove(self, number: int) -> None:
-        """Let a pack go; who has it open, or maps it, keeps its bytes. Raises OSError."""
-        with self._lock:
-            self._open.pop(number, None)
-            self._writing = None
-        disk.remove(self.file(number))
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Let packs go together; who has one open, or maps it, keeps its bytes. Raises OSError."""
+        if len(numbers) > 1:
+            heads = {number: self.head(number) for number in numbers}
+            leaving.write(
+                self.path, {number: head.identity for number, head in heads.items() if head}
+            )
+        self._unlink(numbers)
+
+    def finish_removal(self, known: Container[int]) -> None:
+        """Remove the packs whose removal was broken off, but none that is known. Raises OSError."""
+        if os.path.lexists(self.path / leaving.NAME):
+            self._unlink([number for number in self._leaving() if number not in known])
+
+    def _leaving(self) -> list[int]:
+        """The packs that are there still, although they were removed."""
+        packs = leaving.read(self.path).items()
+        heads = ((number, identity, self.head(number)) for number, identity in packs)
+        return [number for number, identity, head in heads if head and head.identity == identity]
+
+    def _unlink(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            with self._lock:
+                self._open.pop(number, None)
+                self._writing = None
+            disk.remove(self.file(number))
+        disk.sync_folder(self.path)
+        disk.remove(self.path / leaving.NAME)
 
     def head(self, number: int) -> PackHead | None:
         """Who a pack says it is; None where it cannot say. Raises InputError for later formats."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
-from cid_store import disk, recovery
+from cid_store import recovery
 from cid_store.batches import Payload
 from cid_store.chunks import parse_chunks
 from cid_store.cid import Cid
@@ -208,11 +208,17 @@ class Keeper(SharedFiles):
         return tail
 
     def remove_packs(self, numbers: Sequence[int]) -> None:
-        """Remove packs that the index has forgotten. Only the holder of the lock may."""
+        """Forget packs and remove them together, after those whose removal was broken off.
+
+        Only the holder of the lock may.
+        """
+        if numbers:
+            self.ask(lambda index: index.drop(numbers))
+        known = {end.number for end in self.ask(lambda index: index.packs())}
         try:
-            for number in numbers:
-                self.packs.remove(number)
-            disk.sync_folder(self.packs.path)
+            self.packs.finish_removal(known)
+            if numbers:
+                self.packs.remove(numbers)
         except OSError as error:
             raise unreadable(self.packs.path, error) from error
 

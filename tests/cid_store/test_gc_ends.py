@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from cid_store import disk
+from cid_store import disk, leaving
 from cid_store.collect import GcReport
 from cid_store.errors import (
+    MissingObjectError,
     RedoxaError,
     StoreStoppedError,
 )
 from cid_store.local import LocalStore
+from cid_store.tiers import Tier
 from tests.cid_store.collecting import check_needed, check_store, filled
-from tests.cid_store.conftest import remove_index
+from tests.cid_store.conftest import begin_pack, pack_of, remove_index
+from tests.cid_store.rebuilder import opened, put_recipe
 
 
 class Stop(BaseException):
@@ -113,3 +116,73 @@ def test_a_store_whose_disk_failed_stays_stopped(
             store.gc(grace_s=0)
         check_needed(store, needed)
     check_store(tmp_path / "store", needed)
+
+
+@pytest.mark.parametrize("index_is", ["kept", "gone"])
+@pytest.mark.parametrize("removed", [(), (1,), (2,)])
+def test_packs_that_rest_on_one_another_go_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: tuple[int, ...], index_is: str
+) -> None:
+    """A kill comes between two removals, and a power cut may leave the later one alone."""
+    path, after = tmp_path / "store", tmp_path / "after"
+    data = b"part" * 50
+    with opened(path) as store:
+        recipe = put_recipe(store, store.put(b"part"), times=50)
+        cid = store.put(data)
+        store.set_root("gone", cid)
+        begin_pack(store)
+        store.demote(cid, recipe, Tier.UMBRA)
+        store.set_root("gone", None)
+        begin_pack(store)
+        kept = store.put(b"kept")
+        store.set_root("kept", kept)
+
+        def killed(_file: Path) -> None:
+            shutil.copytree(path, after)
+            for number in removed:
+                pack_of(after, number).unlink()
+            raise Stop
+
+        monkeypatch.setattr(disk, "remove", killed)
+        with pytest.raises(Stop):
+            store.gc(grace_s=0)
+    monkeypatch.undo()
+    if index_is == "gone":
+        remove_index(after)
+    for read_only in (True, False):
+        with opened(after, read_only=read_only) as store:
+            assert dict(store.roots()) == {"kept": kept}
+            assert store.verify(rebuild=True).damage == ()
+            with pytest.raises(MissingObjectError):
+                store.get(cid)
+    with opened(after) as store:
+        assert store.gc().notes == ()
+        assert store.verify(rebuild=True).damage == ()
+        assert sorted(file.suffix for file in (after / "packs").iterdir()) == [".pack"] * (
+            store.stat().packs
+        )
+        assert store.get(store.put(data)) == data
+
+
+def test_a_list_of_leaving_packs_that_is_damaged_removes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    store, needed, _ = filled(path)
+    with store:
+        numbers = store._keeper.packs.numbers()
+        identities = {n: head.identity for n in numbers if (head := store._keeper.packs.head(n))}
+        leaving.write(path / "packs", identities)
+        assert store._keeper.packs.numbers() == []
+        whole = (path / "packs" / leaving.NAME).read_bytes()
+        for at in range(len(whole)):
+            for data in (whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]):
+                (path / "packs" / leaving.NAME).write_bytes(data)
+                assert store._keeper.packs.numbers() == numbers
+        # Who knows them still may have put something there since: they stay.
+        leaving.write(path / "packs", identities)
+        store._keeper.packs.finish_removal(numbers)
+        assert store._keeper.packs.numbers() == numbers
+        leaving.write(path / "packs", dict.fromkeys(numbers, bytes(16)))
+        assert store._keeper.packs.numbers() == numbers
+    check_store(path, needed)
