@@ -109,7 +109,7 @@ def _packed(path: Path, profile: str) -> Row:
     with open_toolbox() as tools:
         genes = library(tools.palette)
         begin = time.process_time()
-        propose(source, genes, tools.packer, tools.kernels, chosen)
+        propose(source, genes, tools.packer, tools.kernels, chosen, sketcher=tools.sketcher)
         planned = time.process_time()
         out = io.BytesIO()
         packed = pack(source, out, genes, tools, profile=chosen)

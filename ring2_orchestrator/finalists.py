@@ -22,7 +22,15 @@ def finalists_of(
     """The plans that are tried on everything. `known` are distances that need not be found."""
     if not source.size:
         return []
-    found = propose(source, genes, tools.packer, tools.kernels, profile, known=known)
+    found = propose(
+        source,
+        genes,
+        tools.packer,
+        tools.kernels,
+        profile,
+        known=known,
+        sketcher=tools.sketcher,
+    )
     if profile is None:
         return found[:FINALISTS]
     first = _unlike(found, profile.finalists)

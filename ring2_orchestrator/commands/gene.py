@@ -131,7 +131,11 @@ def _search(file: Path, profile: str, context: "Context", tools: "Toolbox") -> i
     chosen = find_profile(profile)
     with open_input(file) as source:
         genes = library(tools.palette)
-        found = propose(source, genes, tools.packer, tools.kernels, chosen) if source.size else []
+        found = (
+            propose(source, genes, tools.packer, tools.kernels, chosen, sketcher=tools.sketcher)
+            if source.size
+            else []
+        )
         total = source.size
     report = context.report
     if not found:

@@ -13,6 +13,10 @@ from ring2_orchestrator.gene.errors import did_you_mean
 # Searching is not to take longer than the data is worth: of 100 kB, about a second.
 _SEARCH_BASE = 1_000_000_000
 _SEARCH_PER_BYTE = 60_000
+# What is smaller is worth the less of a search the smaller it is.
+_FULL_BASE_BYTES = 1 << 10
+# Of what is smaller than this not every gene is tried in all its alternatives.
+TINY_BYTES = 1 << 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,8 @@ class Profile:
 
     def search_limit(self, size_bytes: int) -> int:
         """What a search for a plan of that much data may cost."""
-        return min(self.search_fuel, _SEARCH_BASE + _SEARCH_PER_BYTE * size_bytes)
+        base = _SEARCH_BASE * min(size_bytes, _FULL_BASE_BYTES) // _FULL_BASE_BYTES
+        return min(self.search_fuel, base + _SEARCH_PER_BYTE * size_bytes)
 
 
 # docs/decisions/plan-profiles.md has the figures behind these.

@@ -13,7 +13,7 @@ from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import offers
 from ring2_orchestrator.planner.periods import Periods, find_periods
-from ring2_orchestrator.planner.profile import BALANCED, Profile
+from ring2_orchestrator.planner.profile import BALANCED, TINY_BYTES, Profile
 from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
 from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
 from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
@@ -30,6 +30,10 @@ _TOGETHER = 18
 # they take less than 5/4 of the least that was seen.
 _VARIANTS, _TRIED = 2, 6
 _NEAR, _NEAR_PART = 5, 4
+# Of the plans that are judged so many are projected from their halves.
+_PROJECTED = 4
+# Of genes for a tiny file so many are tried in all their alternatives.
+_FOREMOST = 4
 # What a plan is called that comes from no gene.
 SEARCH = "search"
 
@@ -51,18 +55,23 @@ def propose(
     profile: Profile | None = None,
     *,
     known: Periods | None = None,
+    sketcher: Executor | None = None,
 ) -> list[Proposal]:
     """Plans to try, the most promising first; the same for the same bytes.
 
     One for each gene; with a profile, also those that a search finds, and none that the profile
-    holds to be too slow. `known` are distances that need not be found in the data.
+    holds to be too slow. `known` are distances that need not be found in the data; a `sketcher`
+    compares plans on the sample in less time than the executor, which judges those it leaves.
     """
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
         return _ranked(_resolved(genes, yardstick, None), yardstick)
-    search = _search(source, executor, kernels, profile, known)
+    sketcher = executor if sketcher is None else sketcher
+    search = _search(source, sketcher, kernels, profile, known)
     offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
     closed = [gene for gene in genes if not gene.has_holes]
+    if source.size < TINY_BYTES:
+        closed = _foremost(closed, search.yardstick)
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     plain = [gene for gene in closed if not gene.unknowns]
     found |= _resolved(plain, search.yardstick, offered, search.fits)
@@ -73,7 +82,7 @@ def propose(
         if each.gene == FALLBACK or (place < profile.judged and _fits(search, each.plan, stretch))
     }
     # What is to be found in the data is hardly to be seen in blocks apart.
-    glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), executor, kernels)
+    glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), sketcher, kernels)
     least = min((glance.size_here(plan) for plan in judged), default=0)
     for gene in closed:
         # One that is slower by far whatever its parameters are is not worth comparing.
@@ -81,6 +90,15 @@ def propose(
             near = _near(gene, offered(gene.program.dtype), glance, least)
             judged |= dict.fromkeys(_variants(near, search, stretch), gene.name)
     return _judged(judged, stretch)
+
+
+def _foremost(genes: Sequence[Gene], yardstick: Yardstick) -> list[Gene]:
+    """The genes whose first alternatives take least, and the one that is always tried.
+
+    Of so few bytes no plan saves what comparing all alternatives of all genes costs.
+    """
+    ranked = sorted(genes, key=lambda gene: (yardstick.size(gene.plan()), gene.name))
+    return [gene for at, gene in enumerate(ranked) if at < _FOREMOST or gene.name == FALLBACK]
 
 
 def _fits(search: Search, plan: Plan, stretch: Yardstick) -> bool:
@@ -122,11 +140,11 @@ def _ranked(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
 
 def _judged(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
     """The same, but what is larger by far on what is judged is not projected any better."""
-    least = min((yardstick.size_here(plan) for plan in found), default=0)
+    smallest = sorted(found, key=lambda plan: (yardstick.size_here(plan), plan.cid))[:_PROJECTED]
     near = {
-        plan: gene
-        for plan, gene in found.items()
-        if yardstick.size_here(plan) * _NEAR_PART <= least * _NEAR
+        plan: found[plan]
+        for plan in smallest
+        if yardstick.size_here(plan) * _NEAR_PART <= yardstick.size_here(smallest[0]) * _NEAR
     }
     far = sorted(found.keys() - near.keys(), key=lambda plan: (yardstick.rough(plan), plan.cid))
     rest = [Proposal(found[plan], plan, yardstick.rough(plan)) for plan in far]

@@ -13,6 +13,8 @@ MAX_COMBINATIONS = 64
 _PASSES = 2
 # So many of the best combinations are asked whether they fit.
 _TRIED = 24
+# So many of the smallest on the sample are projected from its halves.
+_PROJECTED = 8
 
 # What is compared of plans: anything that orders them.
 Cost = Callable[[Lowered], tuple[Any, ...]]
@@ -30,9 +32,12 @@ def resolve(
     """
 
     def cost(lowered: Lowered) -> tuple[int, int, bytes]:
-        return rank(yardstick, lowered.plan)
+        plan = lowered.plan
+        return (yardstick.size_here(plan), len(plan.steps), plan.cid.digest)
 
-    ranked = sorted(explored(gene, cost, offers), key=cost)
+    smallest = sorted(explored(gene, cost, offers), key=cost)
+    nearest = sorted(smallest[:_PROJECTED], key=lambda each: rank(yardstick, each.plan))
+    ranked = [*nearest, *smallest[_PROJECTED:]]
     return next((each for each in ranked[:_TRIED] if fits(each.plan)), ranked[0])
 
 

@@ -101,3 +101,10 @@ def test_what_is_no_forward_call_of_the_kernel_goes_to_it(tools: Toolbox) -> Non
     params = delta.manifest.encode_parameters({}, dtype="u8")
     by_kernel = tools.host.call(delta, Op.FORWARD, params, [TEXT], BOUNDARY)
     assert caller.call(delta, Op.FORWARD, params, [TEXT], BOUNDARY) == by_kernel
+
+
+def test_what_is_sketched_is_undone_by_the_kernel(tools: Toolbox) -> None:
+    plan = zstd_plan(tools)
+    sketched = tools.sketcher.forward(plan, TEXT).outputs
+    assert tools.executor.inverse(plan, sketched).outputs == [TEXT]
+    assert len(sketched[0]) < len(TEXT)

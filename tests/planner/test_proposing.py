@@ -82,3 +82,11 @@ def test_small_plans_that_are_too_slow_do_not_crowd_out_those_that_fit(tools: To
     data = log(4000)
     found = propose(BytesSource(data), genes, tools.packer, tools.kernels, profile)
     assert found[0].gene == "table"
+
+
+def test_of_a_tiny_file_the_fallback_is_proposed_with_the_foremost(tools: Toolbox) -> None:
+    names = ("bytes", "byte_series", "series_u16", "series_u32", "audio_mono", "repeats")
+    genes = [library_gene(name, tools.palette) for name in names]
+    found = propose(BytesSource(grid(1)), genes, tools.packer, tools.kernels, GENES_ALONE)
+    assert "repeats" in [each.gene for each in found]
+    assert len({each.gene for each in found}) > 1
