@@ -57,6 +57,10 @@ class SharedFiles:
         try:
             self._index = self._opened_index()
         except BaseException:
+            # At once: whoever unmounts the disk must not wait for a collector of cycles.
+            if hasattr(self, "_index"):
+                self._index.close()
+            self.packs.close()
             if self._lock is not None:
                 self._lock.close()
             raise
@@ -242,8 +246,7 @@ class SharedFiles:
         self._stand_in_mark = None
         mark = self._files_mark() if self.read_only else None
         try:
-            index = self._existing_index()
-            behind = recovery.is_behind(self.packs, index)
+            index, behind = self._compared(self._existing_index())
         except (FileNotFoundError, IndexDamagedError):
             index, behind = None, True
         except UnavailableError:
@@ -275,9 +278,16 @@ class SharedFiles:
         None where only the packs say what there is.
         """
         with suppress(FileNotFoundError, IndexDamagedError, UnavailableError):
-            index = LateIndex.open(self._index_path, read_only=True, still=True)
-            return index, recovery.is_behind(self.packs, index)
+            return self._compared(LateIndex.open(self._index_path, read_only=True, still=True))
         return None, True
+
+    def _compared(self, index: LateIndex) -> tuple[LateIndex, bool]:
+        """The index, and whether it is behind; closed where that cannot be found out."""
+        try:
+            return index, recovery.is_behind(self.packs, index)
+        except BaseException:
+            index.close()
+            raise
 
     def _is_enough_to_read(self, behind: LateIndex | None) -> TypeGuard[LateIndex]:
         """Whether a reader may use the index that is behind, and hear of the rest."""

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import gc
 import itertools
 import os
 import re
@@ -10,7 +11,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -331,19 +331,13 @@ def disk(path: Path, size: str) -> Generator[None]:
     words = ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path))
     if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("a disk of its own needs the superuser, and a kernel that lets him mount")
+    gc.disable()  # what is let go is let go at once, not when a collector finds it
     try:
         yield
     finally:
-        unmount(path)
-
-
-def unmount(path: Path) -> None:
-    """Take the disk away; what was killed on it may need a moment until it has let go."""
-    for _ in range(50):
-        if subprocess.run(["umount", str(path)], capture_output=True, check=False).returncode == 0:
-            return
-        time.sleep(0.1)
-    subprocess.run(["umount", str(path)], check=True)
+        gc.enable()
+        # Busy where a command that ended still holds a file of it.
+        subprocess.run(["umount", str(path)], check=True)
 
 
 @pytest.fixture
