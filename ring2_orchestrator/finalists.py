@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cid_store.cid import Cid
-from ring2_orchestrator.container import Source
+from ring2_orchestrator.container import Advance, Source
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import Periods, Profile, Proposal, propose
 from ring2_orchestrator.toolbox import Toolbox
@@ -18,8 +18,12 @@ def finalists_of(
     profile: Profile | None,
     *,
     known: Periods | None = None,
+    advance: Advance | None = None,
 ) -> list[Proposal]:
-    """The plans that are tried on everything. `known` are distances that need not be found."""
+    """The plans that are tried on everything. `known` are distances that need not be found.
+
+    `advance` is told of the best so far.
+    """
     if not source.size:
         return []
     found = propose(
@@ -30,6 +34,7 @@ def finalists_of(
         profile,
         known=known,
         sketcher=tools.sketcher,
+        advance=advance,
     )
     if profile is None:
         return found[:FINALISTS]

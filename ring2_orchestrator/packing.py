@@ -31,7 +31,7 @@ from ring2_orchestrator.finalists import finalists_of
 from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing_divided import divide, rivals
-from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, take_sample
+from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 
 STORE = "store"
@@ -179,7 +179,7 @@ def _candidates(
         division = divide(source, layout, genes, tools, profile, advance=advance)
         proposals = rivals(source, division, genes, tools, profile)
     else:
-        proposals = finalists_of(source, genes, tools, profile)
+        proposals = finalists_of(source, genes, tools, profile, advance=advance)
     whole = [_Candidate(each.gene, (Segment(source.size, each.plan),), each) for each in proposals]
     if division is None:
         return whole
@@ -197,7 +197,6 @@ def _write_finalists(
     finalists: list[_Finalist] = []
     below = stored_size(original, tools.kernels)
     for candidate in candidates:
-        advance(0, candidate.name)
         used = {
             cid for each in candidate.segments if each.plan is not None for cid in each.plan.kernels
         }
@@ -217,6 +216,7 @@ def _write_finalists(
             file.close()
             continue
         finalists.append(_Finalist(candidate, size, file))
+        advance(0, so_far(size, original.source.size, candidate.name))
         # A later one that is as small stays: decode fuel tells them apart.
         below = min(below, size + 1)
     return finalists

@@ -192,14 +192,16 @@ class Report:
         with ExitStack() as shown:
             show: Advance | None = None
             waiting = 0.0
+            latest: str | None = None
 
             def later(amount: float = 1, note: str | None = None) -> None:
-                nonlocal show, waiting
+                nonlocal show, waiting, latest
                 waiting += amount
+                latest = latest if note is None else note
                 if show is None and time.monotonic() >= shows_at:
                     show = shown.enter_context(self._bar(label, total))
                 if show is not None:
-                    show(waiting, note)
+                    show(waiting, latest)
                     waiting = 0.0
 
             yield later

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ring2_orchestrator.commands import add_verbs
+from ring2_orchestrator.commands._search import BAR_AFTER_S, add_bounds, bounds
 
 if TYPE_CHECKING:
     from ring2_orchestrator.commands import Context
     from ring2_orchestrator.gene import Gene
+    from ring2_orchestrator.planner import Proposal
     from ring2_orchestrator.toolbox import Toolbox
 
 EXAMPLES = (
@@ -46,13 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         verbs[verb].add_argument(
             "file", type=Path, metavar="FILE", help="the data; '-' is standard input"
         )
-    verbs["search"].add_argument(
-        "-p",
-        "--profile",
-        default="balanced",
-        metavar="PROFILE",
-        help="fast decodes at 300 MB/s or more, balanced at 20, max at 1 (default: balanced)",
-    )
+    add_bounds(verbs["search"])
 
 
 def run(args: argparse.Namespace, context: "Context") -> int:
@@ -65,7 +61,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
         if args.verb == "check":
             return _check(args.files, context, tools)
         if args.verb == "search":
-            return _search(args.file, args.profile, context, tools)
+            return _search(args, context, tools)
         if args.verb == "run":
             return _run(args.gene, args.file, context, tools)
         return _print(args.gene, context, tools)
@@ -123,19 +119,28 @@ def _print(name: str, context: "Context", tools: "Toolbox") -> int:
     return 0
 
 
-def _search(file: Path, profile: str, context: "Context", tools: "Toolbox") -> int:
+def _search(args: argparse.Namespace, context: "Context", tools: "Toolbox") -> int:
     from ring2_orchestrator.commands._files import open_input  # noqa: PLC0415 - start-up
     from ring2_orchestrator.gene import print_plan  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.planner import find_profile, library, propose  # noqa: PLC0415
+    from ring2_orchestrator.planner import library, propose  # noqa: PLC0415 - start-up
 
-    chosen = find_profile(profile)
-    with open_input(file) as source:
-        genes = library(tools.palette)
-        found = (
-            propose(source, genes, tools.packer, tools.kernels, chosen, sketcher=tools.sketcher)
-            if source.size
-            else []
-        )
+    file, chosen = args.file, bounds(args)
+    found: list[Proposal] = []
+    genes = library(tools.palette)
+    with (
+        open_input(file) as source,
+        context.report.progress(f"searching {source.name}", after_s=BAR_AFTER_S) as advance,
+    ):
+        if source.size:
+            found = propose(
+                source,
+                genes,
+                tools.packer,
+                tools.kernels,
+                chosen,
+                sketcher=tools.sketcher,
+                advance=advance,
+            )
         total = source.size
     report = context.report
     if not found:

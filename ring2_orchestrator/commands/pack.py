@@ -6,7 +6,6 @@ The container is accepted only after it was decoded and gave the same bytes.
 """
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from ring2_orchestrator.commands._files import (
     open_output,
     output_path,
 )
+from ring2_orchestrator.commands._search import BAR_AFTER_S, add_bounds, bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ring2_orchestrator.packing import Packed
     from ring2_orchestrator.planner import Profile
     from ring2_orchestrator.toolbox import Toolbox
-
-_MOST = 10**9
 
 EXAMPLES = (
     "redoxa pack samples.i16 -o samples.rdx",
@@ -53,18 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the file or the directory; '-' is standard input",
     )
     add_output(parser, "OUT.rdx", "FILE.rdx")
-    parser.add_argument(
-        "-p",
-        "--profile",
-        metavar="PROFILE",
-        help="fast decodes at 300 MB/s or more, balanced at 20, max at 1 (default: balanced)",
-    )
-    parser.add_argument(
-        "--budget",
-        type=_millions,
-        metavar="FUEL",
-        help="how much the search may execute, in millions of the engine's units of fuel",
-    )
+    add_bounds(parser)
     parser.add_argument(
         "-g",
         "--gene",
@@ -83,13 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _millions(text: str) -> int:
-    # Nothing that `int` reads besides: underscores, signs, digits of other scripts.
-    if re.fullmatch(r"\d{1,10}", text, re.ASCII) is None or int(text) > _MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_MOST:,}")
-    return int(text) * 1_000_000
-
-
 @ended_tidily()
 def run(args: argparse.Namespace, context: "Context") -> int:
     """Pack one file or directory; 0 when its container stands."""
@@ -104,7 +84,9 @@ def run(args: argparse.Namespace, context: "Context") -> int:
         open_input(args.file) as source,
         open_output(output, args.file, force=args.force) as out,
         open_toolbox() as shipped,
-        context.report.progress(f"packing {source.name}", FINALISTS * source.size) as advance,
+        context.report.progress(
+            f"packing {source.name}", FINALISTS * source.size, after_s=BAR_AFTER_S
+        ) as advance,
     ):
         tools = _with_kernels(shipped, args.kernel)
         packed = pack(
@@ -141,7 +123,9 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
         directory_source(args.file) as (source, lengths),
         open_output(output, args.file, force=args.force) as out,
         open_toolbox() as shipped,
-        context.report.progress(f"packing {source.name}", source.size) as advance,
+        context.report.progress(
+            f"packing {source.name}", source.size, after_s=BAR_AFTER_S
+        ) as advance,
     ):
         tools = _with_kernels(shipped, args.kernel)
         genes, profile = _genes(args.gene, tools), _profile(args)
@@ -207,17 +191,11 @@ def _with_kernels(tools: "Toolbox", paths: "Sequence[Path]") -> "Toolbox":
 
 def _profile(args: argparse.Namespace) -> "Profile | None":
     """What the search is bounded by; None where a gene was named, which leaves nothing to seek."""
-    from dataclasses import replace  # noqa: PLC0415 - start-up
-
-    from cid_store.errors import UsageError  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.planner import BALANCED, find_profile  # noqa: PLC0415 - start-up
-
-    if args.gene is not None:
-        if args.profile is not None or args.budget is not None:
-            raise UsageError("--gene leaves nothing to search for; drop --profile and --budget")
-        return None
-    profile = BALANCED if args.profile is None else find_profile(args.profile)
-    return profile if args.budget is None else replace(profile, search_fuel=args.budget)
+    if args.gene is None:
+        return bounds(args)
+    if args.profile is not None or args.budget is not None:
+        raise UsageError("--gene leaves nothing to search for; drop --profile and --budget")
+    return None
 
 
 def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":

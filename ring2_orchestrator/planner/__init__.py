@@ -10,7 +10,7 @@ from ring2_orchestrator.planner.profile import (
     Profile,
     find_profile,
 )
-from ring2_orchestrator.planner.proposing import FALLBACK, SEARCH, Proposal, propose, start
+from ring2_orchestrator.planner.proposing import FALLBACK, SEARCH, Proposal, propose, so_far, start
 from ring2_orchestrator.planner.sample import Sample, take_sample
 from ring2_orchestrator.planner.search import (
     BEAM,
@@ -45,6 +45,7 @@ __all__ = [
     "propose",
     "run_search",
     "select_best",
+    "so_far",
     "start",
     "take_sample",
     "tick",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ring0.execution import Executor
 from ring0.plan import Dtype, Plan
-from ring2_orchestrator.container import Source
+from ring2_orchestrator.container import Advance, Source
 from ring2_orchestrator.gene import Gene, Lowered, Offers
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
@@ -56,12 +56,14 @@ def propose(
     *,
     known: Periods | None = None,
     sketcher: Executor | None = None,
+    advance: Advance | None = None,
 ) -> list[Proposal]:
     """Plans to try, the most promising first; the same for the same bytes.
 
     One for each gene; with a profile, also those that a search finds, and none that the profile
     holds to be too slow. `known` are distances that need not be found in the data; a `sketcher`
     compares plans on the sample in less time than the executor, which judges those it leaves.
+    `advance` is told of the best so far.
     """
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
@@ -76,11 +78,14 @@ def propose(
     plain = [gene for gene in closed if not gene.unknowns]
     found |= _resolved(plain, search.yardstick, offered, search.fits)
     stretch = Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels)
+    ranked = _ranked(found, search.yardstick)
     judged = {
         each.plan: each.gene
-        for place, each in enumerate(_ranked(found, search.yardstick))
+        for place, each in enumerate(ranked)
         if each.gene == FALLBACK or (place < profile.judged and _fits(search, each.plan, stretch))
     }
+    best = [each for each in ranked if each.plan in judged][:1]
+    _tell(advance, best, source.size)
     # What is to be found in the data is hardly to be seen in blocks apart.
     glance = Yardstick(take_stretch(source, profile.judged_bytes // 8), sketcher, kernels)
     least = min((glance.size_here(plan) for plan in judged), default=0)
@@ -88,8 +93,22 @@ def propose(
         # One that is slower by far whatever its parameters are is not worth comparing.
         if gene.unknowns and search.fits(gene.plan(), times=2):
             near = _near(gene, offered(gene.program.dtype), glance, least)
-            judged |= dict.fromkeys(_variants(near, search, stretch), gene.name)
+            variants = _variants(near, search, stretch)
+            judged |= dict.fromkeys(variants, gene.name)
+            best += [Proposal(gene.name, plan, glance.rough(plan)) for plan in variants]
+            _tell(advance, best, source.size)
     return _judged(judged, stretch)
+
+
+def _tell(advance: Advance | None, found: Sequence[Proposal], total: int) -> None:
+    if advance is not None and found:
+        best = min(found, key=lambda each: each.expected_bytes)
+        advance(0, so_far(best.expected_bytes, total, best.gene))
+
+
+def so_far(size: int, total: int, gene: str) -> str:
+    """What a progress bar says of the best plan that is known."""
+    return f"best so far {size:,} bytes, ratio {total / max(size, 1):.2f}, {gene}"
 
 
 def _foremost(genes: Sequence[Gene], yardstick: Yardstick) -> list[Gene]:
