@@ -88,6 +88,25 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
+# Nothing is asked of a pack by `fstat` between its writes. Since Linux 6.13 a file whose times were
+# looked at notes the time of its next write exactly, which changes its inode, and the sync that
+# follows waits for that as well: 0.155 ms, not 0.108.
+
+
+def length(fd: int) -> int:
+    """How many bytes the file has now."""
+    return os.lseek(fd, 0, os.SEEK_END)
+
+
+def has_name(fd: int) -> bool:
+    """Whether the open file can still be found in a folder."""
+    try:
+        name = os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 - asked for at every put
+    except OSError:  # no /proc here
+        return os.fstat(fd).st_nlink > 0
+    return not name.endswith(" (deleted)")
+
+
 def preallocate(fd: int, start: int, stop: int) -> None:
     """Give the file room up to `stop`, where the system can; the new bytes read as zeros."""
     if hasattr(os, "posix_fallocate"):

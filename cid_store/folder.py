@@ -88,11 +88,11 @@ class PackFile:
 
     def size(self) -> int:
         """The file's length now."""
-        return os.fstat(self.fd).st_size
+        return disk.length(self.fd)
 
     def is_there(self) -> bool:
         """Whether the file still has a name."""
-        return os.fstat(self.fd).st_nlink > 0
+        return disk.has_name(self.fd)
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes from there; fewer where the pack ends. Raises UnavailableError."""

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cid_store import disk
+from cid_store.local import LocalStore
 
 
 class Sparing:
@@ -62,3 +63,37 @@ def test_a_disk_may_begin_with_what_was_written_or_not(
         assert disk.read_at(fd, 9, 0) == b"some"
     finally:
         os.close(fd)
+
+
+def test_a_file_has_a_name_until_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file (deleted)"
+    fd = disk.open_file(path, os.O_RDWR | os.O_CREAT)
+    path.rename(tmp_path / "file")
+    try:
+        assert disk.has_name(fd)
+        disk.write_all(fd, [b"some"], 3)
+        assert disk.length(fd) == 7
+        (tmp_path / "file").unlink()
+        assert not disk.has_name(fd)
+        monkeypatch.setattr(os, "readlink", _no_proc)
+        assert not disk.has_name(fd)
+    finally:
+        os.close(fd)
+
+
+def _no_proc(path: str) -> str:
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+def test_a_put_asks_no_times_of_its_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Linux since 6.13 the sync after it would take half as long again."""
+    asked: list[object] = []
+    with LocalStore(tmp_path / "store") as store:
+        for number in range(3):  # at first, room is made
+            store.put(b"%d" % number)
+        monkeypatch.setattr(os, "fstat", asked.append)
+        store.put(b"once more")
+        monkeypatch.undo()
+    assert not asked
