@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ring2_orchestrator.recorder import terminal
 from ring2_orchestrator.recorder.event import Doubt, Identity, StdinKind, StdinRecord, Window
+from ring2_orchestrator.recorder.stdin_kind import is_null_device, is_write_only
 
 
 class StdinSource(Protocol):
@@ -168,16 +169,20 @@ def _inherit_input(streams: Streams, stdin: StdinSource, fd: int) -> None:
         return
     status = os.fstat(fd)
     mode = status.st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISCHR(mode)):
+    unreadable = is_write_only(fd)
+    if not (unreadable or stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISCHR(mode)):
         _copy_input(streams, stdin)
         return
     if fd != 0:
         streams.program[0] = _above(os.dup(fd))
-    if not stat.S_ISCHR(mode):
+    if unreadable:
+        streams.stdin = StdinRecord(StdinKind.UNREADABLE)
+    elif not stat.S_ISCHR(mode):
         streams.stdin = _file_input(fd, status)
-    elif status.st_rdev != os.makedev(1, 3):  # the null device
+    if (unreadable or stat.S_ISCHR(mode)) and not is_null_device(status):
+        what = "open for writing" if unreadable else "the device"
         name = Path(f"/proc/self/fd/{fd}").readlink()
-        streams.doubts.append(Doubt("outside-pipe", f"standard input is the device {name}"))
+        streams.doubts.append(Doubt("outside-pipe", f"standard input is {what} {name}"))
 
 
 def _file_input(fd: int, status: os.stat_result) -> StdinRecord:

@@ -6,7 +6,7 @@ import select
 import stat
 from typing import TYPE_CHECKING
 
-from ring2_orchestrator.recorder.stdin_kind import StdinKind
+from ring2_orchestrator.recorder.stdin_kind import StdinKind, is_null_device, is_write_only
 from ring2_orchestrator.runs.state import digest_of
 from ring2_orchestrator.runs.surroundings import Stdin
 
@@ -27,18 +27,14 @@ class StandardInput:
     def __init__(self, descriptor: int = 0) -> None:
         self.descriptor = descriptor
         self.kind = kind_of(descriptor)
-        self._closed = _is_closed(descriptor)
+        self._unread = _unread_fact(self.kind, descriptor)
         self.held = b""
         self.ended = False
 
     def like(self, recorded: Stdin) -> Stdin:
         """The input in the terms of a recorded one: equal to it when the run would see no other."""
-        if self._closed:
-            return Stdin("closed")  # reading it fails, so no run with another input is like it
-        if self.kind is StdinKind.EMPTY:
-            return EMPTY
-        if self.kind is StdinKind.TERMINAL:
-            return Stdin("terminal")
+        if self._unread is not None:
+            return self._unread
         if self.kind is StdinKind.FILE:
             return file_fact(rest_of_file(self.descriptor))
         return self._pipe_like(recorded)
@@ -72,13 +68,15 @@ def kind_of(descriptor: int) -> StdinKind:
     """What a descriptor is, for a program that reads it."""
     try:
         status = os.fstat(descriptor)
+        if os.isatty(descriptor):
+            return StdinKind.TERMINAL
+        if is_write_only(descriptor):
+            return StdinKind.UNREADABLE
     except OSError:
         return StdinKind.EMPTY
     if stat.S_ISREG(status.st_mode):
         return StdinKind.FILE
-    if stat.S_ISCHR(status.st_mode):
-        return StdinKind.TERMINAL if os.isatty(descriptor) else StdinKind.EMPTY
-    return StdinKind.PIPE
+    return StdinKind.EMPTY if stat.S_ISCHR(status.st_mode) else StdinKind.PIPE
 
 
 def _is_closed(descriptor: int) -> bool:
@@ -87,6 +85,17 @@ def _is_closed(descriptor: int) -> bool:
         return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & _PATH_ONLY)
     except OSError:
         return True
+
+
+def _unread_fact(kind: StdinKind, descriptor: int) -> Stdin | None:
+    """What can be said of an input without reading it; None where it has to be read."""
+    if kind in (StdinKind.FILE, StdinKind.PIPE):
+        return None
+    if _is_closed(descriptor):
+        return Stdin("closed")  # reading it fails, so no run with another input is like it
+    if kind is not StdinKind.TERMINAL and not is_null_device(os.fstat(descriptor)):
+        return Stdin("device")  # what it gives, or what a run writes to it, is not known
+    return Stdin(kind.value)
 
 
 def rest_of_file(descriptor: int) -> bytes:

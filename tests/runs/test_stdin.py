@@ -56,6 +56,33 @@ def test_every_kind_is_known(tmp_path: Path) -> None:
     ]
 
 
+def test_a_device_that_gives_something_is_like_no_other_input(person: Person) -> None:
+    line = "head -c 4 | wc -c > count"
+    for device, verdict in ((os.devnull, "ran"), ("/dev/zero", "ran"), (os.devnull, "reused")):
+        with Path(device).open("rb") as stdin:
+            result = person.run(line, stdin=stdin.fileno())
+        assert result.verdict == verdict, device
+        assert person.read("count") == ("4\n" if device == "/dev/zero" else "0\n")
+
+
+def test_an_input_that_cannot_be_read_is_like_another_such(person: Person) -> None:
+    """As `nohup` leaves it: reading fails, where an empty input would end."""
+    line = "cat > copy || echo none > copy"
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        assert person.run(line, stdin=null).verdict == "ran"
+        assert person.read("copy") == "none\n"
+        assert person.run(line, stdin=null).verdict == "reused"
+    finally:
+        os.close(null)
+    with Path(os.devnull).open("rb") as empty:
+        assert person.run(line, stdin=empty.fileno()).verdict == "ran"
+    assert person.read("copy") == ""
+    with (person.project / "log").open("wb") as file:
+        result = person.run(line, stdin=file.fileno())
+    assert [doubt.kind for doubt in result.doubts] == ["outside-pipe"]
+
+
 def test_the_rest_of_a_file_is_read_from_its_place_and_the_place_stays(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     with (tmp_path / "file").open("rb", buffering=0) as file:
