@@ -16,14 +16,16 @@ _FURTHEST = 64
 
 def inside_recording() -> bool:
     """Whether one of this process's ancestors is the recorder's helper."""
-    pid = os.getppid()
+    pid, hidden = os.getppid(), 0
     for _ in range(_FURTHEST):
-        if pid <= 1:
+        if pid <= 1 or pid == hidden:
             return False
         try:
             text = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:
-            return False
+            # It is another user's, or it ended just now, and its children have another parent.
+            pid, hidden = os.getppid(), pid
+            continue
         # The name stands in parentheses and may hold some itself.
         start, end = text.find(b"("), text.rfind(b")")
         if text[start + 1 : end].startswith(_HELPER):

@@ -1,7 +1,9 @@
 """`redoxa-run` answers a reuse exactly where `redoxa run` would, and leaves all else to it."""
 
+import fcntl
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -16,9 +19,10 @@ import pytest
 
 from cid_store.encoding import Node
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.result import RunResult
-from ring2_orchestrator.shortcuts import folder
+from ring2_orchestrator.shortcuts import folder, form
 from ring2_orchestrator.shortcuts.spool import NAME as SPOOL
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
@@ -41,7 +45,8 @@ pytestmark = pytest.mark.skipif(
 class Desk:
     """A project with one command, its home, and `redoxa-run` without the Python it would call."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *, complaints: str = os.devnull) -> None:
+        self.complaints = complaints  # where standard error leads; standard output goes nowhere
         self.home = base / "home"
         self.project = base / "project"
         self.front = base / "bin" / "redoxa-run"
@@ -55,7 +60,7 @@ class Desk:
         shutil.copy2(INSTALLED, self.front)
 
     def run(self, **options: bool) -> RunResult:
-        with Home(self.home) as home, unheard() as stdin:
+        with Home(self.home) as home, unheard(self.complaints) as stdin:
             return execute(
                 self.words,
                 home=home,
@@ -67,16 +72,17 @@ class Desk:
 
     def answers(self, words: list[str] | None = None, **others: object) -> bool:
         """Whether the shortcut answers with the streams that `run` has."""
-        settings: dict[str, object] = {
-            "cwd": self.project,
-            "env": self.env,
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.DEVNULL,
-            "stderr": subprocess.DEVNULL,
-            **others,
-        }
         call = cast("Callable[..., subprocess.CompletedProcess[bytes]]", subprocess.run)
-        done = call([str(self.front), "--", *(words or self.words)], check=False, **settings)
+        with Path(self.complaints).open("wb") as complaints:
+            settings: dict[str, object] = {
+                "cwd": self.project,
+                "env": self.env,
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.DEVNULL,
+                "stderr": complaints,
+                **others,
+            }
+            done = call([str(self.front), "--", *(words or self.words)], check=False, **settings)
         assert done.returncode in (0, NOT_ANSWERED)
         return done.returncode == 0
 
@@ -89,6 +95,11 @@ class Desk:
             time.sleep(0.05)
         raise AssertionError("no shortcut came to be")
 
+    def spooled(self) -> int:
+        """How many bytes wait for the ledger: an answer adds some before it prints any."""
+        spool = self.home / SPOOL
+        return spool.stat().st_size if spool.exists() else 0
+
     def shortcuts(self) -> list[Path]:
         return list((self.home / "shortcuts").iterdir())
 
@@ -98,25 +109,31 @@ class Desk:
 
 
 @contextmanager
-def unheard() -> Generator[int]:
+def unheard(complaints: str = os.devnull) -> Generator[int]:
     """Nothing on standard input, and nobody at the other two streams."""
     kept = [os.dup(number) for number in (1, 2)]
-    nothing = os.open(os.devnull, os.O_RDWR)
+    nothing, other = os.open(os.devnull, os.O_RDWR), os.open(complaints, os.O_RDWR)
     try:
         os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
+        os.dup2(other, 2)
         yield nothing
     finally:
         os.close(nothing)
+        os.close(other)
         for number, descriptor in enumerate(kept, start=1):
             os.dup2(descriptor, number)
             os.close(descriptor)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _installed_from_these_sources() -> None:
+    sources = Path(folder.__file__).parent / "front"
+    if not compiler.carries(INSTALLED, compiler.digest(sources)):
+        pytest.fail("redoxa-run is missing or of older sources; `pip install -e .` renews it")
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    if not INSTALLED.exists():
-        pytest.fail("redoxa-run is not installed; set this environment up again")
     return Desk(tmp_path_factory.mktemp("desk"))
 
 
@@ -191,6 +208,119 @@ def test_other_surroundings_are_for_python(desk: Desk) -> None:
     assert not desk.answers(stdin=follower)
     os.close(leader)
     os.close(follower)
+
+
+@pytest.mark.parametrize("complaints", [os.devnull, "/dev/zero"])
+def test_streams_that_serve_nothing_are_for_python(tmp_path: Path, complaints: str) -> None:
+    """A closed stream's number would be that of the next file opened."""
+    desk = Desk(tmp_path, complaints=complaints)
+    desk.prepare()
+    waiting = desk.spooled()
+    for number, wrong in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        for flags in (None, os.O_PATH, wrong):
+            assert not desk.answers(preexec_fn=partial(put_stream, complaints, number, flags))
+    assert desk.spooled() == waiting, "nobody claims an answer that could not be printed"
+
+
+def put_stream(complaints: str, number: int, flags: int | None) -> None:
+    """In the child: close a stream, or open it again with these flags."""
+    os.close(number)
+    if flags is not None:
+        assert os.open(complaints if number == 2 else os.devnull, flags) == number
+        os.set_inheritable(number, True)
+
+
+def test_a_device_that_gives_something_is_no_empty_input(desk: Desk) -> None:
+    desk.prepare()
+    with Path("/dev/zero").open("rb") as zero:
+        assert not desk.answers(stdin=zero)
+
+
+def test_a_stream_that_waits_for_nobody_is_waited_for(desk: Desk) -> None:
+    desk.prepare()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    full = b"." * fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+    assert os.write(writer, full) == len(full)
+    waiting = desk.spooled()
+    front = subprocess.Popen(
+        [desk.front, "--", *desk.words], cwd=desk.project, env=desk.env,
+        stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
+    )  # fmt: skip
+    os.close(writer)
+    while desk.spooled() == waiting and front.poll() is None:
+        time.sleep(0.001)  # until it is about to print
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read()
+    assert front.wait() == 0
+    assert said.startswith(full + b"1\n2\n2\nredoxa: reused: 4 outputs already in place, ")
+
+
+def test_limits_of_the_process_leave_it_to_python(desk: Desk) -> None:
+    path = desk.prepare()
+    whole, waiting = path.read_bytes(), desk.spooled()
+    small = (waiting + 10, waiting + 10)
+    assert not desk.answers(preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, small))
+    assert desk.answers(), "what was written in part spoils nothing"
+    path.write_bytes(whole + bytes(48 << 20))
+    few = (32 << 20, 32 << 20)
+    assert not desk.answers(preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, few))
+    path.write_bytes(whole)
+    assert desk.answers()
+
+
+# What a shortcut may lie about behind a true MAC: the answer is none, and never half of one.
+LIES: dict[str, Callable[[bytes], bytes]] = {
+    "an exit code that no process has": lambda body: b"\0\1\0\0" + body[4:],
+    "more printed than there is": lambda body: body.replace(cut(1, 6), cut(1, 7)),
+    "less printed than there is": lambda body: body.replace(cut(1, 6), cut(1, 5)),
+    "printed to no stream": lambda body: body.replace(cut(1, 6), cut(3, 6)),
+    "half a cut": lambda body: body.replace(
+        b"\x09\0\0\0" + cut(1, 6), b"\x0a\0\0\0" + cut(1, 6) + b"\1"
+    ),
+    "one fact too many": lambda body: body + b"\x01\0\0\0\0",
+    "bytes behind the last fact": lambda body: body + b"\x63",
+    "parts longer than the file": lambda body: body[:16] + b"\xff\xff\xff\xff" + body[20:],
+}
+
+
+def cut(stream: int, length: int) -> bytes:
+    return bytes([stream]) + length.to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_shortcut_s_sizes_and_numbers_are_not_believed(desk: Desk, lie: str) -> None:
+    path = desk.prepare()
+    whole, waiting = path.read_bytes(), desk.spooled()
+    key, body = form.key_of(desk.home), whole[24:]
+    assert whole[8:24] == form.digest(key, body)
+    told = LIES[lie](body)
+    assert told != body
+    path.write_bytes(whole[:8] + form.digest(key, told) + told)
+    assert not desk.answers()
+    assert desk.spooled() == waiting
+    path.write_bytes(whole)
+    assert desk.answers()
+
+
+@pytest.mark.parametrize("length", [3900, 4090, 4096, 5000])
+def test_a_home_of_an_overlong_path_is_for_python(desk: Desk, length: int) -> None:
+    desk.prepare()
+    longer = f"{desk.home}{'/.' * length}"[:length]
+    assert not desk.answers(env={**desk.env, "REDOXA_HOME": longer.rstrip(".") + "/none"})
+
+
+def test_where_it_cannot_find_itself_it_says_so(desk: Desk) -> None:
+    """Without /proc it knows no `redoxa` to call."""
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c",
+         'mount -t tmpfs none /proc && exec "$@"', "sh", str(desk.front), "true"],
+        env=desk.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "redoxa" not in done.stderr:
+        pytest.skip(f"no name space of one's own here: {done.stderr.strip()}")
+    assert done.returncode == NOT_ANSWERED
+    assert "cannot tell where it is installed (No such file or directory)" in done.stderr
 
 
 def test_a_shortcut_that_is_not_whole_answers_nothing(desk: Desk) -> None:

@@ -27,10 +27,17 @@ static bool look_up(int pid, char name[64], int *parent) {
 
 bool inside_recording(void) {
     char name[64];
-    int pid = getppid();
-    for (int i = 0; i < FURTHEST && pid > 1; i++) {
-        if (!look_up(pid, name, &pid)) return false;
-        if (!strncmp(name, "redoxa-trace", 12)) return true;
+    int pid = getppid(), hidden = 0;
+    for (int i = 0; i < FURTHEST; i++) {
+        if (pid <= 1) return false;
+        if (look_up(pid, name, &pid)) {
+            if (!strncmp(name, "redoxa-trace", 12)) return true;
+            continue;
+        }
+        /* It is another user's, or it ended just now, and its children have another parent. */
+        if (pid == hidden) return false;
+        hidden = pid;
+        pid = getppid();
     }
-    return false;
+    return true;
 }

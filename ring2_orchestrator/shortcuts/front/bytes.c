@@ -14,7 +14,7 @@ static void make_room(struct bytes *to, size_t more) {
     if (to->room - to->length >= more) return;
     size_t room = to->room * 2 > to->length + more ? to->room * 2 : to->length + more;
     unsigned char *data = realloc(to->data, room);
-    if (!data) abort(); /* a few hundred kilobytes: nothing else could go on either */
+    if (!data) leave_to_python();
     *to = (struct bytes){data, to->length, room};
 }
 
@@ -31,7 +31,7 @@ void add_text(struct bytes *to, const char *format, ...) {
     va_start(values, format);
     int length = vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    if (length < 0 || (size_t)length >= sizeof text) abort(); /* only numbers and names of limited length */
+    if (length < 0 || (size_t)length >= sizeof text) leave_to_python();
     add(to, text, (size_t)length);
 }
 

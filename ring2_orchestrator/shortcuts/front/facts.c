@@ -39,15 +39,21 @@ static bool same_bytes(const char *path, struct reader wanted) {
     return same;
 }
 
+/* Nothing stands where it cannot be reached; a disk that fails says nothing of what stands on it. */
+static bool is_absent(void) {
+    return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP ||
+           errno == ENAMETOOLONG;
+}
+
 static bool holds(struct reader *from, enum fact fact, const char *path) {
     struct stat st = {0};
-    bool there = fact != BYTES && !lstat(path, &st);
+    bool there = fact != BYTES && !lstat(path, &st), absent = !there && is_absent();
     switch (fact) {
-    case ABSENT: return !there;
+    case ABSENT: return absent;
     case STAMP: return same_stamp(from, &st, there);
     case MODE: return take(from, 4) == st.st_mode && there;
     case TYPE: return take(from, 4) == (st.st_mode & S_IFMT) && there;
-    case BLANK: return !there || (S_ISREG(st.st_mode) && !st.st_size);
+    case BLANK: return absent || (there && S_ISREG(st.st_mode) && !st.st_size);
     case BYTES: return same_bytes(path, take_part(from));
     case PRESENT: return there;
     }

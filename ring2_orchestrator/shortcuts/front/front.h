@@ -27,6 +27,9 @@ struct answer {
     struct reader cuts, printed, entry;
 };
 
+/* `redoxa run` answers instead: for whatever fails before the first byte is printed. */
+_Noreturn void leave_to_python(void);
+
 void add(struct bytes *to, const void *data, size_t length);
 void add_text(struct bytes *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -40,13 +43,16 @@ void keyed_digest(const unsigned char key[KEY_BYTES], const void *data, size_t l
 /* Whole plain file of at most `limit` bytes; false for links, others' files and whatever fails. */
 bool read_own_file(const char *path, size_t limit, struct bytes *into);
 
+/* Whether the three standard streams are open, and for what they are meant for. */
+bool streams_serve(void);
+
 /* Whether folder, rights, machine, variables and streams are those of the shortcut. */
 bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES]);
 
 /* Whether every path stands as the shortcut says. */
 bool facts_hold(struct reader *from);
 
-/* Whether an ancestor of this process is the recorder's helper. */
+/* Whether an ancestor of this process is the recorder's helper, or may be. */
 bool inside_recording(void);
 
 /* Writes down that the answer was given; false where it is not durable. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -44,6 +45,14 @@ static int open_spool(const char *home, char path[PATH_MAX], bool *made) {
     return *made ? open(path, flags | O_CREAT, 0600) : fd;
 }
 
+/* One write, or none: a limit on the size of files must not end this process. */
+static bool append(int fd, const struct bytes *record) {
+    void (*limit)(int) = signal(SIGXFSZ, SIG_IGN);
+    bool whole = write(fd, record->data, record->length) == (ssize_t)record->length;
+    signal(SIGXFSZ, limit);
+    return whole;
+}
+
 static bool sync_folder(const char *path) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool done = fd >= 0 && !fsync(fd);
@@ -60,10 +69,9 @@ bool tell_ledger(const char *home, const unsigned char key[KEY_BYTES], struct re
     int fd = open_spool(home, path, &made);
     if (fd < 0) return false;
     /* Shared with others that append, against the one that takes it all and empties the file. */
-    done = !fstat(fd, &st) && S_ISREG(st.st_mode) && !flock(fd, LOCK_SH) &&
-           make_record(&record, key, entry, wall_ns) &&
-           write(fd, record.data, record.length) == (ssize_t)record.length && !fdatasync(fd) &&
-           (!made || sync_folder(home));
+    done = !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+           !flock(fd, LOCK_SH) && make_record(&record, key, entry, wall_ns) &&
+           append(fd, &record) && !fdatasync(fd) && (!made || sync_folder(home));
     close(fd);
     return done;
 }

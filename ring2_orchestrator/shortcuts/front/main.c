@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@
 /* Found in the binary by the build, which so knows a stale one. */
 static const char source_digest[] __attribute__((used)) = SOURCE_DIGEST;
 
-enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125 };
+enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125, MOST_CODE = 255 };
 static const char magic[8] = {'R', 'X', 'S', 'H', 'O', 'R', 'T', '1'};
+static char **given; /* the words after our own name */
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -25,22 +27,36 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Everything that a shortcut cannot answer, in the same process and with the same streams. */
-static int leave_to_python(char **words) {
+/* The `redoxa` beside this program, whatever name led here. */
+static bool find_python(char path[PATH_MAX]) {
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    if (length < 0) return false;
+    char *slash = memrchr(path, '/', (size_t)length);
+    if (!slash || path[0] != '/' || slash + 1 + sizeof "redoxa" > path + PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    strcpy(slash + 1, "redoxa");
+    return true;
+}
+
+void leave_to_python(void) {
     char path[PATH_MAX];
     size_t count = 0;
-    while (words[count]) count++;
+    if (!find_python(path)) {
+        fprintf(stderr, "redoxa: redoxa-run cannot tell where it is installed (%s); "
+                "use `redoxa run`\n", strerror(errno));
+        exit(CANNOT_RUN);
+    }
+    while (given[count]) count++;
     char **all = calloc(count + 4, sizeof *all);
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof "redoxa");
-    if (all && length > 0) {
-        path[length] = 0;
-        strcpy(strrchr(path, '/') + 1, "redoxa");
+    if (all) {
         all[0] = path, all[1] = "run", all[2] = "--shortcut";
-        memcpy(all + 3, words, count * sizeof *words);
+        memcpy(all + 3, given, count * sizeof *given);
         execv(path, all);
     }
     fprintf(stderr, "redoxa: %s cannot be started (%s); install redoxa again\n", path, strerror(errno));
-    return CANNOT_RUN;
+    exit(CANNOT_RUN);
 }
 
 /* As ring2_orchestrator.home.default_home. */
@@ -94,6 +110,18 @@ static bool open_shortcut(const char *path, const unsigned char key[KEY_BYTES],
            !memcmp(content->data + sizeof magic, digest, DIGEST_BYTES);
 }
 
+/* Whether all that was printed went to one of two streams: none is printed in part. */
+static bool cuts_fit(const struct answer *answer) {
+    struct reader cuts = answer->cuts;
+    uint64_t left = (uint64_t)(answer->printed.end - answer->printed.at);
+    while (cuts.at < cuts.end) {
+        uint64_t fd = take(&cuts, 1), length = take(&cuts, 8);
+        if (cuts.bad || (fd != 1 && fd != 2) || length > left) return false;
+        left -= length;
+    }
+    return !left;
+}
+
 static bool read_answer(struct reader *body, const unsigned char key[KEY_BYTES],
                         struct answer *answer) {
     answer->exit_code = (uint32_t)take(body, 4);
@@ -103,29 +131,31 @@ static bool read_answer(struct reader *body, const unsigned char key[KEY_BYTES],
     answer->entry = take_part(body);
     answer->cuts = take_part(body);
     answer->printed = take_part(body);
-    return !body->bad && facts_hold(body);
+    return !body->bad && answer->exit_code <= MOST_CODE && cuts_fit(answer) && facts_hold(body);
 }
 
 static void print_all(int fd, const unsigned char *data, size_t length) {
     while (length) {
         ssize_t done = write(fd, data, length);
         if (done < 0 && errno == EINTR) continue;
+        if (done < 0 && errno == EAGAIN) {
+            /* Another process has made the stream one that waits for nobody. */
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (done < 0) _exit(errno == EPIPE ? 141 : CANNOT_RUN);
         data += done, length -= (size_t)done;
     }
 }
 
 /* What was printed, to the streams it was printed to, in its order. */
-static bool print_again(struct answer *answer) {
+static void print_again(struct answer *answer) {
     while (answer->cuts.at < answer->cuts.end) {
         int fd = (int)take(&answer->cuts, 1);
-        uint64_t length = take(&answer->cuts, 8);
-        if (answer->cuts.bad || length > (size_t)(answer->printed.end - answer->printed.at))
-            return false;
-        print_all(fd == 1 ? 1 : 2, answer->printed.at, length);
+        size_t length = take(&answer->cuts, 8);
+        print_all(fd, answer->printed.at, length);
         answer->printed.at += length;
     }
-    return true;
 }
 
 static void grouped(uint32_t number, char text[16]) {
@@ -135,7 +165,7 @@ static void grouped(uint32_t number, char text[16]) {
 }
 
 static void say(const struct answer *answer, uint64_t wall_ns) {
-    char outputs[64] = "nothing to restore", number[16], saved[64] = "nothing";
+    char outputs[64] = "nothing to restore", number[16], saved[64] = "nothing", line[160];
     double seconds = ((double)answer->wall_ns - (double)wall_ns) / 1e9;
     grouped(answer->outputs, number);
     if (answer->outputs)
@@ -145,26 +175,30 @@ static void say(const struct answer *answer, uint64_t wall_ns) {
         snprintf(saved, sizeof saved, "%d min %d s", (int)seconds / 60, (int)seconds % 60);
     else if (seconds >= 0.9995) snprintf(saved, sizeof saved, "%.3g s", seconds);
     else if (seconds > 0) snprintf(saved, sizeof saved, "%.3g ms", seconds * 1000);
-    dprintf(2, "redoxa: reused: %s, %s saved\n", outputs, saved);
+    int length = snprintf(line, sizeof line, "redoxa: reused: %s, %s saved\n", outputs, saved);
+    print_all(2, (const unsigned char *)line, (size_t)length);
 }
 
 int main(int count, char **words) {
+    static char *nothing[] = {NULL};
     uint64_t begun = now_ns();
     unsigned char key[KEY_BYTES];
     char home[PATH_MAX], path[PATH_MAX];
     struct bytes content = {0};
     struct reader body;
     struct answer answer = {0};
+    given = count > 0 ? words + 1 : nothing; /* who starts us need not even give a name */
     /* Options are Python's: the command begins after `--`, or with its first word. */
-    char **command = words + (count > 1 && !strcmp(words[1], "--") ? 2 : 1);
-    bool known = *command && (command[-1] != words[0] || **command != '-') && find_home(home) &&
+    bool marked = *given && !strcmp(*given, "--");
+    char **command = given + marked;
+    bool known = *command && (marked || **command != '-') && streams_serve() && find_home(home) &&
                  read_key(home, key) && name_shortcut(home, key, command, path) &&
                  open_shortcut(path, key, &content, &body) && !inside_recording() &&
                  read_answer(&body, key, &answer);
-    if (!known) return leave_to_python(words + 1);
+    if (!known) leave_to_python();
     /* Written down before a byte is printed, so that whatever fails here is still Python's. */
-    if (!tell_ledger(home, key, answer.entry, now_ns() - begun)) return leave_to_python(words + 1);
-    if (!print_again(&answer)) return CANNOT_RUN;
+    if (!tell_ledger(home, key, answer.entry, now_ns() - begun)) leave_to_python();
+    print_again(&answer);
     say(&answer, now_ns() - begun);
     return (int)answer.exit_code;
 }

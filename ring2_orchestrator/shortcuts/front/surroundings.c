@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -32,7 +33,7 @@ static int by_text(const void *a, const void *b) {
 static bool add_groups(struct bytes *text) {
     int count = getgroups(0, NULL);
     gid_t *groups = calloc(count > 0 ? (size_t)count : 1, sizeof *groups);
-    if (!groups || getgroups(count, groups) != count) return false;
+    if (!groups || count < 0 || getgroups(count, groups) != count) return false;
     qsort(groups, (size_t)count, sizeof *groups, by_number);
     add_text(text, "groups=");
     for (int i = 0; i < count; i++) add_text(text, i ? ",%u" : "%u", groups[i]);
@@ -40,16 +41,14 @@ static bool add_groups(struct bytes *text) {
     return true;
 }
 
-static bool has_terminal(void) {
+static bool find_terminal(int *terminal) {
     char text[1024];
     int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
     ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0) close(fd);
     text[length > 0 ? length : 0] = 0;
     char *after_name = strrchr(text, ')');
-    int terminal = 1;
-    if (after_name) sscanf(after_name + 1, " %*c %*d %*d %*d %d", &terminal);
-    return terminal != 0;
+    return after_name && sscanf(after_name + 1, " %*c %*d %*d %*d %d", terminal) == 1;
 }
 
 static mode_t current_umask(void) {
@@ -62,8 +61,10 @@ static mode_t current_umask(void) {
 static bool add_machine(struct bytes *text) {
     struct utsname name;
     cpu_set_t processors;
+    int terminal;
     if (uname(&name) || sched_getaffinity(0, sizeof processors, &processors)) return false;
-    add_text(text, "controlling terminal=%s\n", has_terminal() ? "present" : "none");
+    if (!find_terminal(&terminal)) return false;
+    add_text(text, "controlling terminal=%s\n", terminal ? "present" : "none");
     if (!add_groups(text)) return false;
     add_text(text, "host name=%s\n", name.nodename);
     add_text(text, "kernel=%s %s %s\n", name.sysname, name.release, name.machine);
@@ -88,12 +89,21 @@ static void add_variables(struct bytes *text, struct reader ignored) {
     size_t count = 0, kept = 0;
     while (environ[count]) count++;
     char **sorted = calloc(count + 1, sizeof *sorted);
-    if (!sorted) abort();
+    if (!sorted) leave_to_python();
     for (size_t i = 0; i < count; i++)
         if (!is_among(ignored, environ[i])) sorted[kept++] = environ[i];
     qsort(sorted, kept, sizeof *sorted, by_text);
     for (size_t i = 0; i < kept; i++) add(text, sorted[i], strlen(sorted[i]) + 1);
     free(sorted);
+}
+
+bool streams_serve(void) {
+    for (int fd = 0; fd < 3; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || (flags & O_PATH)) return false;
+        if ((flags & O_ACCMODE) == (fd == 0 ? O_WRONLY : O_RDONLY)) return false;
+    }
+    return true;
 }
 
 static bool one_file(int first, int second) {
@@ -123,13 +133,14 @@ static bool same_streams(struct reader *from) {
 static bool same_stdin(struct reader *from) {
     struct stat st;
     enum stdin_kind wanted = (enum stdin_kind)take(from, 1);
-    int flags = fcntl(0, F_GETFL);
-    if (from->bad || flags < 0 || (flags & O_PATH) || fstat(0, &st)) return false;
+    if (from->bad || fstat(0, &st)) return false;
     if (S_ISREG(st.st_mode))
         return wanted == STDIN_NOTHING && lseek(0, 0, SEEK_CUR) >= st.st_size;
-    if (S_ISCHR(st.st_mode)) return wanted == (isatty(0) ? STDIN_TERMINAL : STDIN_NOTHING);
+    if (isatty(0)) return wanted == STDIN_TERMINAL;
+    /* Other devices give something to read. */
+    if (S_ISCHR(st.st_mode)) return wanted == STDIN_NOTHING && st.st_rdev == makedev(1, 3);
     struct pollfd waiting = {.fd = 0, .events = POLLIN};
-    if (wanted != STDIN_UNREAD || S_ISDIR(st.st_mode)) return false;
+    if (wanted != STDIN_UNREAD || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) return false;
     return poll(&waiting, 1, 0) >= 0 && !(waiting.revents & POLLIN);
 }
 
