@@ -204,8 +204,6 @@ def warm_caches() -> None:
     """
     folders = [str(ROOT / name) for name in PACKAGES]
     run_quietly([str(PYTHON), "-m", "compileall", "-q", *folders], "compiling")
-    if has_module(PYTHON, "matplotlib"):
-        run_quietly([str(PYTHON), "-c", "import matplotlib.font_manager"], "listing the fonts")
 
 
 def run_quietly(command: list[str], what: str, **settings: str) -> None:
