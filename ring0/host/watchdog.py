@@ -103,26 +103,19 @@ class Watchdog:
 
 
 class Timed:
-    """One call's deadline, armed only while the kernel itself runs."""
+    """One call's deadline, in force only while the kernel itself runs."""
 
-    __slots__ = ("_deadline", "_dog", "_entries")
+    __slots__ = ("_dog", "deadline", "entries")
 
     def __init__(self, dog: Watchdog, deadline: float) -> None:
         self._dog = dog
-        self._deadline = deadline
-        self._entries = dog.deadlines
+        self.deadline = deadline
+        self.entries = dog.deadlines
 
-    def arm(self, instance: Instance) -> None:
-        """The kernel starts to run."""
-        if instance.epochs:
-            left = max(self._deadline - time.monotonic(), 0.0)
-            instance.set_ticks(int(left / PERIOD_S) + 2)
-        else:
-            self._entries[id(instance)] = (self._deadline, instance)
+    def ticks(self) -> int:
+        """How many epochs are left until the deadline."""
+        return int(max(self.deadline - time.monotonic(), 0.0) / PERIOD_S) + 2
 
-    def disarm(self, instance: Instance) -> bool:
-        """It has ended; False if it was stopped."""
-        # Whoever takes the entry out decides: either the call has ended, or it is stopped.
-        if self._entries.pop(id(instance), None) is not None or instance.epochs:
-            return True
-        return not self._dog.struck()
+    def struck(self) -> bool:
+        """What an instance finds that was taken out: True, once its memory is gone."""
+        return self._dog.struck()
