@@ -1,8 +1,8 @@
 """Profiles: how fast a container must decode, and how long a plan may be looked for.
 
 Both are counted in units of fuel, which the engine counts the same on every machine; decoding with
-what `effort` adds. No profile names a kernel: what decodes too slowly is too dear, whatever it is
-called.
+what `effort` adds. No profile names a kernel: what codes or decodes too slowly is too dear,
+whatever it is called.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ TINY_BYTES = 1 << 12
 class Profile:
     """Limits on decoding and on the search.
 
-    `decode_fuel` is the effort that decoding may take for each byte of the original. `search_fuel`
-    is what the search may cost in all, and less for small data. `sample_bytes` is how much of the
+    `decode_fuel` is the effort that decoding may take for each byte of the original, `encode_fuel`
+    the fuel of the kernels that code it. `search_fuel` is what the search may cost in all, and less
+    for small data. `sample_bytes` is how much of the
     data it sees, `window_bytes` where it looks for periods, `beam` how many streams a step of it
     grows. Of what it finds and of the genes' plans, the `judged` best are compared on a longer
     stretch of `judged_bytes`; `finalists` of them run on everything.
@@ -32,6 +33,7 @@ class Profile:
 
     name: str
     decode_fuel: int
+    encode_fuel: int
     search_fuel: int
     sample_bytes: int
     window_bytes: int
@@ -50,6 +52,7 @@ class Profile:
 FAST = Profile(
     name="fast",
     decode_fuel=60,
+    encode_fuel=2_500,
     search_fuel=2_500_000_000,
     sample_bytes=1 << 15,
     window_bytes=1 << 17,
@@ -61,6 +64,7 @@ FAST = Profile(
 BALANCED = Profile(
     name="balanced",
     decode_fuel=700,
+    encode_fuel=5_000,
     search_fuel=8_000_000_000,
     sample_bytes=1 << 17,
     window_bytes=1 << 19,
@@ -72,6 +76,7 @@ BALANCED = Profile(
 MAX = Profile(
     name="max",
     decode_fuel=10_000,
+    encode_fuel=20_000,
     search_fuel=80_000_000_000,
     sample_bytes=1 << 17,
     window_bytes=1 << 19,

@@ -14,7 +14,7 @@ from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import offers
 from ring2_orchestrator.planner.periods import Periods, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, TINY_BYTES, Profile
-from ring2_orchestrator.planner.resolve import explored, rank, resolutions, resolve
+from ring2_orchestrator.planner.resolve import NEVER, explored, rank, resolutions, resolve
 from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
 from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
 from ring2_orchestrator.planner.yardstick import Yardstick
@@ -62,7 +62,7 @@ def propose(
 
     One for each gene; with a profile, also those that a search finds, and none that the profile
     holds to be too slow. `known` are distances that need not be found in the data; a `sketcher`
-    compares plans on the sample in less time than the executor, which judges those it leaves.
+    compares plans in less time than the executor, in whose place it is used with a profile.
     `advance` is told of the best so far.
     """
     if profile is None:
@@ -76,9 +76,9 @@ def propose(
         closed = _foremost(closed, search.yardstick)
     found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     plain = [gene for gene in closed if not gene.unknowns]
-    found |= _resolved(plain, search.yardstick, offered, search.fits)
-    stretch = Yardstick(take_stretch(source, profile.judged_bytes), executor, kernels)
-    ranked = _ranked(found, search.yardstick)
+    found |= _resolved(plain, search.yardstick, offered, search)
+    stretch = Yardstick(take_stretch(source, profile.judged_bytes), sketcher, kernels)
+    ranked = _judged(found, search.yardstick)
     judged = {
         each.plan: each.gene
         for place, each in enumerate(ranked)
@@ -92,7 +92,7 @@ def propose(
     for gene in closed:
         # One that is slower by far whatever its parameters are is not worth comparing.
         if gene.unknowns and search.fits(gene.plan(), times=2):
-            near = _near(gene, offered(gene.program.dtype), glance, least)
+            near = _near(gene, offered(gene.program.dtype), glance, least, search)
             variants = _variants(near, search, stretch)
             judged |= dict.fromkeys(variants, gene.name)
             best += [Proposal(gene.name, plan, glance.rough(plan)) for plan in variants]
@@ -136,14 +136,14 @@ def _variants(near: Sequence[Plan], search: Search, stretch: Yardstick) -> list[
     return [*itertools.islice(fitting, _VARIANTS)]
 
 
-def _near(gene: Gene, offered: Offers, glance: Yardstick, least: int) -> list[Plan]:
+def _near(gene: Gene, offered: Offers, glance: Yardstick, least: int, search: Search) -> list[Plan]:
     """The plans of a gene that come near to the least seen, the smallest first."""
     sizes: dict[Plan, int] = {}
 
     def cost(lowered: Lowered) -> tuple[int, bytes]:
         plan = without_leading_bitcast(lowered.plan)
         if plan not in sizes:
-            sizes[plan] = glance.size_here(plan)
+            sizes[plan] = glance.size_here(plan) if search.codes(plan) else NEVER
         return sizes[plan], plan.cid.digest
 
     for each in explored(gene, cost, offered, most=_TOGETHER):
@@ -189,13 +189,13 @@ def _resolved(
     genes: Sequence[Gene],
     yardstick: Yardstick,
     offered: Offered | None,
-    fits: Callable[[Plan], bool] = lambda _: True,
+    search: Search | None = None,
 ) -> dict[Plan, str]:
     """The plans of genes, each under the name of the gene that was written for its type."""
     found: dict[Plan, str] = {}
     for gene in genes:
         values = None if offered is None else offered(gene.program.dtype)
-        plan = _plan_of(gene, yardstick, values, fits)
+        plan = _plan_of(gene, yardstick, values, search)
         if plan is not None and plan.steps:
             plan = without_leading_bitcast(plan)
             if plan not in found or gene.program.dtype == plan.input:
@@ -234,9 +234,13 @@ def _search(
 
 
 def _plan_of(
-    gene: Gene, yardstick: Yardstick, offered: Offers | None, fits: Callable[[Plan], bool]
+    gene: Gene, yardstick: Yardstick, offered: Offers | None, search: Search | None
 ) -> Plan | None:
     if not gene.has_holes:
-        return resolve(gene, yardstick, offered, fits).plan
+        if search is None or gene.name == FALLBACK:
+            lowered = resolve(gene, yardstick, offered)
+        else:
+            lowered = resolve(gene, yardstick, offered, search.fits, search.codes, most=_TOGETHER)
+        return None if lowered is None else lowered.plan
     frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
     return None if frontier is None else select_best(run_search(frontier))

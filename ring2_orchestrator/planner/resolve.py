@@ -14,7 +14,10 @@ _PASSES = 2
 # So many of the best combinations are asked whether they fit.
 _TRIED = 24
 # So many of the smallest on the sample are projected from its halves.
-_PROJECTED = 8
+_PROJECTED = 3
+
+# The size of a plan that is not to be tried.
+NEVER = 1 << 62
 
 # What is compared of plans: anything that orders them.
 Cost = Callable[[Lowered], tuple[Any, ...]]
@@ -25,20 +28,29 @@ def resolve(
     yardstick: Yardstick,
     offers: Offers | None = None,
     fits: Callable[[Plan], bool] = lambda _: True,
-) -> Lowered:
-    """The gene with its choices taken. Exact for few combinations, else a local optimum.
+    codes: Callable[[Plan], bool] = lambda _: True,
+    *,
+    most: int = MAX_COMBINATIONS,
+) -> Lowered | None:
+    """The gene with its choices taken. Exact up to `most` combinations, else a local optimum.
 
-    Of the best some, the first that fits; the best where none does.
+    Of the best some, the first that fits; the best where none does. What is not held to code
+    quickly enough is not tried; None where nothing is left.
     """
+    costs: dict[Plan, tuple[int, int, bytes]] = {}
 
     def cost(lowered: Lowered) -> tuple[int, int, bytes]:
         plan = lowered.plan
-        return (yardstick.size_here(plan), len(plan.steps), plan.cid.digest)
+        if plan not in costs:
+            size = yardstick.size_here(plan) if codes(plan) else NEVER
+            costs[plan] = (size, len(plan.steps), plan.cid.digest)
+        return costs[plan]
 
-    smallest = sorted(explored(gene, cost, offers), key=cost)
+    ordered = sorted(explored(gene, cost, offers, most=most), key=cost)
+    smallest = [each for each in ordered if cost(each)[0] < NEVER]
     nearest = sorted(smallest[:_PROJECTED], key=lambda each: rank(yardstick, each.plan))
     ranked = [*nearest, *smallest[_PROJECTED:]]
-    return next((each for each in ranked[:_TRIED] if fits(each.plan)), ranked[0])
+    return next((each for each in ranked[:_TRIED] if fits(each.plan)), next(iter(ranked), None))
 
 
 def explored(
@@ -48,19 +60,20 @@ def explored(
 
     Of more, those that are met while one choice after another is taken for what costs least.
     """
-    every = _combinations(gene, offers, most)
-    return [*_one_by_one(gene, cost, offers)] if every is None else every
+    lowerings = _Lowerings(gene, offers)
+    every = lowerings.every(most)
+    return [*_one_by_one(lowerings, cost)] if every is None else every
 
 
 def resolutions(gene: Gene, offers: Offers | None = None) -> list[Lowered]:
     """Every plan of a gene; where they are too many, its first and those a choice away from it."""
-    every = _combinations(gene, offers, MAX_COMBINATIONS)
+    lowerings = _Lowerings(gene, offers)
+    every = lowerings.every(MAX_COMBINATIONS)
     if every is not None:
         return every
-    first = lower(gene.program, {}, offers)
+    first = lowerings.of({})
     away = ({met.site: at} for met in first.choices for at in range(1, met.alternatives))
-    nearest = itertools.islice(away, MAX_COMBINATIONS - 1)
-    return [first, *(lower(gene.program, picks, offers) for picks in nearest)]
+    return [first, *map(lowerings.of, itertools.islice(away, MAX_COMBINATIONS - 1))]
 
 
 def rank(yardstick: Yardstick, plan: Plan) -> tuple[int, int, bytes]:
@@ -68,45 +81,55 @@ def rank(yardstick: Yardstick, plan: Plan) -> tuple[int, int, bytes]:
     return (yardstick.size(plan), len(plan.steps), plan.cid.digest)
 
 
-def _combinations(gene: Gene, offers: Offers | None, most: int) -> list[Lowered] | None:
-    """The gene with its choices taken in every way, or None when there are too many."""
-    found: list[Lowered] = []
-    for lowered in _expand(gene, {}, offers):
-        found.append(lowered)
-        if len(found) > most:
-            return None
-    return found
+class _Lowerings:
+    """The plans of a gene by what is picked, each lowered once."""
+
+    def __init__(self, gene: Gene, offers: Offers | None) -> None:
+        self._gene = gene
+        self._offers = offers
+        self._known: dict[frozenset[tuple[Site, int]], Lowered] = {}
+
+    def of(self, picks: Mapping[Site, int]) -> Lowered:
+        """The gene under these picks."""
+        # A first alternative is what is taken without a pick, too.
+        taken = frozenset(pick for pick in picks.items() if pick[1])
+        if taken not in self._known:
+            self._known[taken] = lower(self._gene.program, picks, self._offers)
+        return self._known[taken]
+
+    def every(self, most: int) -> list[Lowered] | None:
+        """The gene with its choices taken in every way, or None when there are too many."""
+        found = [*itertools.islice(self._expand({}), most + 1)]
+        return None if len(found) > most else found
+
+    def _expand(self, picks: Mapping[Site, int]) -> Iterator[Lowered]:
+        # Which choices are met depends on what earlier ones were taken for.
+        lowered = self.of(picks)
+        for choice in lowered.choices:
+            if choice.site not in picks:
+                for alternative in range(choice.alternatives):
+                    yield from self._expand({**picks, choice.site: alternative})
+                return
+        yield lowered
 
 
-def _expand(gene: Gene, picks: Mapping[Site, int], offers: Offers | None) -> Iterator[Lowered]:
-    # Which choices are met depends on what earlier ones were taken for.
-    lowered = lower(gene.program, picks, offers)
-    for choice in lowered.choices:
-        if choice.site not in picks:
-            for alternative in range(choice.alternatives):
-                yield from _expand(gene, {**picks, choice.site: alternative}, offers)
-            return
-    yield lowered
-
-
-def _one_by_one(gene: Gene, cost: Cost, offers: Offers | None) -> Iterator[Lowered]:
+def _one_by_one(lowerings: _Lowerings, cost: Cost) -> Iterator[Lowered]:
     picks: dict[Site, int] = {}
-    known: dict[frozenset[tuple[Site, int]], Lowered] = {}
+    met: dict[Plan, Lowered] = {}
 
-    def lowered(picks: Mapping[Site, int]) -> Lowered:
-        taken = frozenset(picks.items())
-        if taken not in known:
-            known[taken] = lower(gene.program, picks, offers)
-        return known[taken]
+    def cost_of(picks: Mapping[Site, int]) -> tuple[Any, ...]:
+        lowered = lowerings.of(picks)
+        met[lowered.plan] = lowered
+        return cost(lowered)
 
     for _ in range(_PASSES):
         before = dict(picks)
         at = 0
-        while at < len(choices := lowered(picks).choices):
+        while at < len(choices := lowerings.of(picks).choices):
             choice = choices[at]
             trials = [{**picks, choice.site: each} for each in range(choice.alternatives)]
-            picks = min(trials, key=lambda trial: cost(lowered(trial)))
+            picks = min(trials, key=cost_of)
             at += 1
         if picks == before:
             break
-    yield from known.values()
+    yield from met.values()

@@ -29,7 +29,7 @@ from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import rank
 from ring2_orchestrator.planner.sample import Sample
-from ring2_orchestrator.planner.trials import Trials, middle, undoes
+from ring2_orchestrator.planner.trials import Trials, dear_codecs, middle
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 BEAM = 8
@@ -39,8 +39,9 @@ MOST_CANDIDATES = 12
 
 # What a small file may cost beyond its bytes: a millisecond, as tables are set up once.
 _FREE = 10_000_000
-# A plan is first tried on so much.
+# A plan is first tried on so much, and never asked for more than so many times the limit.
 _GLIMPSE_BYTES = 1 << 13
+_SLOWEST = 2
 # A stream that takes less than this part of the whole is left as it is.
 _MATTERS = 200
 # So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
@@ -112,10 +113,22 @@ class Search:
     ) -> None:
         self.yardstick = yardstick
         self.profile = profile
-        self.limit = self._limit_for(yardstick.sample)
+        sample = yardstick.sample
+        self.limit = self._limit_for(sample)
+        self._glimpse = yardstick
+        if len(sample.data) > _GLIMPSE_BYTES:
+            part = Sample(middle(sample.data, _GLIMPSE_BYTES), sample.total)
+            self._glimpse = Yardstick(part, yardstick.executor, yardstick.kernels)
+        self._dear = dear_codecs(self._glimpse, self._coding(self._glimpse.sample))
         self.periods = periods or Periods()
         self._budget = profile.search_limit(yardstick.sample.total)
-        self._trials = Trials(yardstick.executor, yardstick.kernels, self.periods, self._budget)
+        self._trials = Trials(
+            yardstick.executor,
+            yardstick.kernels,
+            self.periods,
+            self._budget,
+            self._coding(sample),
+        )
         self._nodes: dict[Key, Node] = {}
 
     @property
@@ -123,25 +136,32 @@ class Search:
         """Whether the search has used up its fuel."""
         return self._trials.spent >= self._budget
 
-    def fits(self, plan: Plan, *, times: int = 1, seen: Yardstick | None = None) -> bool:
-        """Whether a plan decodes as quickly as the profile asks, where it applies at all.
+    def codes(self, plan: Plan) -> bool:
+        """Whether coding a few bytes takes no more than the profile grants, where it applies."""
+        if self._dear.isdisjoint(plan.kernels):
+            return True
+        return self._glimpse.codes(plan, self._coding(self._glimpse.sample))
 
-        Or so many times as slowly. It is seen on the sample of the search's own
-        yardstick, or of another.
+    def fits(self, plan: Plan, *, times: int = 1, seen: Yardstick | None = None) -> bool:
+        """Whether a plan codes and decodes as quickly as the profile asks, where it applies at all.
+
+        Or decodes so many times as slowly, two at most. It is seen on the sample of the search's
+        own yardstick, or of another.
         """
         yardstick = self.yardstick if seen is None else seen
-        data = yardstick.sample.data
-        part = middle(data, _GLIMPSE_BYTES)
         # What is too slow by far shows that on a few bytes, whatever it costs to set up.
-        if len(part) < len(data):
-            most = times * self.profile.decode_fuel * len(part) + _FREE
-            if not undoes(plan, part, most, yardstick.executor, yardstick.kernels):
-                return False
-        most = times * self._limit_for(yardstick.sample)
-        return undoes(plan, data, most, yardstick.executor, yardstick.kernels)
+        glanced = self.profile.decode_fuel * len(self._glimpse.sample.data) + _FREE
+        return (
+            self.codes(plan)
+            and _within(self._glimpse, plan, glanced, times)
+            and _within(yardstick, plan, self._limit_for(yardstick.sample), times)
+        )
 
     def _limit_for(self, sample: Sample) -> int:
         return self.profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole
+
+    def _coding(self, sample: Sample) -> int:
+        return self.profile.encode_fuel * len(sample.data) + _FREE * sample.is_whole
 
     def start(self, plans: Sequence[tuple[Plan, Sequence[int]]]) -> Frontier | None:
         """A frontier of plans with the value numbers of their open streams."""
@@ -341,6 +361,12 @@ class _View:
             parts = [self.ways(child) for child in edge.children]
             self._through[id(edge)] = combined(edge, parts, self._limit)
         return self._through[id(edge)]
+
+
+def _within(yardstick: Yardstick, plan: Plan, limit: int, times: int) -> bool:
+    # Asked for with the same bound every time, so that the answer is known the next time.
+    taken = yardstick.effort(plan, _SLOWEST * limit)
+    return taken is not None and taken <= times * limit
 
 
 def tick(frontier: Frontier, beam: int = BEAM) -> Frontier:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.errors import InputError
-from ring0.execution import Executor
+from ring0.execution import Executor, StepFailedError
 from ring0.kernel import Kernel
+from ring0.outcome import OutOfFuel
 from ring0.plan import Dtype, Plan
 from ring0.signature import accepted, bind, takes_several
 from ring2_orchestrator.container import limits
@@ -32,6 +33,7 @@ from ring2_orchestrator.planner.node import (
     step_price,
 )
 from ring2_orchestrator.planner.periods import Periods
+from ring2_orchestrator.planner.yardstick import Yardstick
 
 # Settings are compared on so much of a stream, from its middle.
 _PROBE_BYTES = 1 << 15
@@ -69,11 +71,18 @@ class Trials:
     """Runs steps on streams, and counts the fuel that this takes."""
 
     def __init__(
-        self, executor: Executor, kernels: KernelSet, periods: Periods, budget: int
+        self,
+        executor: Executor,
+        kernels: KernelSet,
+        periods: Periods,
+        budget: int,
+        coding: int,
     ) -> None:
+        """`coding` is the fuel that a plan may take to code any stream."""
         self._executor = executor
         self._kernels = kernels
         self._budget = budget
+        self._coding = coding
         self._periods = periods
         ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
         self._splitters = [kernel for kernel in ordered if is_splitter(kernel.manifest)]
@@ -86,10 +95,14 @@ class Trials:
 
     def run(self, plan: Plan, data: bytes) -> Made | None:
         """What a plan makes of some bytes; None where it refuses or does not give them back."""
-        executor = self._executor.with_limits(replace(limits(len(data)), fuel=_AMPLE))
+        executor = self._executor.with_limits(replace(limits(len(data)), fuel=self._coding))
         try:
             there = executor.forward(plan, data)
             back = executor.inverse(plan, there.outputs)
+        except StepFailedError as error:
+            if isinstance(error.outcome, OutOfFuel):
+                self.spent += self._coding
+            return None
         except InputError:
             return None
         there_fuel = _UNMETERED * len(data) if there.new_fuel is None else there.new_fuel
@@ -227,19 +240,14 @@ class Trials:
         return Way(plan, (), coded[0] + step_price(stream) * len(plan.steps), coded[1])
 
 
-def undoes(plan: Plan, data: bytes, most: int, executor: Executor, kernels: KernelSet) -> bool:
-    """Whether a plan makes something of the whole lanes of some bytes, undone by that effort.
-
-    What takes more is stopped there, so it costs no more than what fits.
-    """
-    whole = data[: len(data) // plan.input.width * plan.input.width]
-    metered = executor.with_limits(replace(limits(len(data)), fuel=max(most, 1)))
-    try:
-        there = executor.forward(plan, whole)
-        back = metered.inverse(plan, there.outputs)
-    except InputError:
-        return False
-    return back.outputs == [whole] and effort(back, kernels) <= most
+def dear_codecs(yardstick: Yardstick, most: int) -> frozenset[Cid]:
+    """The codecs that take more fuel than that to code a sample: they may do for parts of it."""
+    plans = {
+        kernel.cid: closing(kernel, defaults(kernel.manifest), accepted(kernel.manifest)[0])
+        for kernel in yardstick.kernels
+        if is_codec(kernel.manifest)
+    }
+    return frozenset(cid for cid, plan in plans.items() if plan and not yardstick.codes(plan, most))
 
 
 def middle(data: bytes, size: int) -> bytes:

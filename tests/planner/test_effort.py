@@ -1,11 +1,12 @@
 """Effort: what a plan's decoding is held to be worth, and choices of genes that keep to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ring0.execution import Limits
 from ring0.plan import Plan
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.planner import Sample, Yardstick
+from ring2_orchestrator.planner import BALANCED, FAST, MAX, Sample, Search, Yardstick
 from ring2_orchestrator.planner.effort import effort
 from ring2_orchestrator.planner.resolve import resolve
 from ring2_orchestrator.toolbox import Toolbox
@@ -39,8 +40,56 @@ def test_of_a_genes_choices_the_smallest_that_fits_is_taken(tools: Toolbox) -> N
     gene = Gene.parse("input x: u8\nemit x |> (context_mix | rans0 | pass)", tools.palette)
     yardstick = Yardstick(Sample(DATA, len(DATA)), tools.executor, tools.kernels)
     slow = tools.palette["context_mix"].cid
-    smallest = resolve(gene, yardstick).plan
+
+    def taken(fits: Callable[[Plan], bool]) -> Plan | None:
+        lowered = resolve(gene, yardstick, fits=fits)
+        return None if lowered is None else lowered.plan
+
+    smallest = taken(lambda _: True)
+    assert smallest is not None
     assert slow in smallest.kernels
-    quick = resolve(gene, yardstick, fits=lambda plan: slow not in plan.kernels).plan
+    quick = taken(lambda plan: slow not in plan.kernels)
     assert quick == plan_of(tools, "input x: u8\nemit x |> rans0")
-    assert resolve(gene, yardstick, fits=lambda _: False).plan == smallest
+    assert taken(lambda _: False) == smallest
+
+
+def test_what_codes_too_slowly_is_not_tried(tools: Toolbox) -> None:
+    gene = Gene.parse("input x: u8\nemit x |> (context_mix | rans0)", tools.palette)
+    yardstick = Yardstick(Sample(DATA, len(DATA)), tools.executor, tools.kernels)
+    slow = tools.palette["context_mix"].cid
+    quick = resolve(gene, yardstick, codes=lambda plan: slow not in plan.kernels)
+    assert quick is not None
+    assert quick.plan == plan_of(tools, "input x: u8\nemit x |> rans0")
+    assert resolve(gene, yardstick, codes=lambda _: False) is None
+
+
+def test_a_dear_codec_may_code_a_small_part(tools: Toolbox) -> None:
+    data = LINES * 12
+    yardstick = Yardstick(Sample(data, 10 * len(data)), tools.executor, tools.kernels)
+    mixed = plan_of(tools, "input x: u8\nemit x |> context_mix")
+    cut = "input x: u8\na, b, c, d, e = table(x)\nemit a |> context_mix, b, c, d, e\n"
+    part = plan_of(tools, cut)
+    fast = Search(yardstick, profile=FAST)
+    assert not fast.codes(mixed)
+    assert fast.codes(part)
+    assert Search(yardstick, profile=MAX).codes(mixed)
+
+
+def test_a_search_with_another_limit_finds_no_codec_dear(tools: Toolbox) -> None:
+    yardstick = Yardstick(Sample(LINES, 10 * len(LINES)), tools.executor, tools.kernels)
+    mixed = plan_of(tools, "input x: u8\nemit x |> context_mix")
+    ample = replace(BALANCED, encode_fuel=1 << 40)
+    assert Search(yardstick, profile=ample).codes(mixed)
+    assert not Search(yardstick, profile=replace(ample, encode_fuel=0)).codes(mixed)
+
+
+def test_the_effort_of_a_plan_is_known_up_to_a_bound(tools: Toolbox) -> None:
+    plan = plan_of(tools, "input x: u8\nemit x |> delta |> rans0")
+    taken, _, _ = effort_of(tools, plan, DATA)
+    yardstick = Yardstick(Sample(DATA, len(DATA)), tools.executor, tools.kernels)
+    assert yardstick.effort(plan, taken) == taken
+    assert yardstick.effort(plan, taken - 1) is None
+    # What was undone for another plan counts as if it had to be undone.
+    longer = plan_of(tools, "input x: u8\nemit x |> delta |> delta |> rans0")
+    yardstick.effort(longer, 1 << 40)
+    assert yardstick.effort(longer, 1 << 40) == effort_of(tools, longer, DATA)[0]
