@@ -11,12 +11,13 @@ from ring2_orchestrator.ledger.errors import (
     NoSuchEntryError,
     NotProvenError,
 )
-from ring2_orchestrator.ledger.leaf import Batch, Leaf
+from ring2_orchestrator.ledger.leaf import Batch, Draft, Leaf
 from ring2_orchestrator.ledger.log import Ledger, Receipt
 
 __all__ = [
     "Batch",
     "Checkpoint",
+    "Draft",
     "Leaf",
     "Ledger",
     "LedgerBusyError",

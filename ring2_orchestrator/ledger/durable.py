@@ -67,21 +67,34 @@ def create(path: Path, data: bytes) -> None:
     """
     if os.path.lexists(path):
         raise FileExistsError(path)
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
+    beside(path).unlink(missing_ok=True)
     replace(path, data)
 
 
 def replace(path: Path, data: bytes) -> None:
     """Give the file new content: after a power cut it holds the old bytes or the new, whole."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = open_plain(beside, _WRITE | os.O_TRUNC)
+    prepare(path, data)
+    put_in_place(path)
+
+
+def beside(path: Path) -> Path:
+    """Where a file's new content waits until it is put in place."""
+    return path.with_name(path.name + ".new")
+
+
+def prepare(path: Path, data: bytes) -> None:
+    """Write a file's new content, all of it, on the disk; its name there may still be lost."""
+    descriptor = open_plain(beside(path), _WRITE | os.O_TRUNC)
     try:
         _write_all(descriptor, data, 0)
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-    beside.replace(path)
+
+
+def put_in_place(path: Path) -> None:
+    """Let prepared content be the file's."""
+    beside(path).replace(path)
     # Without this the rename itself may be lost, and with it an acknowledged entry.
     sync_folder(path.parent)
 

@@ -22,6 +22,15 @@ class Leaf(NamedTuple):
     time_ns: int
 
 
+class Draft(NamedTuple):
+    """A batch to be appended."""
+
+    entries: Sequence[NodeLike]
+    kind: str
+    subject: str
+    time_ns: int
+
+
 class Batch(NamedTuple):
     """The entries of one batch, and its place in the log. The time is for people, not for order."""
 
@@ -76,15 +85,15 @@ def decode_leaf(data: bytes) -> Leaf:
     raise MalformedNodeError("a ledger entry does not have the fields of version 1")
 
 
-def encode_batch(entries: Sequence[NodeLike], *, kind: str, subject: str, time_ns: int) -> bytes:
+def encode_batch(draft: Draft) -> bytes:
     """The batch node's canonical bytes."""
     return encode(
         {
             "v": VERSION,
-            "kind": kind,
-            "subject": subject,
-            "time_ns": time_ns,
-            "entries": list(entries),
+            "kind": draft.kind,
+            "subject": draft.subject,
+            "time_ns": draft.time_ns,
+            "entries": list(draft.entries),
         }
     )
 

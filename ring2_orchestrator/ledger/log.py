@@ -1,13 +1,16 @@
 """The shadow ledger: batches of entries in an append-only Merkle log, each one durable at once.
 
 Order of durability: the batch in the store, its entry in the bundle, the checkpoint. So whatever
-the checkpoint covers is complete, and a crash leaves at most one entry beyond it.
+the checkpoint covers is complete, and a crash leaves at most one entry beyond it. Where several
+come at once, the checkpoint to come is written beside the old one first, and a crash leaves what
+it covers, or a part of that.
 """
 
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -26,6 +29,7 @@ from ring2_orchestrator.ledger.errors import (
 )
 from ring2_orchestrator.ledger.leaf import (
     Batch,
+    Draft,
     Leaf,
     check_names,
     decode_batch,
@@ -44,8 +48,8 @@ from ring2_orchestrator.ledger.merkle import (
     root_of_edges,
 )
 from ring2_orchestrator.ledger.note import Note
-from ring2_orchestrator.ledger.reader import LogReader, Tip, is_leaf
-from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH
+from ring2_orchestrator.ledger.reader import LogReader, Tip, edges_with, is_leaf
+from ring2_orchestrator.ledger.tiles import MAX_ENTRY, TILE_WIDTH, frame
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ledger.proof import GrowthProof, InclusionProof
@@ -92,14 +96,38 @@ class Ledger:
         LedgerWriteError the batch may or may not be in the log.
         """
         assert not self._closed, "a closed ledger takes no entries"
-        check_names(kind, subject)
         time_ns = self._clock.now_ns() if time_ns is None else time_ns
-        data = encode_batch(entries, kind=kind, subject=subject, time_ns=time_ns)
-        batch = self._store.put(data, Codec.NODE)
-        entry = encode_leaf(Leaf(batch, kind, subject, time_ns))
-        assert len(entry) <= MAX_ENTRY, "names are bounded, so a leaf is"
+        entry = self._keep(Draft(entries, kind, subject, time_ns))
         with self._writing():
             return self._commit(self._settle(), entry)
+
+    def append_all(self, drafts: Sequence[Draft]) -> None:
+        """Add batches in their order, a bundle's worth between two waits for the disk.
+
+        All are durable when this returns. A crash, or a LedgerWriteError, leaves the first of them,
+        up to the end of some bundle, and none of the others.
+        """
+        assert not self._closed, "a closed ledger takes no entries"
+        with self._store.batch():
+            entries = [self._keep(draft) for draft in drafts]
+        with self._writing():
+            tip = self._settle()
+            while entries:
+                room = TILE_WIDTH - tip.size % TILE_WIDTH
+                self._commit(tip, *entries[:room])
+                tip, entries = self._log.tip(), entries[room:]
+
+    def settle(self) -> None:
+        """Adopt or drop what a crash left beyond the checkpoint, as the next append would."""
+        with self._writing():
+            self._settle()
+
+    def _keep(self, draft: Draft) -> bytes:
+        check_names(draft.kind, draft.subject)
+        batch = self._store.put(encode_batch(draft), Codec.NODE)
+        entry = encode_leaf(Leaf(batch, draft.kind, draft.subject, draft.time_ns))
+        assert len(entry) <= MAX_ENTRY, "names are bounded, so a leaf is"
+        return entry
 
     def read(self, seq: int) -> Batch:
         """The batch of that number, checked against the log's head.
@@ -296,10 +324,15 @@ class Ledger:
                 f"the hashes of the newest entries in {self._log.files.tile_path(0, 0).parent} "
                 "are behind: the next append writes them again"
             )
-        entries, rest = self._log.beyond(tip)
-        if entries and is_leaf(entries[0]):
+        left = self._log.unacknowledged(tip)
+        if left.whole and left.wanted > 1:
+            found.append(
+                f"entries {tip.size} to {tip.size + left.wanted - 1} were written and not "
+                "acknowledged: they will be adopted"
+            )
+        elif left.whole:
             found.append(f"entry {tip.size} was written and not acknowledged: it will be adopted")
-        elif entries or rest:
+        elif left.some:
             found.append(f"entry {tip.size} was written in part: the next append cuts it off")
         return found
 
@@ -336,7 +369,8 @@ class Ledger:
             # Two ledgers must never share a name, so this one thing is drawn by lot.
             origin = f"redoxa/ledger/{os.urandom(8).hex()}"
             self._write_origin(origin)
-            self._write_head(Checkpoint(origin, 0, EMPTY_ROOT))
+            self._prepare_head(Checkpoint(origin, 0, EMPTY_ROOT))
+            durable.put_in_place(self._log.checkpoint_path)
             durable.sync_folder(self.path.parent)
 
     @contextmanager
@@ -364,50 +398,52 @@ class Ledger:
         self._log.check_growing(tip)
         if not self._log.origin_path.exists():  # begun by a Redoxa that did not write it
             self._write_origin(tip.checkpoint.origin)
-        entries, rest = self._log.beyond(tip)
-        if entries and is_leaf(entries[0]):
+        left = self._log.unacknowledged(tip)
+        if left.whole:
             # Whole but unacknowledged: keeping it loses nothing, dropping it might.
-            self._commit(tip, entries[0])
+            self._commit(tip, *left.leaves)
             return self._log.tip()
-        if entries or rest:
+        if left.some:
             self._log.files.cut_bundle(tip.size // TILE_WIDTH, tip.end)
+        # A head that never came would let the next crash leave more than one entry.
+        durable.beside(self._log.checkpoint_path).unlink(missing_ok=True)
         return tip
 
-    def _commit(self, tip: Tip, entry: bytes) -> Receipt:
-        self._log.files.write_entry(tip.size // TILE_WIDTH, tip.end, entry)
-        digest = leaf_hash(entry)
-        edges = self._grow(tip, digest)
-        head = Checkpoint(tip.checkpoint.origin, tip.size + 1, root_of_edges(edges))
-        self._write_head(head)
-        end = tip.end + 2 + len(entry) if head.size % TILE_WIDTH else 0
-        self._log.advance(Tip(head, edges, end))
-        return Receipt(tip.size, digest, head.size, head.root_hash)
+    def _commit(self, tip: Tip, *entries: bytes) -> Receipt:
+        """Append entries that fit into the growing bundle; the last one's receipt."""
+        hashes = [leaf_hash(entry) for entry in entries]
+        edges = edges_with(tip, hashes)
+        head = Checkpoint(tip.checkpoint.origin, tip.size + len(entries), root_of_edges(edges))
+        frames = b"".join(map(frame, entries))
+        if len(entries) > 1 and self._log.coming(tip) != head:
+            # Said first: a crash leaves one entry beyond the checkpoint, or those of this head.
+            self._prepare_head(head)
+            durable.sync_folder(self.path)
+        self._log.files.write_entries(tip.size // TILE_WIDTH, tip.end, frames)
+        self._write_tiles(tip, hashes)
+        if len(entries) == 1:
+            self._prepare_head(head)
+        durable.put_in_place(self._log.checkpoint_path)
+        self._log.advance(Tip(head, edges, tip.end + len(frames) if head.size % TILE_WIDTH else 0))
+        return Receipt(head.size - 1, hashes[-1], head.size, head.root_hash)
 
-    def _grow(self, tip: Tip, digest: bytes) -> list[list[bytes]]:
-        """The right edge with one more leaf, written to the tiles."""
-        edges = [list(edge) for edge in tip.edges]
-        carry, index = digest, tip.size
-        for level in range(len(edges) + 1):
+    def _write_tiles(self, tip: Tip, hashes: list[bytes]) -> None:
+        """Write further leaves' hashes, and the roots of the tiles that they fill."""
+        carry, index = hashes, tip.size
+        for level in count():
             index //= TILE_WIDTH
-            if level == len(edges):
-                edges.append([])
-            edge = edges[level]
-            edge.append(carry)
-            self._write_edge(level, index, edge)
+            known = tip.edges[level] if level < len(tip.edges) else []
+            edge = [*known, *carry]
+            # A power cut may have left the growing tile of leaf hashes behind: then write it whole.
+            behind = level == 0 and self._log.files.hashes(0, index)[: len(known)] != known
+            first = 0 if behind else len(known)
+            self._log.files.write_hashes(level, index, first, edge[first:])
             if len(edge) < TILE_WIDTH:
                 break
-            carry = root_of(edge)
-            edge.clear()
-        return edges
-
-    def _write_edge(self, level: int, index: int, edge: list[bytes]) -> None:
-        # A power cut may have left the growing tile of leaf hashes behind: then write it whole.
-        behind = level == 0 and self._log.files.hashes(0, index)[: len(edge) - 1] != edge[:-1]
-        first = 0 if behind else len(edge) - 1
-        self._log.files.write_hashes(level, index, first, edge[first:])
+            carry = [root_of(edge)]
 
     def _write_origin(self, origin: str) -> None:
         durable.replace(self._log.origin_path, f"{origin}\n".encode())
 
-    def _write_head(self, head: Checkpoint) -> None:
-        durable.replace(self._log.checkpoint_path, head.text.encode("utf-8"))
+    def _prepare_head(self, head: Checkpoint) -> None:
+        durable.prepare(self._log.checkpoint_path, head.text.encode("utf-8"))

@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +44,15 @@ class Tip(NamedTuple):
     def size(self) -> int:
         """How many entries the checkpoint covers."""
         return self.checkpoint.size
+
+
+class Unacknowledged(NamedTuple):
+    """What stands beyond a checkpoint."""
+
+    leaves: list[bytes]  # whole entries, from the first on
+    some: bool  # whether anything stands there
+    wanted: int  # how many entries were to come
+    whole: bool  # whether they all came, and nothing more
 
 
 class LogReader:
@@ -206,26 +217,50 @@ class LogReader:
         bundle = split_bundle(self.files.bundle_bytes(index))
         return bundle.entries[width:], bundle.rest
 
+    def coming(self, tip: Tip) -> Checkpoint | None:
+        """The head to which several entries at once are being appended, as their writer said."""
+        data = durable.read(durable.beside(self.checkpoint_path), limit=_MAX_HEAD)
+        try:
+            head = Checkpoint.parse(data.decode("utf-8", "replace"))
+        except MalformedNoteError:
+            return None
+        border = tip.size - tip.size % TILE_WIDTH + TILE_WIDTH
+        fits = head.origin == tip.checkpoint.origin and tip.size < head.size <= border
+        return head if fits and head.text.encode("utf-8") == data else None
+
+    def unacknowledged(self, tip: Tip) -> Unacknowledged:
+        """What a crash left beyond the checkpoint, or a writer puts there just now."""
+        entries, rest = self.beyond(tip)
+        # The entries first: their writer says how many will come before it writes any.
+        coming = self.coming(tip) if entries or rest else None
+        wanted = coming.size - tip.size if coming else 1
+        leaves = list(takewhile(is_leaf, entries))
+        whole = len(leaves) == len(entries) == wanted and not rest
+        if whole and coming is not None:
+            edges = edges_with(tip, [leaf_hash(leaf) for leaf in leaves])
+            whole = root_of_edges(edges) == coming.root_hash
+        return Unacknowledged(leaves, bool(entries or rest), wanted, whole=whole)
+
     def check_beyond(self, tip: Tip) -> None:
         """Raise LedgerDamagedError where more stands beyond the checkpoint than a crash leaves."""
         # Hashes first: a writer puts an entry before its hash, so no hash is seen without it.
         hashes = self._hashes_beyond(tip)
         further = self.files.bundle_size(tip.size // TILE_WIDTH + 1) > 0
-        entries, rest = self.beyond(tip)
-        one = not further and len(entries) == 1 and not rest
-        torn = not further and (not entries or not is_leaf(entries[0]))
-        if one:
-            foreign = _foreign(tip, hashes, leaf_hash(entries[0]))
+        left = self.unacknowledged(tip)
+        whole = not further and left.whole
+        torn = not further and len(left.leaves) < left.wanted
+        if whole:
+            foreign = _foreign(tip, hashes, [leaf_hash(leaf) for leaf in left.leaves])
         else:
-            foreign = _foreign(tip, hashes, None if entries or rest else b"")
-        if (torn or one) and foreign is None:
+            foreign = _foreign(tip, hashes, None if left.some else [], wanted=left.wanted)
+        if (torn or whole) and foreign is None:
             return
         # Another process may have appended since the tip was read: judge by the newest one.
         newest = self.tip()
         if newest.size > tip.size:
             self.check_beyond(newest)
             return
-        if foreign is not None and (torn or one):
+        if foreign is not None and (torn or whole):
             tile = self.files.tile_path(foreign, tip.size // TILE_WIDTH ** (foreign + 1))
             raise LedgerDamagedError(
                 f"ledger {self.path}: foreign bytes stand at the end of the hash file "
@@ -305,20 +340,41 @@ class LogReader:
         )
 
 
-def _foreign(tip: Tip, beyond: list[bytes], carry: bytes | None) -> int | None:
-    """The first level where other hashes stand beyond the checkpoint than those of one entry.
+def edges_with(tip: Tip, hashes: Sequence[bytes]) -> list[list[bytes]]:
+    """The right edge with further leaves, of which none lies beyond the growing bundle."""
+    edges = [list(edge) for edge in tip.edges]
+    carry = list(hashes)
+    for level in count():
+        if level == len(edges):
+            edges.append([])
+        edge = edges[level]
+        edge += carry
+        assert len(edge) <= TILE_WIDTH, "a tile takes no more"
+        if len(edge) < TILE_WIDTH:
+            break
+        carry = [root_of(edge)]
+        edge.clear()
+    return edges
 
-    `carry` is that entry's hash; empty where no entry stands there, None where a torn one does.
+
+def _foreign(
+    tip: Tip, beyond: list[bytes], carry: list[bytes] | None, *, wanted: int = 1
+) -> int | None:
+    """The first level where other hashes stand beyond the checkpoint than those of the entries.
+
+    `carry` is the entries' hashes; None where they are torn, and as many as `wanted` may stand.
     """
     for level, data in enumerate(beyond):
         if carry is None:
-            if len(data) > HASH_BYTES:
+            if len(data) > HASH_BYTES * (1 if level else wanted):
                 return level
             continue
-        if len(data) > len(carry) or not may_be_left(data, carry):
+        true = b"".join(carry)
+        if len(data) > len(true) or not may_be_left(data, true):
             return level
         edge = tip.edges[level] if level < len(tip.edges) else []
-        carry = root_of([*edge, carry]) if carry and len(edge) == TILE_WIDTH - 1 else b""
+        full = bool(carry) and len(edge) + len(carry) == TILE_WIDTH
+        carry = [root_of([*edge, *carry])] if full else []
     return None
 
 

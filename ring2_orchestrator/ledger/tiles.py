@@ -111,9 +111,9 @@ class TileFiles:
         whole = len(data) - len(data) % HASH_BYTES
         return [data[at : at + HASH_BYTES] for at in range(0, whole, HASH_BYTES)]
 
-    def write_entry(self, index: int, offset: int, entry: bytes) -> None:
-        """Put a framed entry at the bundle's end and wait for the disk; what stood there goes."""
-        durable.write_at(self.bundle_path(index), offset, frame(entry), sync=True, base=self.folder)
+    def write_entries(self, index: int, offset: int, frames: bytes) -> None:
+        """Put framed entries at the bundle's end and wait for the disk; what stood there goes."""
+        durable.write_at(self.bundle_path(index), offset, frames, sync=True, base=self.folder)
 
     def write_hashes(self, level: int, index: int, first: int, hashes: Sequence[bytes]) -> None:
         """Put hashes into a tile from position `first`, its new end; wait only for a full tile.

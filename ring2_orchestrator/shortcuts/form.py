@@ -10,6 +10,7 @@ from ring2_orchestrator.plainfile import read_plain
 
 MAGIC = b"RXSHORT1"
 MARK = b"RXREUSE1"
+ENTERING = b"RXENTER1"
 KEY_FILE = "environment.key"
 DIGEST_BYTES = 16
 _NO_WINDOW = 0xFFFF

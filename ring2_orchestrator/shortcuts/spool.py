@@ -1,5 +1,6 @@
 """Reuses that `redoxa-run` wrote down, entered in the ledger by whoever opens it next."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from typing import NamedTuple, cast
 
 from cid_store.encoding import NodeLike, decode
 from cid_store.errors import MalformedNodeError
-from ring2_orchestrator.ledger import Ledger
+from ring2_orchestrator.ledger import Draft, Ledger
 from ring2_orchestrator.plainfile import open_plain
-from ring2_orchestrator.shortcuts.form import DIGEST_BYTES, MARK, digest, key_of
+from ring2_orchestrator.shortcuts.form import DIGEST_BYTES, ENTERING, MARK, digest, key_of
 
 NAME = "reuses"
 _HEAD = len(MARK) + 4 + 16 + 8 + 8
@@ -26,8 +27,9 @@ class _Reuse(NamedTuple):
 def enter_reuses(home: Path, ledger: Ledger) -> int:
     """Enter what is spooled, and empty the spool; how many were entered.
 
-    Whoever is killed in between enters nothing twice: the spool is emptied last, and what the
-    ledger holds already is left out. Raises OSError, LedgerWriteError, LedgerDamagedError.
+    Whoever is killed in between loses nothing and enters nothing twice: the spool is emptied last,
+    and says by then from where on the ledger may hold some of it. Raises OSError, LedgerWriteError,
+    LedgerDamagedError.
     """
     path = home / NAME
     if not path.exists() or not path.stat().st_size:
@@ -36,11 +38,18 @@ def enter_reuses(home: Path, ledger: Ledger) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with open(descriptor, "rb", closefd=False) as file:
-            waiting = list(_reuses(file.read(), key_of(home)))
-        entered = _names_at_the_end(ledger, len(waiting))
+            data = file.read()
+        key = key_of(home)
+        waiting = list(_reuses(data, key))
+        since = min(_beginnings(data, key), default=None)
+        entered: set[bytes] = set()
+        if since is not None:
+            ledger.settle()  # or what a crash left would be adopted later, beside a second one
+            entered = _names_since(ledger, since)
+        elif waiting:
+            _note_beginning(descriptor, len(data), len(ledger), key)
         new = [reuse for reuse in waiting if reuse.name not in entered]
-        for reuse in new:
-            _enter(ledger, reuse)
+        ledger.append_all([_draft(reuse) for reuse in new])
         os.ftruncate(descriptor, 0)
         os.fsync(descriptor)
     finally:
@@ -66,11 +75,30 @@ def _reuses(data: bytes, key: bytes) -> Iterator[_Reuse]:
             at = data.find(MARK, at + 1)
 
 
-def _names_at_the_end(ledger: Ledger, count: int) -> set[bytes]:
-    """The names of the spooled reuses among the ledger's newest entries."""
+def _note_beginning(descriptor: int, at: int, size: int, key: bytes) -> None:
+    """Write down, at the spool's end, how long the ledger was before anything of it was entered."""
+    note = ENTERING + size.to_bytes(8, "little")
+    note += digest(key, note)
+    if os.pwrite(descriptor, note, at) != len(note):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fdatasync(descriptor)
+
+
+def _beginnings(data: bytes, key: bytes) -> Iterator[int]:
+    """How long the ledger was whenever somebody began to enter what is spooled."""
+    at = data.find(ENTERING)
+    while at >= 0:
+        end = at + len(ENTERING) + 8
+        if digest(key, data[at:end]) == data[end : end + DIGEST_BYTES]:
+            yield int.from_bytes(data[end - 8 : end], "little")
+        at = data.find(ENTERING, at + 1)
+
+
+def _names_since(ledger: Ledger, size: int) -> set[bytes]:
+    """The names of the spooled reuses among the ledger's entries from that number on."""
     names: set[bytes] = set()
-    for number, batch in enumerate(ledger.batches(newest_first=True)):
-        if number == count:
+    for batch in ledger.batches(newest_first=True):
+        if batch.seq < size:
             break
         names |= {
             cast("bytes", entry["spooled"])
@@ -80,7 +108,7 @@ def _names_at_the_end(ledger: Ledger, count: int) -> set[bytes]:
     return names
 
 
-def _enter(ledger: Ledger, reuse: _Reuse) -> None:
+def _draft(reuse: _Reuse) -> Draft:
     match decode(reuse.entry):
         case {
             "entry": dict(entry),
@@ -93,6 +121,6 @@ def _enter(ledger: Ledger, reuse: _Reuse) -> None:
                 "spooled": reuse.name,
                 "wall_s": reuse.wall_ns / 1e9,
             }
-            ledger.append([told], kind=kind, subject=subject, time_ns=reuse.time_ns)
+            return Draft([told], kind, subject, reuse.time_ns)
         case _:
             raise MalformedNodeError("a spooled reuse is no entry of the ledger")

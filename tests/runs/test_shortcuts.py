@@ -8,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -19,11 +20,13 @@ import pytest
 
 from cid_store.encoding import Node
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.ledger import Ledger
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.shortcuts import folder, form
 from ring2_orchestrator.shortcuts.spool import NAME as SPOOL
+from ring2_orchestrator.shortcuts.spool import enter_reuses
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
 NOT_ANSWERED = 125  # there is no `redoxa` beside the copy that the tests use
@@ -387,11 +390,61 @@ def test_a_killed_entering_enters_nothing_twice_and_a_torn_record_spoils_no_othe
     first = spool.read_bytes()
     assert len(desk.entries()) == before + 1
     assert not spool.read_bytes()
-    spool.write_bytes(first)  # as if it had been killed before it could empty the spool
     assert desk.answers()
-    second = spool.read_bytes()[len(first) :]
-    spool.write_bytes(first + second[:-9] + second[: len(second) // 2] + second)
+    second = spool.read_bytes()
+    spool.write_bytes(first[:-9] + second[: len(second) // 2] + second)
     assert len(desk.entries()) == before + 2
+
+
+class Killed(BaseException):
+    """Nothing catches it, and nothing is put right after it."""
+
+
+def test_killed_at_any_call_nothing_is_lost_and_nothing_entered_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.prepare()
+    told = len(desk.entries())
+    names = ("open", "pwrite", "fdatasync", "fsync", "replace", "ftruncate", "unlink")
+    number = 0
+    for number in count(1):
+        assert desk.answers()
+        assert desk.answers()
+        calls = count(1)
+        with Home(desk.home) as home, monkeypatch.context() as patch:
+            ledger = Ledger(home.path / "ledger", store=home.store, clock=home.clock)
+            for name in names:
+                patch.setattr(os, name, partial(kill_at, calls, number, getattr(os, name)))
+            with suppress(Killed):
+                enter_reuses(home.path, ledger)
+        if number % 2:  # somebody who had the ledger open goes on as if nothing had happened
+            with Home(desk.home) as home:
+                ledger = Ledger(home.path / "ledger", store=home.store, clock=home.clock)
+                for _ in range(4):
+                    ledger.append([{"verdict": "other"}], kind="run", subject="another")
+            told += 4
+        told += 2
+        assert len(desk.entries()) == told
+        if next(calls) <= number:
+            break
+    assert number > 15
+    spooled = [entry["spooled"] for entry in desk.entries() if "spooled" in entry]
+    assert len(spooled) == len(set(map(bytes, cast("list[bytes]", spooled))))
+
+
+def kill_at(
+    calls: Iterator[int], number: int, real: Callable[..., object], *args: object, **options: object
+) -> object:
+    """The call of that number is half done at most, and the process's last."""
+    if next(calls) < number:
+        return real(*args, **options)
+    if real is os_pwrite:
+        descriptor, data, offset = cast("tuple[int, bytes, int]", args)
+        os_pwrite(descriptor, bytes(data)[: len(data) // 2], offset)
+    raise Killed
+
+
+os_pwrite = os.pwrite
 
 
 def test_a_new_trace_ends_the_old_one_s_shortcut(desk: Desk) -> None:
