@@ -7,6 +7,7 @@ from ring2_orchestrator.container import Advance, Source
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import Periods, Profile, Proposal, propose
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.winners import Winners
 
 FINALISTS = 3
 
@@ -19,23 +20,31 @@ def finalists_of(
     *,
     known: Periods | None = None,
     advance: Advance | None = None,
+    winners: Winners | None = None,
+    is_part: bool = False,
 ) -> list[Proposal]:
     """The plans that are tried on everything. `known` are distances that need not be found.
 
-    `advance` is told of the best so far.
+    `advance` is told of the best so far. With `winners`, what won before is asked first; `is_part`
+    is for them.
     """
     if not source.size:
         return []
-    found = propose(
-        source,
-        genes,
-        tools.packer,
-        tools.kernels,
-        profile,
-        known=known,
-        sketcher=tools.sketcher,
-        advance=advance,
-    )
+    if winners is not None and profile is not None:
+        found = winners.propose(
+            source, genes, profile, known=known, advance=advance, is_part=is_part
+        )
+    else:
+        found = propose(
+            source,
+            genes,
+            tools.packer,
+            tools.kernels,
+            profile,
+            known=known,
+            sketcher=tools.sketcher,
+            advance=advance,
+        )
     if profile is None:
         return found[:FINALISTS]
     first = _unlike(found, profile.finalists)

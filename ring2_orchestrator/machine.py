@@ -1,8 +1,8 @@
 """The machine as a Python program uses it: one object over the store, the kernels and the runs."""
 
 import io
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial, wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -28,6 +28,8 @@ from ring2_orchestrator.packing_parts import best_plan
 from ring2_orchestrator.planner import BEAM, Frontier
 from ring2_orchestrator.probe import Probe, Realm
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.winners import Winners
+from ring2_orchestrator.winners.kept import keep_winners, open_winners
 
 _Args = ParamSpec("_Args")
 _Made = TypeVar("_Made")
@@ -115,21 +117,41 @@ class VM:
         return planner.library_gene(text_or_name, palette)
 
     @_entered
-    def plan(self, cid: Cid | str, gene: Gene | None = None, *, profile: str = "balanced") -> Plan:
+    def plan(
+        self,
+        cid: Cid | str,
+        gene: Gene | None = None,
+        *,
+        profile: str = "balanced",
+        learned: bool = False,
+        tell: Callable[[str], None] | None = None,
+    ) -> Plan:
         """The plan whose container of these bytes is the smallest: real bytes, decoded and checked.
 
         Tried is what a search finds and the library's genes, as far as they decode as quickly as
         the profile (`fast`, `balanced` or `max`) asks; or only the gene given. A plan without steps
         says that storing the bytes as they are costs least. The plan is kept under its CID.
+
+        With `learned`, what won on data like this is tried first, as the ledger tells; where it
+        does as well on a sample, no search is made, and `tell` hears that in a sentence. What a
+        search finds is entered in the ledger. Without it, nothing but the bytes and what is asked
+        for decides.
         """
         source = self._source(cid)
         genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         # A plan runs on whole elements; what is left over is the container's business.
         fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
         chosen = planner.find_profile(profile) if gene is None else None
-        packed = packing.pack(
-            source, io.BytesIO(), fitting, self._tools, profile=chosen, in_parts=False
-        )
+        with self._learning(fitting, chosen, learned=learned, tell=tell, in_parts=False) as winners:
+            packed = packing.pack(
+                source,
+                io.BytesIO(),
+                fitting,
+                self._tools,
+                profile=chosen,
+                in_parts=False,
+                winners=winners,
+            )
         return self._kept(packed.plan if packed.plan is not None else Plan(Dtype.U8, ()))
 
     def describe(self, plan: Plan) -> str:
@@ -201,20 +223,29 @@ class VM:
         gene: Gene | None = None,
         *,
         profile: str = "balanced",
+        learned: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> Cid:
         """The smallest container of an object or an array, kept; verified by decoding before it is.
 
-        What is tried for it is what `plan` tries. Of an array, element type and shape are kept,
-        too: `unpack_array` gives it back.
+        What is tried for it is what `plan` tries, `learned` or not. Of an array, element type and
+        shape are kept, too: `unpack_array` gives it back.
         """
         genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
         chosen = planner.find_profile(profile) if gene is None else None
+        tools = self._tools
         if isinstance(cid, np.ndarray):
-            plan_of = partial(best_plan, genes=genes, tools=self._tools, profile=chosen)
-            return self._home.store.put(pack_array(cid, self._tools, plan_of=plan_of))
+            with self._learning(
+                genes, chosen, learned=learned, tell=tell, in_parts=False
+            ) as winners:
+                plan_of = partial(
+                    best_plan, genes=genes, tools=tools, profile=chosen, winners=winners
+                )
+                return self._home.store.put(pack_array(cid, tools, plan_of=plan_of))
         source = self._source(cid)
         out = io.BytesIO()
-        packing.pack(source, out, genes, self._tools, profile=chosen)
+        with self._learning(genes, chosen, learned=learned, tell=tell) as winners:
+            packing.pack(source, out, genes, tools, profile=chosen, winners=winners)
         return self._home.store.put(out.getbuffer())
 
     @_entered
@@ -291,6 +322,33 @@ class VM:
         self.close()
 
     # Inside.
+
+    @contextmanager
+    def _learning(
+        self,
+        genes: Sequence[Gene],
+        profile: planner.Profile | None,
+        *,
+        learned: bool,
+        tell: Callable[[str], None] | None,
+        in_parts: bool = True,
+    ) -> Generator[Winners | None]:
+        """What won before, where that is asked for; what wins in the block is kept."""
+        if not learned:
+            yield None
+            return
+        if profile is None:
+            raise UsageError(
+                "a gene leaves nothing to search for, so nothing can be learned for it"
+            )
+        home = self._home
+        ledger = (lambda: home.ledger) if home.has_ledger else None
+        winners, ignored = open_winners(ledger, home.tools, genes, profile, in_parts=in_parts)
+        yield winners
+        trouble = keep_winners(lambda: home.ledger, winners)
+        for sentence in (ignored, winners.left_out, trouble):
+            if sentence is not None and tell is not None:
+                tell(sentence)
 
     def _enter(self, error: RedoxaError, method: str) -> None:
         refusals.enter(error, lambda: self._home.ledger, doing=f"vm.{method}")

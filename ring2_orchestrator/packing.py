@@ -33,6 +33,7 @@ from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing_divided import divide, rivals
 from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.winners import Winners
 
 STORE = "store"
 
@@ -71,6 +72,11 @@ class Packed:
     segments: tuple[Segment, ...]
     trials: tuple[Trial, ...] = ()
 
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans of its segments, each once."""
+        return [*dict.fromkeys(one.plan for one in self.segments if one.plan is not None)]
+
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -100,22 +106,28 @@ def pack(
     *,
     profile: Profile | None = None,
     in_parts: bool = True,
+    winners: Winners | None = None,
     advance: Advance | None = None,
 ) -> Packed:
     """Write the smallest container that the genes, or plain storing, make of the source.
 
     With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
     says; a file of a known format is tried in parts, too, unless that is not wanted. Before any
-    byte reaches `out`, the container was decoded and what it gave was hashed.
+    byte reaches `out`, the container was decoded and what it gave was hashed. With `winners`, what
+    won before is tried first, and they learn what wins now.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
     original = Original.of(source)
     told(0, "planning")
-    layout = recognise(source) if profile is not None and in_parts else None
-    candidates = _candidates(source, layout, genes, tools, profile, advance=told)
     with ExitStack() as files:
-        finalists = _write_finalists(original, candidates, tools, files, told)
+        candidates, finalists = _recalled(original, tools, winners, files, told)
+        if not finalists:
+            layout = recognise(source) if profile is not None and in_parts else None
+            candidates = _candidates(
+                source, layout, genes, tools, profile, winners=winners, advance=told
+            )
+            finalists = _write_finalists(original, candidates, tools, files, told)
         failed: list[_Candidate] = []
         packed: Packed | None = None
         for finalist in _ordered(finalists, source, tools):
@@ -126,6 +138,8 @@ def pack(
             failed.append(finalist.candidate)
         if packed is None:
             packed = _store(original, out, tools)
+    if winners is not None:
+        winners.settle(original.digest, packed.plans, packed.container_bytes)
     sizes = [(finalist.candidate, finalist.size) for finalist in finalists]
     return replace(packed, trials=tuple(_trials(candidates, sizes, failed, packed)))
 
@@ -171,20 +185,44 @@ def _candidates(
     tools: Toolbox,
     profile: Profile | None,
     *,
+    winners: Winners | None,
     advance: Advance,
 ) -> list[_Candidate]:
     """What is tried on everything: the parts of a format, and plans for all of it."""
     division = None
     if layout is not None and profile is not None:
-        division = divide(source, layout, genes, tools, profile, advance=advance)
-        proposals = rivals(source, division, genes, tools, profile)
+        division = divide(source, layout, genes, tools, profile, advance=advance, winners=winners)
+        proposals = rivals(source, division, genes, tools, profile, winners=winners)
     else:
-        proposals = finalists_of(source, genes, tools, profile, advance=advance)
-    whole = [_Candidate(each.gene, (Segment(source.size, each.plan),), each) for each in proposals]
+        proposals = finalists_of(source, genes, tools, profile, advance=advance, winners=winners)
+    whole = [_whole(each, source) for each in proposals]
     if division is None:
         return whole
     # First, so that the others are given up as soon as they are longer.
     return [_Candidate(division.format, division.segments), *whole]
+
+
+def _whole(proposal: Proposal, source: Source) -> _Candidate:
+    return _Candidate(proposal.gene, (Segment(source.size, proposal.plan),), proposal)
+
+
+def _recalled(
+    original: Original,
+    tools: Toolbox,
+    winners: Winners | None,
+    files: ExitStack,
+    advance: Advance,
+) -> tuple[list[_Candidate], list[_Finalist]]:
+    """The container that these very bytes once came to; none unless it is as long as it was."""
+    proposal = None if winners is None else winners.recall(original.source, original.digest)
+    if winners is None or proposal is None:
+        return [], []
+    candidates = [_whole(proposal, original.source)]
+    finalists = _write_finalists(original, candidates, tools, files, advance)
+    if [each.size for each in finalists] != [proposal.expected_bytes]:
+        return [], []
+    winners.recalled += 1
+    return candidates, finalists
 
 
 def _write_finalists(

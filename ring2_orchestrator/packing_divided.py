@@ -24,6 +24,7 @@ from ring2_orchestrator.mdl import header_bytes
 from ring2_orchestrator.planner import FALLBACK, Periods, Profile, Proposal
 from ring2_orchestrator.planner.sample import ALIGNMENT, WHOLE_BYTES
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.winners import Winners
 
 # A group that is smaller, or a smaller part of its file, is not worth a search, nor the parameters
 # of genes: plans of larger ones are tried on it.
@@ -54,6 +55,7 @@ def divide(
     profile: Profile,
     *,
     advance: Advance,
+    winners: Winners | None = None,
 ) -> Division | None:
     """The parts of a file, each under the plan that makes it smallest; None where it is one part.
 
@@ -68,7 +70,7 @@ def divide(
     with Path(os.devnull).open("wb") as nowhere:
         for group in groups:
             advance(0, f"a part of {group.size:,} bytes")
-            proposals = _proposals(source, group, genes, tools, profile)
+            proposals = _proposals(source, group, genes, tools, profile, winners=winners)
             tried = [each.plan for each in (*proposals, *pool)]
             chooser = _Chooser(source, group, [*dict.fromkeys(tried)], tools, nowhere)
             plans |= {run: chooser.best(run) for run in group.runs}
@@ -83,26 +85,42 @@ def rivals(
     genes: Sequence[Gene],
     tools: Toolbox,
     profile: Profile,
+    *,
+    winners: Winners | None = None,
 ) -> list[Proposal]:
     """The plans for all of a file that are compared with its parts, each of which has its own."""
     if division is None:
-        return finalists_of(source, genes, tools, profile)
+        return finalists_of(source, genes, tools, profile, winners=winners)
     if _is_most(division.largest, source):
         fuel, genes = 0, [gene for gene in genes if gene.name == FALLBACK]
     else:
         fuel, genes = profile.search_limit(source.size) // _RIVALS_PART, _simple(genes)
-    found = finalists_of(source, genes, tools, replace(profile, search_fuel=fuel))
+    found = finalists_of(
+        source,
+        genes,
+        tools,
+        replace(profile, search_fuel=fuel),
+        winners=winners if fuel else None,
+        is_part=True,
+    )
     plans = {each.plan for each in found}
     return found + [each for each in division.proposals if each.plan not in plans]
 
 
 def _proposals(
-    source: Source, group: Group, genes: Sequence[Gene], tools: Toolbox, profile: Profile
+    source: Source,
+    group: Group,
+    genes: Sequence[Gene],
+    tools: Toolbox,
+    profile: Profile,
+    *,
+    winners: Winners | None,
 ) -> list[Proposal]:
     gathered: Source = Gathered(source, group)
     is_small = group.size < _LEAST_SEARCHED or group.size * _LEAST_PART < source.size
     if not _is_most(group, source) and is_small:
-        profile, genes = replace(profile, search_fuel=0), _simple(genes)
+        # What is hardly searched for is no winner, and costs no more than asking for one.
+        profile, genes, winners = replace(profile, search_fuel=0), _simple(genes), None
     elif not _is_most(group, source):
         profile, genes = _shared(profile, group.size, source.size), _fitting(genes, group.kind)
         gathered = _stretch(gathered, profile.sample_bytes)
@@ -110,7 +128,15 @@ def _proposals(
     if group.kind is not None:
         width = group.kind.dtype.width
         known = Periods(((width, tuple(width * stride for stride in group.kind.strides)),))
-    return finalists_of(gathered, genes, tools, profile, known=known)
+    return finalists_of(
+        gathered,
+        genes,
+        tools,
+        profile,
+        known=known,
+        winners=winners,
+        is_part=not _is_most(group, source),
+    )
 
 
 def _shared(profile: Profile, size: int, total: int) -> Profile:

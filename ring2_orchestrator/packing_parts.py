@@ -25,6 +25,7 @@ from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import Profile
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.winners import Winners
 
 _SPOOL_BYTES = 8 * 1024 * 1024
 
@@ -75,11 +76,19 @@ def pack_parts(
 
 
 def best_plan(
-    part: Source, genes: Sequence[Gene], tools: Toolbox, profile: Profile | None
+    part: Source,
+    genes: Sequence[Gene],
+    tools: Toolbox,
+    profile: Profile | None,
+    *,
+    winners: Winners | None = None,
 ) -> Plan | None:
     """The plan that packing these bytes alone comes to; None where storing them costs least."""
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as unwanted:
-        return pack(part, unwanted, genes, tools, profile=profile, in_parts=False).plan
+        packed = pack(
+            part, unwanted, genes, tools, profile=profile, in_parts=False, winners=winners
+        )
+        return packed.plan
 
 
 def _few_enough(lengths: Iterable[int]) -> list[int]:

@@ -22,7 +22,8 @@ from ring2_orchestrator.commands._files import (
 from ring2_orchestrator.commands._search import BAR_AFTER_S, add_bounds, bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ring0.plan import Plan
     from ring2_orchestrator.commands import Context
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ring2_orchestrator.packing import Packed
     from ring2_orchestrator.planner import Profile
     from ring2_orchestrator.toolbox import Toolbox
+    from ring2_orchestrator.winners import Winners
 
 EXAMPLES = (
     "redoxa pack samples.i16 -o samples.rdx",
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser, "OUT.rdx", "FILE.rdx")
     add_bounds(parser)
+    parser.add_argument(
+        "--learned",
+        action="store_true",
+        help="try first what won on data like this before, as the ledger tells; where it does as "
+        "well, search no further; enter what wins in the ledger",
+    )
     parser.add_argument(
         "-g",
         "--gene",
@@ -75,6 +83,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     """Pack one file or directory; 0 when its container stands."""
     if _is_directory(args.file):
         return _directory(args, context)
+    from ring2_orchestrator.commands._winners import learned_data  # noqa: PLC0415 - start-up
     from ring2_orchestrator.finalists import FINALISTS  # noqa: PLC0415 - start-up
     from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
@@ -89,15 +98,12 @@ def run(args: argparse.Namespace, context: "Context") -> int:
         ) as advance,
     ):
         tools = _with_kernels(shipped, args.kernel)
-        packed = pack(
-            source,
-            out,
-            _genes(args.gene, tools),
-            tools,
-            profile=_profile(args),
-            advance=advance,
-        )
-    _tell(context, str(args.file), str(output), packed)
+        genes, profile = _genes(args.gene, tools), _profile(args)
+        with _winners(args, context, tools, genes, profile) as winners:
+            packed = pack(
+                source, out, genes, tools, profile=profile, winners=winners, advance=advance
+            )
+    _tell(context, str(args.file), str(output), packed, learned_data(winners))
     return 0
 
 
@@ -112,6 +118,7 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
     """Pack a directory: files of one kind, and each large file, get a plan of their own."""
     from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
     from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.commands._winners import learned_data  # noqa: PLC0415 - start-up
     from ring2_orchestrator.container import Contents  # noqa: PLC0415 - start-up
     from ring2_orchestrator.directories import directory_source  # noqa: PLC0415 - start-up
     from ring2_orchestrator.packing_parts import best_plan, pack_parts  # noqa: PLC0415 - start-up
@@ -129,13 +136,14 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
     ):
         tools = _with_kernels(shipped, args.kernel)
         genes, profile = _genes(args.gene, tools), _profile(args)
+        with _winners(args, context, tools, genes, profile, in_parts=False) as winners:
 
-        def plan_of(part: "Source") -> "Plan | None":
-            found = best_plan(part, genes, tools, profile)
-            advance(part.size)
-            return found
+            def plan_of(part: "Source") -> "Plan | None":
+                found = best_plan(part, genes, tools, profile, winners=winners)
+                advance(part.size)
+                return found
 
-        packed = pack_parts(source, lengths, out, tools, plan_of, contents=Contents.TREE)
+            packed = pack_parts(source, lengths, out, tools, plan_of, contents=Contents.TREE)
     header = packed.header
     ratio = header.length / packed.container_bytes
     count = len(header.segments)
@@ -153,6 +161,7 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
             "mdl_bits": mdl.bits(packed.container_bytes),
             "segments": len(header.segments),
             "plans": [str(plan.cid) for plan in header.plans],
+            "learned": learned_data(winners),
         }
     )
     return 0
@@ -193,9 +202,30 @@ def _profile(args: argparse.Namespace) -> "Profile | None":
     """What the search is bounded by; None where a gene was named, which leaves nothing to seek."""
     if args.gene is None:
         return bounds(args)
-    if args.profile is not None or args.budget is not None:
-        raise UsageError("--gene leaves nothing to search for; drop --profile and --budget")
+    if args.profile is not None or args.budget is not None or args.learned:
+        raise UsageError(
+            "--gene leaves nothing to search for; drop --profile, --budget and --learned"
+        )
     return None
+
+
+def _winners(
+    args: argparse.Namespace,
+    context: "Context",
+    tools: "Toolbox",
+    genes: "Sequence[Gene]",
+    profile: "Profile | None",
+    *,
+    in_parts: bool = True,
+) -> "AbstractContextManager[Winners | None]":
+    """What won before, where that is asked for."""
+    from contextlib import nullcontext  # noqa: PLC0415 - start-up
+
+    from ring2_orchestrator.commands._winners import learning  # noqa: PLC0415 - start-up
+
+    if not args.learned or profile is None:
+        return nullcontext()
+    return learning(context, tools, genes, profile, in_parts=in_parts)
 
 
 def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":
@@ -207,7 +237,13 @@ def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":
     return [] if name == STORE else [find_gene(name, tools.palette)]
 
 
-def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
+def _tell(
+    context: "Context",
+    name: str,
+    output: str,
+    packed: "Packed",
+    learned: "Mapping[str, object] | None",
+) -> None:
     from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
     from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
     from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
@@ -253,5 +289,6 @@ def _tell(context: "Context", name: str, output: str, packed: "Packed") -> None:
                 }
                 for trial in packed.trials
             ],
+            "learned": learned,
         }
     )

@@ -10,7 +10,15 @@ from ring2_orchestrator.planner.profile import (
     Profile,
     find_profile,
 )
-from ring2_orchestrator.planner.proposing import FALLBACK, SEARCH, Proposal, propose, so_far, start
+from ring2_orchestrator.planner.proposing import (
+    FALLBACK,
+    SEARCH,
+    Proposal,
+    propose,
+    retry,
+    so_far,
+    start,
+)
 from ring2_orchestrator.planner.sample import Sample, take_sample
 from ring2_orchestrator.planner.search import (
     BEAM,
@@ -43,6 +51,7 @@ __all__ = [
     "library_gene",
     "library_names",
     "propose",
+    "retry",
     "run_search",
     "select_best",
     "so_far",

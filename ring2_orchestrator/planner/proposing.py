@@ -56,14 +56,15 @@ def propose(
     *,
     known: Periods | None = None,
     sketcher: Executor | None = None,
+    earlier: Mapping[Plan, str] | None = None,
     advance: Advance | None = None,
 ) -> list[Proposal]:
     """Plans to try, the most promising first; the same for the same bytes.
 
     One for each gene; with a profile, also those that a search finds, and none that the profile
     holds to be too slow. `known` are distances that need not be found in the data; a `sketcher`
-    compares plans in less time than the executor, in whose place it is used with a profile.
-    `advance` is told of the best so far.
+    compares plans in less time than the executor, in whose place it is used with a profile. Plans
+    found `earlier` take the place of a search. `advance` is told of the best so far.
     """
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
@@ -74,7 +75,10 @@ def propose(
     closed = [gene for gene in genes if not gene.has_holes]
     if source.size < TINY_BYTES:
         closed = _foremost(closed, search.yardstick)
-    found = _found(search, [gene for gene in genes if gene.has_holes], offered)
+    if earlier is not None:
+        found = dict(earlier)
+    else:
+        found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     plain = [gene for gene in closed if not gene.unknowns]
     found |= _resolved(plain, search.yardstick, offered, search)
     stretch = Yardstick(take_stretch(source, profile.judged_bytes), sketcher, kernels)
@@ -98,6 +102,24 @@ def propose(
             best += [Proposal(gene.name, plan, glance.rough(plan)) for plan in variants]
             _tell(advance, best, source.size)
     return _judged(judged, stretch)
+
+
+def retry(
+    source: Source,
+    plans: Mapping[Plan, str],
+    executor: Executor,
+    yardstick: Yardstick,
+    profile: Profile,
+) -> list[Proposal]:
+    """Those of some plans, each with its gene, that the profile allows; the best first.
+
+    The yardstick of a sample compares them, so what is expected of them is rough.
+    """
+    search = Search(yardstick, profile=profile)
+    stretch = Yardstick(take_stretch(source, profile.judged_bytes), executor, yardstick.kernels)
+    fitting = [each for each in plans if plans[each] == FALLBACK or _fits(search, each, stretch)]
+    ranked = sorted(fitting, key=lambda plan: (yardstick.size_here(plan), plan.cid))
+    return [Proposal(plans[plan], plan, yardstick.rough(plan)) for plan in ranked]
 
 
 def _tell(advance: Advance | None, found: Sequence[Proposal], total: int) -> None:
