@@ -12,6 +12,7 @@ import numpy as np
 
 from ring0.execution import Limits
 from ring0.host import Host
+from ring0.host.freed import keep_freed_memory
 from ring2_orchestrator.container.lanes import in_order
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.kernels import KernelSet
@@ -75,6 +76,7 @@ def working(text: str, direction: str, block_bytes: int) -> Generator[Work]:
         yield copying(block_bytes)
         return
     kernels = KernelSet.shipped()
+    keep_freed_memory()
     with Host(base=kernels.cids) as host:
         tools = Toolbox(kernels, host)
         plan = Gene.parse(text, tools.palette).plan()
@@ -88,7 +90,7 @@ def working(text: str, direction: str, block_bytes: int) -> Generator[Work]:
             return executor.inverse(plan, streams)
 
         def work(count: int, lanes: int) -> None:
-            for _ in in_order(go, range(count), lanes=lanes):
+            for _ in in_order(go, range(count), lanes=lanes, size=lambda _: block_bytes):
                 pass
 
         work(4, 2)
@@ -105,7 +107,7 @@ def copying(block_bytes: int) -> Work:
         np.copyto(target[start : start + block_bytes], source[start : start + block_bytes])
 
     def work(count: int, lanes: int) -> None:
-        for _ in in_order(go, range(count), lanes=lanes):
+        for _ in in_order(go, range(count), lanes=lanes, size=lambda _: block_bytes):
             pass
 
     return work

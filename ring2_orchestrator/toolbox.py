@@ -12,6 +12,7 @@ from pathlib import Path
 from cid_store.cid import Cid
 from ring0.execution import Executor
 from ring0.host import Host
+from ring0.host.freed import keep_freed_memory
 from ring0.kernel import Kernel
 from ring0.manifest import Manifest
 from ring2_orchestrator.caches import cache_folder
@@ -69,9 +70,14 @@ class Toolbox:
 
 
 @contextmanager
-def open_toolbox() -> Generator[Toolbox]:
-    """The shipped kernels on a host of their own, which ends with the block."""
+def open_toolbox(*, own_process: bool = False) -> Generator[Toolbox]:
+    """The shipped kernels on a host of their own, which ends with the block.
+
+    `own_process` is for a program that does nothing else: freed memory stays the process's own.
+    """
     kernels = KernelSet.shipped()
+    if own_process:
+        keep_freed_memory()
     with Host(base=kernels.cids, cache=_code_folder()) as host:
         yield Toolbox(kernels, host)
 

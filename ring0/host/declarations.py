@@ -86,6 +86,7 @@ bool wasmtime_trap_code(wasm_trap_t *, uint8_t *);
 void wasm_trap_message(wasm_trap_t *, wasm_byte_vec_t *);
 void wasm_trap_delete(wasm_trap_t *);
 
+int mallopt(int, int);
 int mprotect(void *, size_t, int);
 int pthread_attr_destroy(void *);
 int pthread_attr_getstack(void *, void **, size_t *);

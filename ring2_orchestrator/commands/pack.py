@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     with (
         open_input(args.file) as source,
         open_output(output, args.file, force=args.force) as out,
-        open_toolbox() as shipped,
+        open_toolbox(own_process=True) as shipped,
         context.report.progress(
             f"packing {source.name}", FINALISTS * source.size, after_s=BAR_AFTER_S
         ) as advance,
@@ -129,7 +129,7 @@ def _directory(args: argparse.Namespace, context: "Context") -> int:
     with (
         directory_source(args.file) as (source, lengths),
         open_output(output, args.file, force=args.force) as out,
-        open_toolbox() as shipped,
+        open_toolbox(own_process=True) as shipped,
         context.report.progress(
             f"packing {source.name}", source.size, after_s=BAR_AFTER_S
         ) as advance,

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, context: "Context") -> int:
     if args.range is not None and args.output is None:
         raise UsageError("a range is not the whole file; name where it goes with -o")
     output = output_path(args.output, args.file, _default, json=context.report.json)
-    with open_input(args.file) as source, open_toolbox() as tools:
+    with open_input(args.file) as source, open_toolbox(own_process=True) as tools:
         container = Container(source, tools.kernels, allow_foreign=args.allow_foreign_kernels)
         if container.header.contents is Contents.TREE:
             return _directory(container, output, args, tools, context)

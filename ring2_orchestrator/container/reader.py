@@ -149,7 +149,12 @@ class Container:
         read = ((extent, read_block(self.source, extent)) for extent in extents)
 
         lanes = lanes_for(self.header.block_bytes)
-        yield from in_order(lambda one: self._decode(*one, executor), read, lanes=lanes)
+        yield from in_order(
+            lambda one: self._decode(*one, executor),
+            read,
+            lanes=lanes,
+            size=lambda one: one[0].length,
+        )
 
     def _decode(self, extent: Extent, block: bytes, executor: Executor) -> bytes:
         return decode_block(self.source.name, extent, block, executor, carried=self._carried)

@@ -140,7 +140,8 @@ def write_blocks(
         cut, data = one
         return cut.length, encode_block(data, cut, executor)
 
-    for length, block in in_order(encode, _read(source, cuts), lanes=lanes):
+    read = _read(source, cuts)
+    for length, block in in_order(encode, read, lanes=lanes, size=lambda one: one[0].length):
         written += _put(out, block)
         if below is not None and written >= below:
             return None

@@ -1,6 +1,10 @@
 """Blocks are worked on at the same time, and what comes out is what one after another gives."""
 
 import io
+import itertools
+import platform
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -108,3 +112,79 @@ def test_the_first_damaged_block_is_the_one_that_is_named(tools: Toolbox) -> Non
         damaged[extent.offset + extent.size // 2] ^= 1
     with pytest.raises(DamagedContainerError, match="block 3 of"):
         b"".join(container.chunks(tools.executor))
+
+
+def drawn_ahead(size: int, seconds: float) -> int:
+    """How many items are drawn and not yet given, at most; working on each takes so long."""
+    drawn, most, now = 0, 0, threading.local()
+
+    def items() -> Iterator[int]:
+        nonlocal drawn
+        for at in range(400):
+            drawn += 1
+            yield at
+
+    def work(at: int) -> int:
+        now.time = clock() + seconds
+        return at
+
+    def clock() -> float:
+        return getattr(now, "time", 0.0)
+
+    results = in_order(work, items(), lanes=2, size=lambda _: size, clock=clock)
+    for taken, at in enumerate(results):
+        assert at == taken
+        most = max(most, drawn - taken)
+    assert drawn == 400
+    return most
+
+
+def test_short_jobs_are_handed_over_together() -> None:
+    assert drawn_ahead(size=1, seconds=0.000_01) > 40
+
+
+def test_what_takes_long_is_handed_over_alone() -> None:
+    assert drawn_ahead(size=1, seconds=0.5) <= 4
+
+
+@pytest.mark.parametrize(("size", "most"), [(256 << 10, 4 * 8), (16 << 20, 4)])
+def test_what_is_handed_over_together_is_never_large(size: int, most: int) -> None:
+    assert drawn_ahead(size, seconds=0.0) <= most
+
+
+def test_an_error_amid_a_piece_comes_after_what_was_done_before_it() -> None:
+    for wrong in range(40, 60):
+        results = in_order(lambda at, wrong=wrong: 1 // (wrong - at), range(100), lanes=2, size=abs)
+        taken = [*itertools.islice(results, wrong)]
+        assert len(taken) == wrong
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+
+
+FREED = """
+import resource, sys, threading
+from ring0.host.freed import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+def use():
+    for at in range(100):
+        held = bytes(1 << 20), bytes(1 << 20), bytes(1 << 20)
+
+use()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+worker = threading.Thread(target=use)
+worker.start()
+worker.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other ways")
+def test_freed_memory_is_used_again_where_the_program_asks_for_it() -> None:
+    pages = [
+        int(subprocess.check_output([sys.executable, "-c", FREED, word], text=True))
+        for word in ("keep", "plain")
+    ]
+    assert pages[0] * 10 < pages[1]
