@@ -79,11 +79,16 @@ class Acts:
     ) -> list[Verdict]:
         """Demote these objects wherever that saves anything, to that tier or to the better one.
 
-        Raises MissingObjectError for what the store does not know.
+        `advance` hears of each object, and meanwhile of what is tried for it. Raises
+        MissingObjectError for what the store does not know.
         """
         with self._at_work("demote") as work:
-            for entry in work.name(cids, to):
-                work.verdicts.append(work.named(entry, to, advance))
+            entries = work.name(cids, to)
+            for at, entry in enumerate(entries, start=1):
+                tell = _counting(advance, at, len(entries))
+                work.verdicts.append(work.named(entry, to, tell))
+                if advance is not None:
+                    advance(1)
         return work.verdicts
 
     def demote_best(
@@ -103,8 +108,9 @@ class Acts:
         with self._at_work("demote") as work:
             entries = self._store.inventory(MIN_SIZE, live=self._live())
             candidates = work.candidates(entries, put_before_ns, policy.min_gain, advance)
-            for candidate in ranked(candidates):
-                work.verdicts.append(work.judged(candidate, policy, advance, dry_run=dry_run))
+            for at, candidate in enumerate(ranked(candidates), start=1):
+                tell = _counting(advance, at, len(candidates))
+                work.verdicts.append(work.judged(candidate, policy, tell, dry_run=dry_run))
         return work.verdicts
 
     def promote(self, cids: Iterable[Cid], advance: Advance | None = None) -> list[Verdict]:
@@ -121,7 +127,7 @@ class Acts:
                 move = Move(cid, before.tier, Tier.ILLUMINATED, size, *stored, before.cost_s)
                 verdicts.append(Verdict(cid, size, Why.ASKED, move=move))
                 if advance is not None:
-                    advance(size)
+                    advance(1)
         finally:
             self._book("promote", verdicts)
         return verdicts
@@ -214,7 +220,13 @@ class _Work:
         self._trials.together_bytes = sum(entry.size_bytes for entry in self._entries.values())
         self._tried.load(self._entries)
         self._makers = makers(self._store, self._entries.keys())
-        return [self._candidate(entry, min_gain, advance) for entry in self._entries.values()]
+        found: list[Candidate] = []
+        for at, entry in enumerate(self._entries.values(), start=1):
+            tell = _counting(advance, at, len(self._entries))
+            if tell is not None:
+                tell(0, f"looking at {entry.cid.short}")
+            found.append(self._candidate(entry, min_gain))
+        return found
 
     def judged(
         self, candidate: Candidate, policy: Policy, advance: Advance | None, *, dry_run: bool
@@ -237,9 +249,7 @@ class _Work:
             policy.count(verdict.move.saved_bytes)
         return verdict
 
-    def _candidate(self, entry: Entry, min_gain: float, advance: Advance | None) -> Candidate:
-        if advance is not None:
-            advance(0, f"looking at {entry.cid.short}")
+    def _candidate(self, entry: Entry, min_gain: float) -> Candidate:
         found = self._trials.executed(entry, self._makers.get(entry.cid, ()))
         options = () if found is None else (found.option,)
         # Trying to pack takes longest, so it is not done where a frame gains enough.
@@ -287,6 +297,19 @@ class _Work:
         stored = (entry.stored_bytes, entry.stored_bytes - option.saved_bytes)
         move = Move(entry.cid, entry.tier, option.tier, entry.size_bytes, *stored, done.cost_s)
         return Verdict(entry.cid, entry.size_bytes, why, option, move)
+
+
+def _counting(advance: Advance | None, at: int, of: int) -> Advance | None:
+    """What is told of one object says which it is of how many; its bytes move no bar of objects."""
+    if advance is None:
+        return None
+
+    def tell(amount: float = 1, note: str | None = None) -> None:
+        del amount
+        if note is not None:
+            advance(0, f"{at:,} of {of:,}: {note}")
+
+    return tell
 
 
 def _passed_over(entry: Entry, kernels: Container[Cid], put_before_ns: int | None) -> Why | None:

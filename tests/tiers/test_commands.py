@@ -117,6 +117,22 @@ def test_a_demoted_object_takes_less_room_and_reads_back_equal(
     assert Path("again").read_bytes() == data
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("kernels")
+def test_whoever_watches_hears_which_object_of_how_many_it_is(home: Path) -> None:
+    said: list[tuple[float, str | None]] = []
+
+    def advance(amount: float = 1, note: str | None = None) -> None:
+        said.append((amount, note))
+
+    with Home(home) as opened:
+        cids = opened.store.put_many([series(1), series(2)])
+        assert all(verdict.move for verdict in opened.tiers.demote(cids, Tier.PENUMBRA, advance))
+    assert sum(amount for amount, _ in said) == len(cids)
+    places = list(dict.fromkeys(note.partition(": ")[0] for _, note in said if note is not None))
+    assert places == ["1 of 2", "2 of 2"]
+
+
 @pytest.mark.usefixtures("kernels")
 def test_what_a_frame_makes_is_dropped_and_made_again(
     home: Path, capsys: pytest.CaptureFixture[str]

@@ -88,7 +88,7 @@ def _demote(home: Home, args: argparse.Namespace, context: Context) -> int:
 
     cids = [cid for word in args.names for cid in _bytes_under(home.store, word, MIN_SIZE)]
     to = Tier(args.to) if args.to is not None else None
-    with context.report.progress("demote") as advance:
+    with context.report.progress("demote", total=len(set(cids))) as advance:
         verdicts = home.tiers.demote(cids, to, advance)
     _tell(
         context, verdicts, "demoted", by_cid=any(home.store.root(at) is None for at in args.names)
@@ -121,7 +121,7 @@ def _demote_best(home: Home, args: argparse.Namespace, context: Context) -> int:
 
 def _promote(home: Home, args: argparse.Namespace, context: Context) -> int:
     cids = [cid for word in args.names for cid in _demoted_under(home.store, word)]
-    with context.report.progress("promote") as advance:
+    with context.report.progress("promote", total=len(set(cids))) as advance:
         verdicts = home.tiers.promote(cids, advance)
     _tell(context, verdicts, "promoted")
     return 0
