@@ -6,6 +6,7 @@ round, in one JSON value a line, which call failed, what was refused and what wa
 
 import ctypes
 import errno
+import gc
 import itertools
 import json
 import os
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from cid_store.errors import RedoxaError
 from tests.faults.promises import Promises, Tally
 from tests.faults.stopped import remove_index
-from tests.faults.work import ROUNDS, ToyHome, Work
+from tests.faults.work import ROUNDS, Say, ToyHome, Work
 
 # As in failing.c: what happens to the call, the error it answers with, whether reads are left out.
 _ONCE, _SHORT, _TORN, _EVER = range(4)
@@ -63,6 +64,22 @@ class Round(NamedTuple):
     broken: list[str]
 
 
+def two_passes(path: Path, say: Say) -> None:
+    """Every act twice, the second time on what the first has left."""
+    for again in range(2):
+        with suppress(RedoxaError), ToyHome(path) as home:
+            work = Work(home, say, "0", small=True)
+            for step in work.steps():
+                work.attempt(step, again * ROUNDS)
+
+
+def warm_up(path: Path) -> None:
+    """Do once what every round does: what that loads and computes, children need not again."""
+    two_passes(path, lambda *_words: None)
+    shutil.rmtree(path)
+    gc.freeze()  # a child's collector of cycles need not look at it either
+
+
 def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -> None:
     """Two passes over every act in another process, one of its calls failing."""
     pid = os.fork()
@@ -79,11 +96,7 @@ def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -
 
         path.mkdir()
         failing.arm(path, at, how)
-        for again in range(2):
-            with suppress(RedoxaError), ToyHome(path) as home:
-                work = Work(home, say, "0")
-                for step in work.steps():
-                    work.attempt(step, again * ROUNDS)
+        two_passes(path, say)
         say("failed", failing.disarm() or "")
         code = 0
     except BaseException:
@@ -96,6 +109,7 @@ def work_in_child(failing: Failing, path: Path, said: Path, how: str, at: int) -
 def sweep(folder: Path, how: str, first: int, step: int) -> Iterator[Round]:
     """One round for every call, until there are no more calls to fail."""
     failing = Failing()
+    warm_up(folder / "first")
     for at in itertools.count(first, step):
         path, said = folder / f"{at}", folder / "said"
         work_in_child(failing, path, said, how, at)

@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory, where that can be: which call fails is the same, and no disk is slow."""
+    memory = Path("/dev/shm")  # noqa: S108 - a fresh folder in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
 def sweep(library: Path, folder: Path, how: str, *, first: int = 1, step: int = 1) -> list[Round]:
     """What came of letting every `step`-th call fail that way, one in each round."""
     done = subprocess.run(
@@ -57,19 +66,19 @@ def sweep(library: Path, folder: Path, how: str, *, first: int = 1, step: int = 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["EIO", "full"])
-def test_some_calls_fail_and_nothing_is_lost(library: Path, tmp_path: Path, how: str) -> None:
-    assert len(sweep(library, tmp_path, how, first=150, step=600)) > 1
+def test_some_calls_fail_and_nothing_is_lost(library: Path, folder: Path, how: str) -> None:
+    assert len(sweep(library, folder, how, first=100, step=400)) > 1
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("how", FAILURES)
 def test_every_call_fails_once_and_nothing_is_lost(
     library: Path,
-    tmp_path: Path,
+    folder: Path,
     how: str,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    rounds = sweep(library, tmp_path, how, step=61 if BOUNDED else 1)
+    rounds = sweep(library, folder, how, step=31 if BOUNDED else 1)
     calls = Counter(found.call for found in rounds if found.call is not None)
     refused = sum(bool(found.refusals) for found in rounds)
     said = f"{len(rounds) - 1:,} calls, {refused:,} refused something; {dict(calls)}"

@@ -16,6 +16,7 @@ crash TEXT         an act ended as none may
 import io
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -39,10 +40,15 @@ def blob(seed: int, at: int) -> bytes:
     return b"%d %d " % (seed, at) + bytes([at % 251]) * SIZES[(at * 7 + seed) % len(SIZES)]
 
 
-def long_blob(seed: int) -> bytes:
-    """Some chunks, of which one is new and the others may be known."""
-    known = np.random.Generator(np.random.PCG64(1)).bytes(2 * CHUNK_BYTES)
-    return known + b"%d" % seed * 1000
+@cache
+def known(chunks: int) -> bytes:
+    """The same chunks every time, all different."""
+    return np.random.Generator(np.random.PCG64(1)).bytes(chunks * CHUNK_BYTES)
+
+
+def long_blob(seed: int, chunks: int) -> bytes:
+    """Some chunks that may be known, and a new one."""
+    return known(chunks) + b"%d" % seed * 1000
 
 
 class ToyHome(Home):
@@ -55,11 +61,12 @@ class ToyHome(Home):
 
 
 class Work:
-    """The acts of one thread, under names of its own."""
+    """The acts of one thread, under names of its own; with `small` ones there is less of a kind."""
 
-    def __init__(self, home: Home, say: Say, name: str) -> None:
+    def __init__(self, home: Home, say: Say, name: str, *, small: bool = False) -> None:
         self.home, self.name = home, name
         self._say = say
+        self._blobs, self._chunks = (4, 1) if small else (24, 2)
         self._held: dict[Cid, bytes] = {}
 
     def attempt(self, act: Callable[..., None], *args: object) -> bool:
@@ -82,10 +89,10 @@ class Work:
             self._put(data)
         self._bind(f"put/{self.name}", Cid.of(blob(seed, 1)))
 
-    def batch(self, seed: int, count: int = 24) -> None:
+    def batch(self, seed: int) -> None:
         """Many objects with a node over them and a root, together."""
         store = self.home.store
-        blobs = [blob(seed, at) for at in range(10, 10 + count)]
+        blobs = [blob(seed, at) for at in range(10, 10 + self._blobs)]
         name = f"batch/{self.name}"
         with store.batch():
             cids = store.put_many(blobs)
@@ -96,8 +103,8 @@ class Work:
         self._keep(zip(cids, blobs, strict=True))
 
     def stream(self, seed: int) -> None:
-        """An object larger than a chunk, as a stream; half of its chunks are known."""
-        data = long_blob(seed)
+        """An object larger than a chunk, as a stream; all but its last chunk may be known."""
+        data = long_blob(seed, self._chunks)
         cid = self.home.store.put_stream(io.BytesIO(data))
         self._keep([(cid, data)])
         self._bind(f"stream/{self.name}", cid)
@@ -112,12 +119,12 @@ class Work:
         """Objects that recipes take the place of, new ones and some that were demoted before."""
         store = self.home.store
         for at in (seed, max(seed - ROUNDS, 0)):
-            part = b"part %d " % at * 100
-            data = part * 90
+            part = b"part %d " % at * 4000
+            data = part * 2
             cid = store.put(data)
             self._keep([(cid, data)])
             self._bind(f"tier/{self.name}", cid)
-            recipe = put_recipe(store, store.put(part), times=90)
+            recipe = put_recipe(store, store.put(part), times=2)
             store.demote(cid, recipe, (Tier.PENUMBRA, Tier.UMBRA)[at % 2])
             assert store.get(cid) == data
             self._say("demoted", cid)
