@@ -6,17 +6,16 @@ The order of the steps is fixed in docs/formats/store.md: at each of them a cras
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from cid_store import recovery
-from cid_store.cid import Cid, digest_of
-from cid_store.extent import sealed_extent
+from cid_store.cid import Cid
 from cid_store.folder import Place
 from cid_store.index import PackEnd
 from cid_store.keeper import FRESH_NS, Keeper
 from cid_store.marking import Marker
 from cid_store.pack import HEADER_BYTES, Head, Kind, Record, roots_record
-from cid_store.pack_use import PackUse
+from cid_store.pack_use import PackUse, is_elsewhere, is_payload
 from cid_store.reading import Reader
 from cid_store.recovery import Gap, scan
 from cid_store.sparing import rested_on
@@ -90,12 +89,12 @@ class Collector:
             if progress is not None:
                 progress(1)
         victims = self._victims(uses)
-        while victims and self._spare({use.end.number for use in victims}):
+        while victims and self._spare(uses, {use.end.number for use in victims}):
             for use in uses:
                 self._measure(use)
             victims = self._victims(uses)
         if not dry_run:
-            victims = self._collect(victims)
+            victims = self._collect(uses, victims)
             self._seal(uses, victims)
         return self._report(uses, victims)
 
@@ -205,8 +204,8 @@ class Collector:
             if isinstance(item, Head) and item.kind.is_object:
                 yield item
 
-    def _placed(self, end: PackEnd) -> Iterator[Head]:
-        """The objects of a pack that the index finds there."""
+    def _placed(self, end: PackEnd, older: list[Head] | None = None) -> Iterator[Head]:
+        """The objects of a pack that the index finds there; `older` learns of the others."""
         heads = self._objects(end)
         while some := list(islice(heads, _AT_ONCE)):
             cids = [head.cid for head in some]
@@ -215,9 +214,11 @@ class Collector:
                 place = places.get(head.cid)
                 # A copy the index does not point to is not needed, if what it points to is sound.
                 if place is not None and (
-                    not _is_elsewhere(place, head) or self._is_only_copy(head.cid, place)
+                    not is_elsewhere(place, head) or self._is_only_copy(head.cid, place)
                 ):
                     yield head
+                elif older is not None:
+                    older.append(head)
 
     def _is_only_copy(self, cid: Cid, place: Place) -> bool:
         """Whether the object is needed, and the index points to a place where it does not stand."""
@@ -227,10 +228,13 @@ class Collector:
     def _is_kept(self, cid: Cid) -> bool:
         return cid in self._marker or cid in self._rested_on
 
-    def _spare(self, gone: set[int]) -> bool:
+    def _spare(self, uses: Iterable[PackUse], gone: set[int]) -> bool:
         """Keep also what spared objects are read from, if these packs go; whether that is more."""
         known = len(self._rested_on)
-        self._rested_on |= rested_on(self._keeper, self._reader, needed=self._marker, gone=gone)
+        older = [head for use in uses if use.end.number not in gone for head in use.older]
+        self._rested_on |= rested_on(
+            self._keeper, self._reader, needed=self._marker, gone=gone, older=older
+        )
         return len(self._rested_on) > known
 
     def _learn_roots(self, uses: Iterable[PackUse]) -> None:
@@ -256,7 +260,8 @@ class Collector:
                 use.whole &= recovery.bindings(self._keeper.packs, item) is not None
                 if self._in_force(item):
                     use.live_room += item.end - item.offset
-        for head in self._placed(use.end):
+        use.older = []
+        for head in self._placed(use.end, use.older):
             if self._is_kept(head.cid):
                 use.kept += 1
                 use.kept_bytes += head.length
@@ -305,7 +310,7 @@ class Collector:
 
     # Dropping
 
-    def _collect(self, victims: list[PackUse]) -> list[PackUse]:
+    def _collect(self, uses: list[PackUse], victims: list[PackUse]) -> list[PackUse]:
         """Move what is needed out of the packs and drop them; those that could be."""
         known = len(self._marker)
         victims = self._left(victims)
@@ -332,7 +337,8 @@ class Collector:
             if self._is_blind():
                 return []
             victims = [use for use in victims if not self._is_young(use.end.number)]
-            spares = self._spare({use.end.number for use in victims})  # fewer go than was planned
+            # It may be that fewer go than was planned.
+            spares = self._spare(uses, {use.end.number for use in victims})
             if spares or len(self._marker) > known:
                 victims = [use for use in victims if self._move(use)]
             if victims:
@@ -383,10 +389,10 @@ class Collector:
             records: list[Record] = []
             for head in heads:
                 place = places.get(head.cid)
-                if _is_elsewhere(place, head) and not self._is_only_copy(head.cid, place):
+                if is_elsewhere(place, head) and not self._is_only_copy(head.cid, place):
                     continue  # put again meanwhile
                 payload = pack.view(head.payload, head.length) if pack is not None else None
-                if payload is None or not _is_payload(head, payload):
+                if payload is None or not is_payload(head, payload):
                     self._notes.append(f"object {head.cid} is corrupt; its pack is left as it is")
                     return False
                 records.append(Record(head.kind, head.cid, payload))
@@ -422,16 +428,6 @@ class Collector:
         with self._keeper.exclusive():
             if self._keeper.followed().pack == last.end.number:
                 self._keeper.begin_pack()
-
-
-def _is_elsewhere(place: Place | None, head: Head) -> TypeGuard[Place]:
-    return place is not None and (place.pack, place.offset) != (head.pack, head.offset)
-
-
-def _is_payload(head: Head, payload: memoryview) -> bool:
-    if head.kind.is_sealed:
-        return sealed_extent(head.kind, head.cid, bytes(payload)) is not None
-    return digest_of(payload) == head.cid.digest
 
 
 def collect(
