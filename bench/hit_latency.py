@@ -73,15 +73,20 @@ def jobs_in(folder: Path) -> Iterator[tuple[str, Job]]:
     yield FLOOR, Job((sys.executable, "-c", "pass"), small)
     yield "the small script, plain", Job(script, small)
     yield "the small script, reused", Job((*REDOXA, "run", "--", *script), small, "reused: ")
+    # A home named by an option is no question for `redoxa-run`.
+    alone = (*REDOXA, "--home", str(folder / "alone"), "run", "--", *script)
+    yield "the small script, reused by Python alone", Job(alone, small, "reused: ")
     yield f"the script of {INPUTS:,} inputs, plain", Job(script, many)
     yield (
         f"the script of {INPUTS:,} inputs, reused",
         Job((*REDOXA, "run", "--", *script), many, "reused: "),
     )
+    yield f"the {INPUTS:,} inputs, reused by Python alone", Job(alone, many, "reused: ")
     if FRONT_END.exists():
         front = (str(FRONT_END), "--", *script)
         yield "the small script, reused by `redoxa-run`", Job(front, small, "reused: ")
         yield f"the {INPUTS:,} inputs, reused by `redoxa-run`", Job(front, many, "reused: ")
+    yield "`import redoxa`", Job((sys.executable, "-c", "import redoxa"), small)
     yield "`redoxa --help`", Job((*REDOXA, "--help"), small)
     yield "`redoxa jit status`", Job((*REDOXA, "jit", "status"), small)
     yield from peers_in(folder)

@@ -14,7 +14,12 @@ RedoxaError                 anything Redoxa refuses, with the exit code the comm
     StoreStoppedError       the disk did not confirm a write, so this store takes no more
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as `typing` has it, which a reused run would load for nothing else
+
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class RedoxaError(Exception):

@@ -1,6 +1,6 @@
 """Redoxa's public face: what `import redoxa` offers is what the README uses."""
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as `typing` has it, which a reused run would load for nothing else
 
 if TYPE_CHECKING:
     from cid_store.cid import Cid

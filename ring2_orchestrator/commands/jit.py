@@ -135,7 +135,7 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
         NotExecutableError,
     )
     from ring2_orchestrator.runs.memo import Memo  # noqa: PLC0415
-    from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
+    from ring2_orchestrator.runs.program import find_program  # noqa: PLC0415
 
     cwd, env = Path.cwd(), given_environment()
     try:

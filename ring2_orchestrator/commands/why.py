@@ -86,7 +86,7 @@ def _require_program(command: Sequence[str]) -> None:
         NoSuchCommandError,
         NotExecutableError,
     )
-    from ring2_orchestrator.runs.script import find_program  # noqa: PLC0415
+    from ring2_orchestrator.runs.program import find_program  # noqa: PLC0415
 
     try:
         find_program(command, cwd=Path.cwd(), env=given_environment())

@@ -1,7 +1,6 @@
 """The environment that a command was given, without what Python added to its own."""
 
 import os
-from pathlib import Path
 
 
 def given_environment() -> dict[str, str]:
@@ -11,7 +10,8 @@ def given_environment() -> dict[str, str]:
     """
     found = dict(os.environ)
     try:
-        given = Path("/proc/self/environ").read_bytes().split(b"\0")
+        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123 - pathlib loads for long
+            given = file.read().split(b"\0")
     except OSError:
         return found
     coerced = found.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8")

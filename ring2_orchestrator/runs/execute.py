@@ -15,9 +15,9 @@ from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
 from ring2_orchestrator.runs.paths import canonical, join, shown
+from ring2_orchestrator.runs.program import find_program, program_candidates
 from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
-from ring2_orchestrator.runs.script import find_program, program_candidates
 from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
 from ring2_orchestrator.runs.trace import Trace
 

@@ -56,6 +56,7 @@ def leave_shortcut(
     }
     try:
         key = key_of(home.path)
+        # The facts last: they take by far the longest, and whatever else forbids is known by then.
         body = b"".join((
             result.exit_code.to_bytes(4, "little"),
             result.outputs.to_bytes(4, "little"),

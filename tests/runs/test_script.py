@@ -9,12 +9,8 @@ from pathlib import Path
 import pytest
 
 from ring2_orchestrator.runs.errors import NoSuchCommandError, NotExecutableError
-from ring2_orchestrator.runs.script import (
-    find_program,
-    program_candidates,
-    script_command,
-    this_python,
-)
+from ring2_orchestrator.runs.program import find_program, program_candidates
+from ring2_orchestrator.runs.script import script_command, this_python
 
 
 @pytest.fixture(autouse=True)

@@ -500,6 +500,7 @@ def test_options_and_errors_are_python_s(desk: Desk) -> None:
 
 
 def test_inside_a_recording_the_outer_run_counts(desk: Desk) -> None:
+    """And nothing of the home is read: it would be an input of the outer run."""
     desk.prepare()
     with Home(desk.home) as home, unheard() as stdin:
         result = execute(
@@ -510,6 +511,7 @@ def test_inside_a_recording_the_outer_run_counts(desk: Desk) -> None:
             stdin=stdin,
         )
     assert result.exit_code == NOT_ANSWERED
+    assert not result.doubts
 
 
 def test_python_s_own_locale_is_no_variable_of_the_run(desk: Desk) -> None:

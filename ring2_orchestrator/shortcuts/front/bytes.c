@@ -1,6 +1,7 @@
 /* Bytes written and bytes read, with every length checked. */
 #include "front.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -41,9 +42,9 @@ uint64_t take(struct reader *from, size_t width) {
         from->bad = true;
         return 0;
     }
-    for (size_t i = 0; i < width; i++) value |= (uint64_t)from->at[i] << (8 * i);
+    memcpy(&value, from->at, width);
     from->at += width;
-    return value;
+    return le64toh(value);
 }
 
 struct reader take_part(struct reader *from) {

@@ -17,9 +17,12 @@
 /* Found in the binary by the build, which so knows a stale one. */
 static const char source_digest[] __attribute__((used)) = SOURCE_DIGEST;
 
-enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125, MOST_CODE = 255 };
+enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125, MOST_CODE = 255, NO_ANSWER = 204 };
 static const char magic[8] = {'R', 'X', 'S', 'H', 'O', 'R', 'T', '1'};
 static char **given; /* the words after our own name */
+/* Under this name Python asks before it loads the rest of itself, and goes on where nothing is known. */
+static const char asking[] = "redoxa-run?";
+static bool asked;
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -43,6 +46,7 @@ static bool find_python(char path[PATH_MAX]) {
 void leave_to_python(void) {
     char path[PATH_MAX];
     size_t count = 0;
+    if (asked) exit(NO_ANSWER);
     if (!find_python(path)) {
         fprintf(stderr, "redoxa: redoxa-run cannot tell where it is installed (%s); "
                 "use `redoxa run`\n", strerror(errno));
@@ -188,13 +192,15 @@ int main(int count, char **words) {
     struct reader body;
     struct answer answer = {0};
     given = count > 0 ? words + 1 : nothing; /* who starts us need not even give a name */
+    asked = count > 0 && !strcmp(words[0], asking);
     /* Options are Python's: the command begins after `--`, or with its first word. */
     bool marked = *given && !strcmp(*given, "--");
     char **command = given + marked;
-    bool known = *command && (marked || **command != '-') && streams_serve() && find_home(home) &&
-                 read_key(home, key) && name_shortcut(home, key, command, path) &&
-                 open_shortcut(path, key, &content, &body) && !inside_recording() &&
-                 read_answer(&body, key, &answer);
+    /* Inside a recording not even the home is read: it would be an input of the outer run. */
+    bool known = *command && (marked || **command != '-') && streams_serve() &&
+                 !inside_recording() && find_home(home) && read_key(home, key) &&
+                 name_shortcut(home, key, command, path) &&
+                 open_shortcut(path, key, &content, &body) && read_answer(&body, key, &answer);
     if (!known) leave_to_python();
     /* Written down before a byte is printed, so that whatever fails here is still Python's. */
     if (!tell_ledger(home, key, answer.entry, now_ns() - begun)) leave_to_python();
