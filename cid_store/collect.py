@@ -6,11 +6,12 @@ The order of the steps is fixed in docs/formats/store.md: at each of them a cras
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from cid_store import recovery
 from cid_store.cid import Cid
+from cid_store.errors import UnavailableError, is_full
 from cid_store.folder import Place
+from cid_store.gc_report import GcReport
 from cid_store.index import PackEnd
 from cid_store.keeper import FRESH_NS, Keeper
 from cid_store.marking import Marker
@@ -28,25 +29,6 @@ _AT_ONCE = 256
 
 Starts = Callable[[], Iterable[Cid]]
 Progress = Callable[[float], object]
-
-
-class GcReport(NamedTuple):
-    """What a collection did, or with `dry_run` would do."""
-
-    kept: int  # objects that stay, needed or young
-    kept_bytes: int
-    dropped: int
-    dropped_bytes: int
-    young: int  # objects that nothing leads to, and that the grace period keeps
-    young_bytes: int
-    spared: int  # the same in packs that are mostly needed
-    spared_bytes: int
-    packs: tuple[int, ...]  # the packs that go
-    moved_bytes: int  # what was copied out of them
-    freed_bytes: int  # what the disk gets back
-    forgotten: Books  # the objects that went, as the index had them; a dry run forgets none
-    lost: tuple[Cid, ...]  # needed, and not there or not readable
-    notes: tuple[str, ...]
 
 
 class Collector:
@@ -323,7 +305,7 @@ class Collector:
         )
         if self._is_blind():
             return []
-        victims = [use for use in victims if self._move(use)]
+        victims = self._moved(victims)
         if not victims:
             return victims
         keeper = self._keeper
@@ -337,10 +319,12 @@ class Collector:
             if self._is_blind():
                 return []
             victims = [use for use in victims if not self._is_young(use.end.number)]
-            # It may be that fewer go than was planned.
-            spares = self._spare(uses, {use.end.number for use in victims})
-            if spares or len(self._marker) > known:
-                victims = [use for use in victims if self._move(use)]
+            planned: list[PackUse] = []
+            while victims != planned:  # fewer may go than was planned: then more is spared
+                planned = victims
+                spares = self._spare(uses, {use.end.number for use in victims})
+                if spares or len(self._marker) > known:
+                    victims = self._moved(victims)
             if victims:
                 self._carry_roots({use.end.number for use in victims})
                 gone = [use.end.number for use in victims]
@@ -363,6 +347,27 @@ class Collector:
             if tail.pack in {use.end.number for use in victims}:
                 keeper.begin_pack()
         return victims
+
+    def _moved(self, victims: list[PackUse]) -> list[PackUse]:
+        """Those of which all that is needed could be moved; on a full disk the others stay."""
+        full: UnavailableError | None = None
+        moved: list[PackUse] = []
+        for use in sorted(victims, key=lambda use: use.live_room):
+            try:
+                if full is None and self._move(use):
+                    moved.append(use)
+            except UnavailableError as error:
+                if not is_full(error):
+                    raise
+                full = error
+        if full is not None:
+            if not moved:
+                raise full
+            self._notes.append(
+                "the disk is full: packs with much to be moved stay; collect again, now there is "
+                "more room"
+            )
+        return [use for use in victims if use in moved]
 
     def _move(self, use: PackUse) -> bool:
         """Copy what is needed of a pack to the end of the last one; whether all of it could be."""
@@ -428,18 +433,3 @@ class Collector:
         with self._keeper.exclusive():
             if self._keeper.followed().pack == last.end.number:
                 self._keeper.begin_pack()
-
-
-def collect(
-    keeper: Keeper,
-    reader: Reader,
-    *,
-    starts: Starts,
-    grace_s: float,
-    dry_run: bool,
-    progress: Progress | None,
-) -> GcReport:
-    """Drop what neither roots nor `starts` lead to, unless it is younger than the grace period."""
-    if not dry_run:
-        keeper.check_writable()
-    return Collector(keeper, reader, starts, grace_s).run(dry_run=dry_run, progress=progress)

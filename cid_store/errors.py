@@ -16,6 +16,8 @@ RedoxaError                 anything Redoxa refuses, with the exit code the comm
 
 from __future__ import annotations
 
+import errno
+
 TYPE_CHECKING = False  # as `typing` has it, which a reused run would load for nothing else
 
 if TYPE_CHECKING:
@@ -81,3 +83,9 @@ class StoreLockedError(UnavailableError):
 
 class StoreStoppedError(UnavailableError):
     """The disk did not confirm a write, so this store takes no more until it is opened again."""
+
+
+def is_full(error: UnavailableError) -> bool:
+    """Whether nothing but room on the disk is missing, and the store may go on when there is."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

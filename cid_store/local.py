@@ -24,7 +24,8 @@ from cid_store.store import GRACE_S, Buffer, check_range, check_root_name
 from cid_store.tiers import Books, Tier, tier_of
 
 if TYPE_CHECKING:
-    from cid_store.collect import GcReport, Starts
+    from cid_store.collect import Starts
+    from cid_store.gc_report import GcReport
     from cid_store.inventory import Entry
     from cid_store.repair import Derives, RepairReport
     from cid_store.store import ByteSource
@@ -338,7 +339,7 @@ class LocalStore:
         no root leads to, so give that only where nobody else is at work. `dry_run` changes nothing.
         `progress` is told of each pack that was looked at.
         """
-        from cid_store.collect import collect  # noqa: PLC0415 - start-up is performance
+        from cid_store.collecting import collect  # noqa: PLC0415 - start-up is performance
 
         if self._batches.innermost is not None:
             raise UsageError("garbage is not collected inside a batch; end the batch first")

@@ -80,8 +80,12 @@ class Home:
 
     @property
     def has_ledger(self) -> bool:
-        """Whether there is a ledger already."""
-        return (self.path / "ledger").is_dir()
+        """Whether there is a ledger already, or what is left of one.
+
+        A folder where none could be begun, on a full disk say, is none.
+        """
+        folder = self.path / "ledger"
+        return not all(_is_absent(folder / name) for name in ("checkpoint", "tile"))
 
     def needed(self) -> "list[Cid]":
         """What the store must keep besides what its roots lead to: the ledger's batches."""
@@ -133,3 +137,14 @@ class Home:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _is_absent(path: Path) -> bool:
+    """Whether there is surely nothing; what may not be looked at may be there."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
     from ring2_orchestrator.ce1.outlook import Outlook
     from ring2_orchestrator.home import Home
-    from ring2_orchestrator.ledger import Batch
+    from ring2_orchestrator.ledger import Batch, Ledger
 
 EXAMPLES: Sequence[str] = (
     "redoxa jit hint clean.py data.csv",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Answer the verb."""
     command = _command(args.script, args.command_words)
-    with context.open_home() as home:
+    with context.open_home(to_read=args.verb == "status") as home:
         if args.verb == "status":
             return _status(command, home, context)
         if not command:
@@ -155,9 +155,22 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
 def _history(home: "Home", subject: str | None = None) -> "History":
     from ring2_orchestrator.ce1.history import history_of  # noqa: PLC0415
 
-    batches = home.ledger.batches("run", subject, newest_first=True)
+    ledger = _ledger(home)
+    batches = ledger.batches("run", subject, newest_first=True) if ledger is not None else iter(())
     newest = batches if subject is None else islice(batches, HISTORY_RUNS)
     return history_of(newest, newest_first=True)
+
+
+def _ledger(home: "Home") -> "Ledger | None":
+    """The home's ledger; None where none was begun yet, and none can be: then nothing ever ran."""
+    from ring2_orchestrator.ledger import LedgerWriteError  # noqa: PLC0415
+
+    try:
+        return home.ledger
+    except LedgerWriteError:
+        if home.has_ledger:
+            raise
+        return None
 
 
 def _status(command: Sequence[str], home: "Home", context: Context) -> int:
@@ -177,15 +190,21 @@ def _head(home: "Home") -> dict[str, object]:
     import base64  # noqa: PLC0415
 
     from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415
+    from ring2_orchestrator.ledger.merkle import EMPTY_ROOT  # noqa: PLC0415
 
-    head = Checkpoint.parse(home.ledger.checkpoint())
-    root = base64.b64encode(head.root_hash).decode("ascii")
-    return {"origin": head.origin, "root_hash": root, "size": head.size}
+    ledger = _ledger(home)
+    head = Checkpoint.parse(ledger.checkpoint()) if ledger is not None else None
+    root = base64.b64encode(head.root_hash if head is not None else EMPTY_ROOT).decode("ascii")
+    origin, size = (head.origin, head.size) if head is not None else ("none begun yet", 0)
+    return {"origin": origin, "root_hash": root, "size": size}
 
 
 def _last_action(home: "Home", subject: str | None) -> Mapping[str, object] | None:
     """The action of the newest loop, as it was recorded."""
-    newest: Batch | None = next(home.ledger.batches("jit", subject, newest_first=True), None)
+    ledger = _ledger(home)
+    if ledger is None:
+        return None
+    newest: Batch | None = next(ledger.batches("jit", subject, newest_first=True), None)
     match newest.entries if newest is not None else ():
         case ({"action": dict(action)}, *_):
             return action

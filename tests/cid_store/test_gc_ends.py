@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from cid_store import disk, leaving
-from cid_store.collect import GcReport
 from cid_store.errors import (
     MissingObjectError,
     RedoxaError,
     StoreStoppedError,
 )
+from cid_store.gc_report import GcReport
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
 from tests.cid_store.collecting import check_needed, check_store, filled

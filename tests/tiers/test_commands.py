@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cid_store.cid import Cid
-from cid_store.collect import GcReport
 from cid_store.errors import UnavailableError
+from cid_store.gc_report import GcReport
 from cid_store.local import LocalStore
 from cid_store.tiers import Tier
 from redoxa import VM
