@@ -31,7 +31,7 @@ from ring2_orchestrator.finalists import finalists_of
 from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing_divided import divide, rivals
-from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, so_far, take_sample
+from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, quicker, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.winners import Winners
 
@@ -72,11 +72,6 @@ class Packed:
     segments: tuple[Segment, ...]
     trials: tuple[Trial, ...] = ()
 
-    @property
-    def plans(self) -> list[Plan]:
-        """The plans of its segments, each once."""
-        return [*dict.fromkeys(one.plan for one in self.segments if one.plan is not None)]
-
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
@@ -113,8 +108,9 @@ def pack(
 
     With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
     says; a file of a known format is tried in parts, too, unless that is not wanted. Before any
-    byte reaches `out`, the container was decoded and what it gave was hashed. With `winners`, what
-    won before is tried first, and they learn what wins now.
+    byte reaches `out`, the container was decoded and what it gave was hashed. A profile's container
+    is never larger than that of a quicker one. With `winners`, what won before is tried first, and
+    they learn what wins now; what quicker profiles find is then left out where a search is.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
@@ -127,6 +123,12 @@ def pack(
             candidates = _candidates(
                 source, layout, genes, tools, profile, winners=winners, advance=told
             )
+            if profile is not None and (winners is None or not winners.took_over):
+                for each in quicker(profile):
+                    candidates += _candidates(
+                        source, layout, genes, tools, each, winners=None, advance=told
+                    )
+                candidates = _unlike(candidates)
             finalists = _write_finalists(original, candidates, tools, files, told)
         failed: list[_Candidate] = []
         packed: Packed | None = None
@@ -139,7 +141,7 @@ def pack(
         if packed is None:
             packed = _store(original, out, tools)
     if winners is not None:
-        winners.settle(original.digest, packed.plans, packed.container_bytes)
+        winners.settle(original.digest, packed.segments, packed.gene, packed.container_bytes)
     sizes = [(finalist.candidate, finalist.size) for finalist in finalists]
     return replace(packed, trials=tuple(_trials(candidates, sizes, failed, packed)))
 
@@ -200,6 +202,14 @@ def _candidates(
         return whole
     # First, so that the others are given up as soon as they are longer.
     return [_Candidate(division.format, division.segments), *whole]
+
+
+def _unlike(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """The candidates, each way to divide and plan the source once."""
+    found: dict[tuple[tuple[Segment, ...], int], _Candidate] = {}
+    for each in candidates:
+        found.setdefault((each.segments, _block_bytes(each)), each)
+    return [*found.values()]
 
 
 def _whole(proposal: Proposal, source: Source) -> _Candidate:

@@ -9,6 +9,7 @@ from ring2_orchestrator.planner.profile import (
     PROFILES,
     Profile,
     find_profile,
+    quicker,
 )
 from ring2_orchestrator.planner.proposing import (
     FALLBACK,
@@ -51,6 +52,7 @@ __all__ = [
     "library_gene",
     "library_names",
     "propose",
+    "quicker",
     "retry",
     "run_search",
     "select_best",

@@ -5,7 +5,7 @@ what `effort` adds. No profile names a kernel: what codes or decodes too slowly 
 whatever it is called.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cid_store.errors import UsageError
 from ring2_orchestrator.gene.errors import did_you_mean
@@ -86,6 +86,16 @@ MAX = Profile(
     finalists=3,
 )
 PROFILES = {profile.name: profile for profile in (FAST, BALANCED, MAX)}
+
+
+def quicker(profile: Profile) -> list[Profile]:
+    """The profiles that decode more quickly, within the same budget if one was set."""
+    shipped = PROFILES.get(profile.name, profile)
+    has_budget = profile.search_fuel != shipped.search_fuel
+    found = [each for each in PROFILES.values() if each.decode_fuel < profile.decode_fuel]
+    if not has_budget:
+        return found
+    return [replace(each, search_fuel=profile.search_fuel) for each in found]
 
 
 def find_profile(name: str) -> Profile:

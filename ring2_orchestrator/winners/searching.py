@@ -1,13 +1,13 @@
 """Searching for plans with what won before: on data of its kind that is tried first."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from blake3 import blake3
 
 from cid_store.cid import Cid, Codec
 from ring0.plan import Plan
-from ring2_orchestrator.container import Advance, Source
+from ring2_orchestrator.container import Advance, Segment, Source
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import (
     FALLBACK,
@@ -61,11 +61,12 @@ class Winners:
         self._under = _digest(tools, genes, profile, in_parts=in_parts)
         self._known: list[Winner] = []
         self._open: list[_Search] = []
-        # Of this pack or several: the winners that are new, and how often what happened.
+        # The winners that are new, how often what happened, and whether it did since settled.
         self.fresh: list[Winner] = []
         self.recalled = 0
         self.taken_over = 0
         self.searched = 0
+        self.took_over = False
 
     @property
     def known(self) -> tuple[Winner, ...]:
@@ -131,6 +132,7 @@ class Winners:
             )
             if found:
                 self.taken_over += 1
+                self.took_over = True
                 return found
         found = self._propose(source, genes, profile, known=known, advance=advance)
         self.searched += 1
@@ -138,15 +140,20 @@ class Winners:
             self._open.append(_Search(features, is_part, yardstick, tuple(found)))
         return found
 
-    def settle(self, digest: bytes, plans: Collection[Plan], container_bytes: int) -> None:
-        """Note what won of what was searched for, now that a container of these plans stands.
+    def settle(
+        self, digest: bytes, segments: Sequence[Segment], gene: str, container_bytes: int
+    ) -> None:
+        """Note what won of what was searched for, now that a container of these parts stands.
 
         It is what the container holds, or else what was most promising.
         """
+        held = {each.plan for each in segments if each.plan is not None}
         name = Cid(Codec.RAW, digest)
         for each in self._open:
-            won = next((one for one in each.found if one.plan in plans), each.found[0])
-            is_all = not each.is_part and [*plans] == [won.plan]
+            is_all = not each.is_part and len(segments) == len(held) == 1
+            won = next((one for one in each.found if one.plan in held), each.found[0])
+            if is_all and won.plan not in held:  # a quicker profile's
+                won = Proposal(gene, next(iter(held)), container_bytes)
             self.fresh.append(
                 Winner(
                     under=self._under,
@@ -163,6 +170,7 @@ class Winners:
         # Of several files, those that follow may be like those that went before.
         self._known = [*self.fresh[len(self.fresh) - len(self._open) :], *self._known]
         self._open.clear()
+        self.took_over = False
 
     def _like(self, features: bytes, *, is_part: bool) -> list[Winner]:
         """The winners on data most like this; of equally near ones the newest."""

@@ -12,7 +12,7 @@ from cid_store.errors import UsageError
 from redoxa import VM
 from ring0.plan import Dtype, Plan, Step
 from ring2_orchestrator.commands import main
-from ring2_orchestrator.container import BytesSource
+from ring2_orchestrator.container import BytesSource, Segment
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.planner import FAST, library_gene
@@ -34,7 +34,7 @@ def winner(tools: Toolbox, genes: list[Gene]) -> Winner:
     """What a search wins with; here of one gene alone."""
     winners = Winners(tools, genes, PROFILE, in_parts=True)
     found = winners.propose(BytesSource(DATA), genes, PROFILE)[0]
-    winners.settle(bytes(32), [found.plan], 2000)
+    winners.settle(bytes(32), [Segment(len(DATA), found.plan)], found.gene, 2000)
     return winners.fresh[0]
 
 
