@@ -2,9 +2,10 @@
 
     python bench/fast_calls.py [--seconds S] [--write]
 
-In one run beside wasmtime's Python binding and, where it is installed (`pip install extism`),
-beside Extism's. All ways are timed in turn, in many short rounds of which the best counts: the
-machine may be busy. `--write` replaces bench/results/fast_calls.md.
+In one run beside wasmtime's Python binding and, where it is installed (`pip install
+'redoxa[bench]'`), beside Extism's; where it is not, the page says so. All ways are timed in turn,
+in many short rounds of which the best counts: the machine may be busy. `--write` replaces
+bench/results/fast_calls.md.
 """
 
 import argparse
@@ -99,8 +100,8 @@ it what two processes come to, one on each core and with half of the blocks each
 they share nothing but the machine, so their ratio is what its cores and memory allow; and a plain
 copy, which is bound by memory alone. The last columns are the ratios of both, and of processor
 time: twice that of one thread by that of two, which would be their ratio if no other process ran
-and neither of them waited. Blocks are small because what is made of larger ones is memory that the
-system takes back and gives anew.
+and neither of them waited. Blocks are handed to threads as packing does it, short ones several at a
+time, and freed memory stays with the process, as it does in the commands that pack and unpack.
 
 | plan | direction | one thread | two threads | two processes | threads | processes | time |
 |---|---|---:|---:|---:|---:|---:|---:|
@@ -188,9 +189,10 @@ def crossings(kernel: Kernel, round_s: float) -> str:
             "run", bytes(16)
         )
     best = fastest([*ways.values()], rounds=ROUNDS, round_s=round_s)
-    return "\n".join(
-        f"| {name} | {seconds * 1e6:.2f} |" for name, seconds in zip(ways, best, strict=True)
-    )
+    rows = [f"| {name} | {seconds * 1e6:.2f} |" for name, seconds in zip(ways, best, strict=True)]
+    if plugin is None:
+        rows.append("| Extism's Python SDK | not installed: `pip install 'redoxa[bench]'` |")
+    return "\n".join(rows)
 
 
 def extism_plugin() -> Any:  # noqa: ANN401 - a class of a package that need not be there

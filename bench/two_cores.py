@@ -22,7 +22,9 @@ MIB = 1 << 20
 TOTAL = 64 * MIB
 CORES = (0, 1)
 DIRECTIONS = ("forward", "inverse")
+# So many rounds, and more of what is soon done.
 ROUNDS = 15
+LEAST_S = 4.0
 PLANS = {
     "delta, u32": "input x: u32\nemit x |> delta",
     "delta, zigzag, byte split, rans0, u16": (
@@ -60,7 +62,9 @@ def rates(text: str, direction: str, block_bytes: int) -> tuple[list[float], flo
     ):
         ways = (partial(here, count, 1), partial(here, count, 2), partial(both, count // 2))
         best, used = [float("inf")] * len(ways), [float("inf")] * len(ways)
-        for _ in range(ROUNDS):
+        begun, rounds = time.perf_counter(), 0
+        while rounds < ROUNDS or time.perf_counter() - begun < LEAST_S:
+            rounds += 1
             for at, way in enumerate(ways):
                 started, before = time.perf_counter(), time.process_time()
                 way()

@@ -7,7 +7,7 @@ special case, so such numbers are lanes, lengths and parameters, too.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 _LANES = (0, 1, 2, 3, 7, 16, 33, 1_000)
 _PATTERN_LANES = 65
+# Drawn inputs seldom have more lanes.
+_DRAWN_LANES = 1_024
 # Where counters of 16 bits end, of lanes and of bytes; and a length that large blocks have.
 _LONG = 65_536
 _LONGEST_BYTES = 1 << 20
+# So many lengths lie between, each a third larger than the one before.
+_MIDDLING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +102,26 @@ def drawn(kernel: Kernel, count: int) -> Iterator[Case]:
 
 
 def long(kernel: Kernel) -> Iterator[Case]:
-    """Whole lanes around lengths where counters end, of every type and kind; then a few longer."""
+    """Longer inputs of every type.
+
+    Lengths of every magnitude up to where counters of 16 bits end, and those that the module itself
+    mentions; then lengths around those ends, with every kind of lanes; then a few longer.
+    """
     from ring0.drawing import Drawing  # noqa: PLC0415 - as above
 
     manifest = kernel.manifest
-    drawing = Drawing(kernel.cid.digest, sorted(constants(kernel.wasm, kernel.info)))
+    mentioned = sorted(constants(kernel.wasm, kernel.info))
+    drawing = Drawing(kernel.cid.digest, mentioned)
+    near = {number + step for number in mentioned for step in (-1, 0, 1)}
     for dtype in dtypes(manifest):
         params = manifest.encode_parameters({}, dtype=dtype)
         widths = streams(manifest.inputs, dtype)
+        between = {drawing.length_between(low, high) for low, high in pairwise(_steps())}
+        between |= {number for number in near if _DRAWN_LANES < number <= _LONG}
+        for lanes in sorted(between):
+            kind, inputs = drawing.lanes(lanes, widths)
+            what = f"{lanes:,} lanes of {kind}{of_type(dtype)}"
+            yield Case(dtype, params, inputs, default=True, what=what)
         middles = {_LONG // width for width in widths} | {_LONG}
         for lanes in sorted({middle + step for middle in middles for step in (-1, 0, 1)}):
             for kind, inputs in _of_all_kinds(drawing, lanes, widths):
@@ -116,6 +132,12 @@ def long(kernel: Kernel) -> Iterator[Case]:
             kind, inputs = drawing.lanes(lanes, widths)
             what = f"{lanes:,} lanes of {kind}{of_type(dtype)}"
             yield Case(dtype, params, inputs, default=True, what=what)
+
+
+def _steps() -> list[int]:
+    """From what drawn inputs reach to where counters end, in even ratios."""
+    ratio = _LONG / _DRAWN_LANES
+    return [round(_DRAWN_LANES * ratio ** (at / _MIDDLING)) for at in range(_MIDDLING + 1)]
 
 
 def _of_all_kinds(

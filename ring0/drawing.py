@@ -73,6 +73,10 @@ class Drawing:
             return self.one_of(self._lengths)
         return int(rng.integers(0, _DRAWN_LANES))
 
+    def length_between(self, low: int, high: int) -> int:
+        """A number of lanes from `low` on and below `high`."""
+        return int(self._rng.integers(low, high))
+
     def lanes(self, count: int, widths: Sequence[int]) -> tuple[str, list[bytes]]:
         """One kind of lanes for all streams: its name, and so many lanes for each."""
         name, make = self.one_of(self._kinds)

@@ -1,16 +1,19 @@
 """Kernels that lie, each in one way: the examination catches every one, and says which way."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cid_store.cid import Cid
+from ring0 import cases, instructions
 from ring0.examination import examine
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring2_orchestrator import kernel_build
 from ring2_orchestrator.engines import ENGINES, compare
+from ring2_orchestrator.kernels import KernelSet
 
 LIARS = Path(__file__).resolve().parents[1] / "liars"
 # The check that catches it, and what it says.
@@ -19,6 +22,7 @@ CAUGHT = {
     "grows": ("instructions", "memory.grow"),
     "long": ("long inputs", "65,536 lanes"),
     "leftover": ("isolation", "a second call on the same instance differs"),
+    "middling": ("long inputs", "the inverse gives other bytes"),
     "outside": ("lengths", "memory-out-of-bounds"),
     "rare_length": ("round trip", "1234 lanes"),
     "rare_run": ("round trip", "the inverse gives other bytes"),
@@ -57,6 +61,23 @@ def test_a_lie_is_caught_and_named(name: str, stranger: Host) -> None:
     examination = examine(wasm(name), stranger)
     failed = {one.name: one.sentence for one in examination.checks if not one.passed}
     assert told in failed[check]
+
+
+@pytest.mark.parametrize("name", ["zigzag", "byte_split", "rans0"])
+def test_no_stretch_of_lengths_is_left_out(name: str, kernels: KernelSet) -> None:
+    """What is wrong only between some length and three quarters more is met, for every type."""
+    kernel = kernels.by_name(name)
+    tried: dict[str | None, set[int]] = {}
+    for case in cases.long(kernel):
+        width = cases.streams(kernel.manifest.inputs, case.dtype)[0]
+        tried.setdefault(case.dtype, set()).add(len(case.inputs[0]) // width)
+    assert [*tried] == [*cases.dtypes(kernel.manifest)]
+    for lengths in tried.values():
+        between = [1_024, *sorted(one for one in lengths if 1_024 < one <= 65_536)]
+        assert between[-1] == 65_536
+        assert all(after <= before * 1.75 for before, after in itertools.pairwise(between))
+        mentioned = instructions.constants(kernel.wasm, kernel.info)
+        assert {one for one in mentioned if 1_024 < one < 65_536} <= lengths
 
 
 @pytest.mark.slow
