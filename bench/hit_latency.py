@@ -40,8 +40,9 @@ Measured by `python bench/hit_latency.py --write` on {day}: Python {python},
 Milliseconds from a process's start to its end: the median of {rounds} rounds, the fastest and the
 slowest. The ratio is the median of each round's ratio to the bare Python of that round. The small
 script reads itself and prints a line; the other one reads {inputs:,} files in one folder. A reused
-run looks at every input, prints what the script printed, and is in the ledger, on the disk, when it
-ends.
+run looks at every input, prints what the script printed, and is on the disk when it ends: in the
+ledger, or in the spool that whoever opens the ledger enters there. `redoxa run` asks `redoxa-run`
+first, unless an option says more than the command; then Python answers alone.
 
 | job | median | fastest to slowest | ratio to bare Python |
 |---|---:|---:|---:|
