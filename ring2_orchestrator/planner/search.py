@@ -123,11 +123,11 @@ class Search:
         self.periods = periods or Periods()
         self._budget = profile.search_limit(yardstick.sample.total)
         self._trials = Trials(
-            yardstick.executor,
-            yardstick.kernels,
+            yardstick,
             self.periods,
-            self._budget,
-            self._coding(sample),
+            budget=self._budget,
+            coding=self._coding(sample),
+            dear=self._dear,
         )
         self._nodes: dict[Key, Node] = {}
 
@@ -149,13 +149,16 @@ class Search:
         own yardstick, or of another.
         """
         yardstick = self.yardstick if seen is None else seen
-        # What is too slow by far shows that on a few bytes, whatever it costs to set up.
-        glanced = self.profile.decode_fuel * len(self._glimpse.sample.data) + _FREE
-        return (
-            self.codes(plan)
-            and _within(self._glimpse, plan, glanced, times)
-            and _within(yardstick, plan, self._limit_for(yardstick.sample), times)
+        return self._seems_fit(plan, times) and _within(
+            yardstick, plan, self._limit_for(yardstick.sample), times
         )
+
+    def _seems_fit(self, plan: Plan, times: int) -> bool:
+        """What is too slow by far shows that on a few bytes, whatever it costs to set up."""
+        if self._dear.isdisjoint(plan.kernels):
+            return True
+        glanced = self.profile.decode_fuel * len(self._glimpse.sample.data) + _FREE
+        return self.codes(plan) and _within(self._glimpse, plan, glanced, times)
 
     def _limit_for(self, sample: Sample) -> int:
         return self.profile.decode_fuel * len(sample.data) + _FREE * sample.is_whole

@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.errors import InputError
-from ring0.execution import Executor, StepFailedError
+from ring0.execution import StepFailedError
 from ring0.kernel import Kernel
 from ring0.outcome import OutOfFuel
 from ring0.plan import Dtype, Plan
 from ring0.signature import accepted, bind, takes_several
 from ring2_orchestrator.container import limits
-from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.effort import effort
 from ring2_orchestrator.planner.entropy import estimate
 from ring2_orchestrator.planner.moves import (
@@ -36,7 +35,8 @@ from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 # Settings are compared on so much of a stream, from its middle.
-_PROBE_BYTES = 1 << 15
+_PROBE_BYTES, _LEAST_PROBE_BYTES = 1 << 15, 1 << 14
+_GLANCE_BYTES = 1 << 11
 # A codec that takes more fuel than this for a byte, there and back, is tried last.
 _QUICK = 250
 # What is not executed by the engine costs fuel, too: an estimate and an encoder of another kind
@@ -72,24 +72,30 @@ class Trials:
 
     def __init__(
         self,
-        executor: Executor,
-        kernels: KernelSet,
+        yardstick: Yardstick,
         periods: Periods,
+        *,
         budget: int,
         coding: int,
+        dear: frozenset[Cid],
     ) -> None:
-        """`coding` is the fuel that a plan may take to code any stream."""
-        self._executor = executor
+        """`coding` is the fuel that a plan may take to code any stream; `dear` codecs need more."""
+        kernels = yardstick.kernels
+        self._executor = yardstick.executor
         self._kernels = kernels
         self._budget = budget
         self._coding = coding
+        # Of a small sample not all, since every setting of every kernel is tried on it.
+        half = len(yardstick.sample.data) // 2
+        self._probe_bytes = min(max(half, _LEAST_PROBE_BYTES), _PROBE_BYTES)
         self._periods = periods
         ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
         self._splitters = [kernel for kernel in ordered if is_splitter(kernel.manifest)]
         self.movers = [kernel for kernel in ordered if not is_codec(kernel.manifest)]
         self.codecs = [kernel for kernel in ordered if is_codec(kernel.manifest)]
         # Fuel for a byte, there and back, as it was when a codec was first tried.
-        self._price: dict[Cid, int] = {}
+        self._price = dict.fromkeys(dear, _QUICK + 1)
+        self._dear = dear
         self._coded: dict[_Coding, tuple[int, int] | None] = {}
         self.spent = 0
 
@@ -134,12 +140,13 @@ class Trials:
 
     def all_endings(self, stream: Stream, limit: int) -> Iterator[Way]:
         """The dear codecs too, and all of them with the settings that suit the stream."""
-        part = middle(stream.data, _PROBE_BYTES)
-        probe = Stream(stream.dtype, part, Cid.of(part))
+        probe = _middle_of(stream, self._probe_bytes)
         for kernel in self.codecs:
-            # What is too slow by far as it stands is so with any setting.
-            first = self._ending(kernel, defaults(kernel.manifest), probe)
-            if first is None or first.fuel * len(stream.data) > 2 * limit * len(part):
+            # What is too slow by far as it stands is so with any setting; what is dear, on less.
+            seen = (
+                (_middle_of(stream, _GLANCE_BYTES), probe) if kernel.cid in self._dear else (probe,)
+            )
+            if not all(self._may_end(kernel, stream, part, limit) for part in seen):
                 continue
             settings = [defaults(kernel.manifest)]
             if kernel.manifest.parameters:
@@ -148,6 +155,11 @@ class Trials:
                 way = self._ending(kernel, setting, stream)
                 if way is not None:
                     yield way
+
+    def _may_end(self, kernel: Kernel, stream: Stream, part: Stream, limit: int) -> bool:
+        """Whether a codec is no more than twice as slow on a part of a stream as it may be."""
+        way = self._ending(kernel, defaults(kernel.manifest), part)
+        return way is not None and way.fuel * len(stream.data) <= 2 * limit * len(part.data)
 
     def _suiting(self, kernel: Kernel, probe: Stream, limit: int) -> list[tuple[int, ...]]:
         """The settings with which a codec does best on a part of a stream."""
@@ -163,7 +175,7 @@ class Trials:
 
         A step gains by what its outputs are estimated to take.
         """
-        probe = middle(stream.data, _PROBE_BYTES)
+        probe = middle(stream.data, self._probe_bytes)
         found: list[tuple[int, Move]] = []
         for kernel in self.movers:
             if stream.dtype in accepted(kernel.manifest):
@@ -248,6 +260,11 @@ def dear_codecs(yardstick: Yardstick, most: int) -> frozenset[Cid]:
         if is_codec(kernel.manifest)
     }
     return frozenset(cid for cid, plan in plans.items() if plan and not yardstick.codes(plan, most))
+
+
+def _middle_of(stream: Stream, size: int) -> Stream:
+    part = middle(stream.data, size)
+    return Stream(stream.dtype, part, Cid.of(part))
 
 
 def middle(data: bytes, size: int) -> bytes:
