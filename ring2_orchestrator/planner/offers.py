@@ -11,6 +11,7 @@ from ring2_orchestrator.planner.periods import Periods
 
 _CHANNELS = (1, 2, 3, 4)
 _ORDERS = (8, 16, 32)
+_WINDOWS = (9, 8)
 # A row of floats has no more lanes than its weights are worth.
 _LEAST_RECORD, _MOST_RECORD, _RECORDS = 2, 128, 12
 _PARTS = range(1, 16)
@@ -29,6 +30,7 @@ def offers(periods: Periods, dtype: Dtype, sample: bytes) -> Offers:
         "record": _records(distances),
         "channels": _CHANNELS,
         "order": _ORDERS,
+        "window": _WINDOWS,
         "delimiter": _delimiters(sample),
         "dictionary": (1, 0),
     }

@@ -32,6 +32,8 @@ _VARIANTS, _TRIED = 2, 6
 _NEAR, _NEAR_PART = 5, 4
 # Of the plans that are judged so many are projected from their halves.
 _PROJECTED = 4
+# What takes twice the effort to decode, or more, is to save this part of the bytes.
+_WORTH = 128
 # Of genes for a tiny file so many are tried in all their alternatives.
 _FOREMOST = 4
 # What a plan is called that comes from no gene.
@@ -101,7 +103,7 @@ def propose(
             judged |= dict.fromkeys(variants, gene.name)
             best += [Proposal(gene.name, plan, glance.rough(plan)) for plan in variants]
             _tell(advance, best, source.size)
-    return _judged(judged, stretch)
+    return _worth_it(_judged(judged, stretch), search)
 
 
 def retry(
@@ -190,6 +192,26 @@ def _judged(found: Mapping[Plan, str], yardstick: Yardstick) -> list[Proposal]:
     far = sorted(found.keys() - near.keys(), key=lambda plan: (yardstick.rough(plan), plan.cid))
     rest = [Proposal(found[plan], plan, yardstick.rough(plan)) for plan in far]
     return [*_ranked(near, yardstick), *rest]
+
+
+def _worth_it(found: Sequence[Proposal], search: Search) -> list[Proposal]:
+    """Those that are smaller, by a part of their size, than whatever decodes twice as quickly.
+
+    The fallback is always one of them.
+    """
+    efforts = {each.plan: search.effort(each.plan) for each in found}
+    kept: list[Proposal] = []
+    # The quickest first, and compared with what is kept alone: were each nearly as small as the
+    # next, the quickest of all might be much larger than the smallest.
+    for each in sorted(found, key=lambda each: (efforts[each.plan], each.expected_bytes)):
+        most = each.expected_bytes + each.expected_bytes // _WORTH
+        if each.gene == FALLBACK or not any(
+            2 * efforts[other.plan] <= efforts[each.plan] and other.expected_bytes <= most
+            for other in kept
+        ):
+            kept.append(each)
+    plans = {each.plan for each in kept}
+    return [each for each in found if each.plan in plans]
 
 
 def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan, str]:

@@ -153,6 +153,12 @@ class Search:
             yardstick, plan, self._limit_for(yardstick.sample), times
         )
 
+    def effort(self, plan: Plan) -> int:
+        """The effort of decoding the sample, or twice the limit where that is not enough."""
+        most = _SLOWEST * self.limit
+        taken = self.yardstick.effort(plan, most)
+        return most if taken is None else taken
+
     def _seems_fit(self, plan: Plan, times: int) -> bool:
         """What is too slow by far shows that on a few bytes, whatever it costs to set up."""
         if self._dear.isdisjoint(plan.kernels):

@@ -9,6 +9,7 @@ from ring2_orchestrator.container import BytesSource, limits
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import (
     FAST,
+    MAX,
     Sample,
     Search,
     Yardstick,
@@ -82,6 +83,28 @@ def test_small_plans_that_are_too_slow_do_not_crowd_out_those_that_fit(tools: To
     data = log(4000)
     found = propose(BytesSource(data), genes, tools.packer, tools.kernels, profile)
     assert found[0].gene == "table"
+
+
+@pytest.mark.slow
+def test_a_plan_is_smaller_by_a_part_than_what_decodes_twice_as_quickly(tools: Toolbox) -> None:
+    names = ("planes_u32", "records_mixed_big_endian", "repeats")
+    genes = [library_gene(name, tools.palette) for name in names]
+    weights = np.random.default_rng(9).normal(0, 0.1, 4000).astype("<f4").tobytes()
+    profile = replace(MAX, search_fuel=0)
+    found = propose(BytesSource(weights), genes, tools.packer, tools.kernels, profile)
+    yardstick = Yardstick(Sample(weights, len(weights)), tools.sketcher, tools.kernels)
+    efforts = [yardstick.effort(each.plan, 1 << 60) or 0 for each in found]
+    for each, taken in zip(found, efforts, strict=True):
+        least = min(
+            (
+                one.expected_bytes
+                for one, less in zip(found, efforts, strict=True)
+                if 2 * less <= taken
+            ),
+            default=len(weights) * 2,
+        )
+        assert each.gene == "repeats" or each.expected_bytes * 129 // 128 < least
+    assert found[0].gene == "planes_u32", "mixed models save next to nothing of noise"
 
 
 def test_of_a_tiny_file_the_fallback_is_proposed_with_the_foremost(tools: Toolbox) -> None:
