@@ -55,7 +55,9 @@ function write(piece) {
     try {
       at += writeSync(1, piece, at);
     } catch (error) {
-      if (error.code !== "EAGAIN") throw error; // a pipe that is full for the moment
+      if (error.code === "EAGAIN") continue; // a pipe that is full for the moment
+      if (error.code === "EPIPE") throw error;
+      throw new Unavailable(`standard output cannot be written (${error.code}); send it where there is room`);
     }
   }
 }
@@ -78,15 +80,16 @@ function main(words) {
 }
 
 const CODES = [[Usage, 2], [RangeError, 3], [DamagedContainer, 4], [Unavailable, 5]];
+const BUG = 70;
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   try {
     main(process.argv.slice(2));
   } catch (error) {
-    // Whoever read the pipe has enough.
-    if (error.code === "EPIPE") process.exit(0);
-    const [, code] = CODES.find(([kind]) => error instanceof kind) ?? [null, error.code ? 3 : 1];
-    console.error(code === 1 ? error : `cli.mjs: ${error.message}`);
+    // Whoever read the pipe has enough, and needs no words.
+    if (error.code === "EPIPE") process.exit(141);
+    const [, code] = CODES.find(([kind]) => error instanceof kind) ?? [null, error.code ? 3 : BUG];
+    console.error(code === BUG ? error : `cli.mjs: ${error.message}`);
     process.exit(code);
   }
 }

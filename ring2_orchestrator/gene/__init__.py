@@ -98,6 +98,14 @@ def read_gene(path: Path, palette: Palette) -> Gene:
         raise InputError(
             f"the gene {shown} cannot be read ({error.strerror}); name a .gene file"
         ) from error
+    if b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise GeneError(
+            "this is no text: it holds a byte 0; name a .gene file",
+            name=shown,
+            text="",
+            at=Position(line, 1),
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """Files that every reader of containers has to judge alike: this one, and that in JavaScript."""
 
 import io
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,3 +89,20 @@ def test_the_decoder_in_javascript_is_a_program(tmp_path: Path) -> None:
         assert done.stdout == b""
         assert done.stderr.startswith(b"cli.mjs: ")
         assert done.stderr.count(b"\n") == 1
+
+
+def test_the_decoder_in_javascript_ends_as_documented_where_it_cannot_write() -> None:
+    program = Path(__file__).parents[2] / "decoder_js" / "cli.mjs"
+    words = [node(), str(program), str(VECTORS / "parts.rdx")]
+    words += ["--kernels", str(VECTORS / "kernels")]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count(b"\n")) == (5, 1)
+    assert done.stderr.startswith(b"cli.mjs: standard output cannot be written (ENOSPC)")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -43,3 +43,11 @@ def test_there_is_no_gene_for_nothing(samples: Path, capsys: pytest.CaptureFixtu
     samples.write_bytes(b"")
     assert main(["gene", "search", str(samples)]) == 1
     assert "nothing is expected" in capsys.readouterr().err
+
+
+def test_what_is_no_text_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long it is: of a device that never ends only a gene's length is read."""
+    assert main(["gene", "check", "/dev/zero"]) == 1
+    assert capsys.readouterr().err == (
+        "redoxa: /dev/zero:1:1: this is no text: it holds a byte 0; name a .gene file\n"
+    )
