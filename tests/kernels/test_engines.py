@@ -1,5 +1,6 @@
 """The same bytes in every engine: the host's, Node's V8, wasm2c."""
 
+import itertools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ring0.abi import Op
+from ring0.budget import Budget, UsedUpError
 from ring0.host import Host
 from ring0.kernel import Kernel
 from ring0.manifest import SECTION
@@ -119,8 +121,10 @@ class Told:
     def lacking(self) -> str | None:
         return self._lacks
 
-    def ask(self, kernel: Kernel, calls: Sequence[EngineCall]) -> Heard:
-        del kernel
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
+        del kernel, budget
         answers = [self._answers(call) for call in calls]
         return (
             Heard(answers[: answers.index("stop")], "it was stopped")
@@ -187,6 +191,19 @@ def test_a_module_that_never_ends_in_v8_is_stopped(
     heard = known.Node("V8", "--liftoff-only").ask(twin_that_spins, [call])
     assert not heard.answers
     assert heard.stopped == "it was stopped after 3 s"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_an_engine_has_no_more_time_than_the_budget(
+    engine: known.Engine, twin_that_spins: Kernel
+) -> None:
+    if engine.lacking() is not None:
+        pytest.skip(f"{engine.name} is not installed")
+    calls = [EngineCall(Op.FORWARD, b"", (b"abc",), 1, "abc")] * 1_000
+    asked = itertools.count()  # a clock that goes on by a second each time it is looked at
+    with pytest.raises(UsedUpError, match=f"{re.escape(engine.name)} had not answered"):
+        engine.ask(twin_that_spins, calls, Budget(1.5, clock=lambda: next(asked)))
 
 
 @pytest.fixture
