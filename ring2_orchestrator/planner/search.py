@@ -42,6 +42,8 @@ _FREE = 10_000_000
 # A plan is first tried on so much, and never asked for more than so many times the limit.
 _GLIMPSE_BYTES = 1 << 13
 _SLOWEST = 2
+# Decoding a sample within such a limit takes no longer than another look at the plan would.
+_LONG = 1 << 28
 # A stream that takes less than this part of the whole is left as it is.
 _MATTERS = 200
 # So many steps in a row may only rearrange a stream, and so many ways to do it are kept for each.
@@ -161,7 +163,7 @@ class Search:
 
     def _seems_fit(self, plan: Plan, times: int) -> bool:
         """What is too slow by far shows that on a few bytes, whatever it costs to set up."""
-        if self._dear.isdisjoint(plan.kernels):
+        if self.limit < _LONG and self._dear.isdisjoint(plan.kernels):
             return True
         glanced = self.profile.decode_fuel * len(self._glimpse.sample.data) + _FREE
         return self.codes(plan) and _within(self._glimpse, plan, glanced, times)
