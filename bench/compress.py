@@ -29,7 +29,7 @@ from compress_report import GATES, Known, Row, draw, keep, overview, renewed, re
 from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.gene import print_plan
 from ring2_orchestrator.packing import pack
-from ring2_orchestrator.planner import find_profile, library, propose
+from ring2_orchestrator.planner import find_profile, library
 from ring2_orchestrator.toolbox import open_toolbox
 
 HERE = Path(__file__).resolve().parent
@@ -102,23 +102,33 @@ def _apart(path: Path, what: str) -> list[Row]:
     return json.loads(done.stdout)
 
 
+class Clock:
+    """Told how far packing is, it notes the CPU time at which each phase began."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, float] = {}
+
+    def __call__(self, amount: float = 1, note: str | None = None) -> None:  # noqa: ARG002 - Advance
+        """The first word of a note names the phase."""
+        if note is not None:
+            self.at.setdefault(note.split()[0], time.process_time())
+
+
 def _packed(path: Path, profile: str) -> Row:
     """What Redoxa makes of a file; it ends the process when that does not come back."""
     data = path.read_bytes()
     source, chosen = BytesSource(data, path.name), find_profile(profile)
     with open_toolbox() as tools:
         genes = library(tools.palette)
-        begin = time.process_time()
-        propose(source, genes, tools.packer, tools.kernels, chosen, sketcher=tools.sketcher)
-        planned = time.process_time()
-        out = io.BytesIO()
-        packed = pack(source, out, genes, tools, profile=chosen)
+        clock, out = Clock(), io.BytesIO()
+        packed = pack(source, out, genes, tools, profile=chosen, advance=clock)
         end = time.process_time()
         container = Container(BytesSource(out.getvalue()), tools.kernels)
         speed = _speed(lambda: b"".join(container.chunks(tools.executor)), data)
         plans = [print_plan(plan, tools.manifests) for plan in container.header.plans]
     sizes = len(data), packed.container_bytes
-    times = planned - begin, end - planned, speed
+    begin, planned = clock.at["planning"], clock.at["trying"]
+    times = planned - begin, end - begin, speed
     return _row(profile, sizes, times, gene=packed.gene, plans=plans)
 
 

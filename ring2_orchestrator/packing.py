@@ -129,6 +129,7 @@ def pack(
                         source, layout, genes, tools, each, winners=None, advance=told
                     )
                 candidates = _unlike(candidates)
+            told(0, f"trying {len(candidates)} on everything")
             finalists = _write_finalists(original, candidates, tools, files, told)
         failed: list[_Candidate] = []
         packed: Packed | None = None

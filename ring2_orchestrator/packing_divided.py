@@ -29,11 +29,13 @@ from ring2_orchestrator.winners import Winners
 # A group that is smaller, or a smaller part of its file, is not worth a search, nor the parameters
 # of genes: plans of larger ones are tried on it.
 _LEAST_SEARCHED, _LEAST_PART = 1 << 15, 32
+# Of a smaller part than this, only genes that leave nothing open are tried, on a stretch of it.
+_LEAST_TUNED = 6
 # Where one group is this part of a file, it is planned as if it were all of it.
 _MOSTLY = (7, 8)
 # What of the search is left to a plan for all of a file that is divided, and the least part of what
 # a profile looks at for a plan of a part.
-_RIVALS_PART, _LEAST_SEEN = 4, 4
+_RIVALS_PART, _LEAST_SEEN = 8, 4
 _POOL = 4
 
 
@@ -95,6 +97,7 @@ def rivals(
         fuel, genes = 0, [gene for gene in genes if gene.name == FALLBACK]
     else:
         fuel, genes = profile.search_limit(source.size) // _RIVALS_PART, _simple(genes)
+        profile = _shared(profile, 1, _RIVALS_PART)
     found = finalists_of(
         source,
         genes,
@@ -124,6 +127,8 @@ def _proposals(
     elif not _is_most(group, source):
         profile, genes = _shared(profile, group.size, source.size), _fitting(genes, group.kind)
         gathered = _stretch(gathered, profile.sample_bytes)
+        if group.size * _LEAST_TUNED < source.size:
+            profile, genes, winners = replace(profile, search_fuel=0), _simple(genes), None
     known = Periods()
     if group.kind is not None:
         width = group.kind.dtype.width
@@ -147,7 +152,7 @@ def _shared(profile: Profile, size: int, total: int) -> Profile:
 
     return replace(
         profile,
-        search_fuel=profile.search_limit(total) * size // total,
+        search_fuel=profile.search_limit(total) * size // (2 * total),
         sample_bytes=part(profile.sample_bytes),
         judged_bytes=part(profile.judged_bytes),
     )
