@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "wasm-rt-exceptions.h" /* wasm_rt_impl_try calls what it declares */
 #include "wasm-rt-impl.h"
 
 enum { RESULT, REFUSED, TRAPPED, NO_MEMORY };

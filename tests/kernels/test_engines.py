@@ -24,6 +24,7 @@ from ring2_orchestrator.engines.batch import read_answers, write_calls
 from ring2_orchestrator.engines.known import Heard
 from ring2_orchestrator.kernel_build import custom_section, kernel_folders
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.recorder.compile import zig_compiler
 from tests.kernels.conftest import draws
 
 HARNESS = Path(__file__).with_name("vectors.mjs")
@@ -178,6 +179,19 @@ def test_an_engine_that_is_missing_is_named_and_not_asked(kernels: KernelSet) ->
     comparison = told(kernels.by_name("gray"), str, lacks="install it")
     assert comparison.exact
     assert comparison.sentence.endswith("NOT ASKED: told (install it)")
+
+
+@pytest.mark.slow
+def test_the_packaged_compiler_builds_the_driver(
+    kernels: KernelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no call of a function that was not declared, as other compilers do by now."""
+    zig = zig_compiler()
+    if zig is None or known.Translated().lacking() is not None:
+        pytest.skip("wasm2c or the packaged compiler is not installed")
+    monkeypatch.setattr(known, "compilers", lambda: [zig])
+    call = EngineCall(Op.FORWARD, b"\x01", (b"abc",), 1, "abc")
+    assert len(known.Translated().ask(kernels.by_name("gray"), [call]).answers) == 1
 
 
 @pytest.mark.slow
