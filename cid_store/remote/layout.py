@@ -42,6 +42,15 @@ def root_key(name: str) -> str:
     return f"{ROOTS_PREFIX}/h-{digest_of(data).hex()}"
 
 
+def remedy(key: str) -> str:
+    """What repairs the value of that key, as the end of a sentence."""
+    if key == MARKER_KEY:
+        return "name another place, or move it away and push again"
+    if key.startswith(f"{ROOTS_PREFIX}/"):
+        return "bind the root anew with `redoxa store push --force` to repair it"
+    return "push what leads to it again with `redoxa store push --check` to repair it"
+
+
 def may_begin_with(key: str, prefix: str) -> bool:
     """Whether the name bound under that key can begin with the prefix: the key tells, if short."""
     form, _, letters = key.rpartition("/")[2].partition("-")
@@ -70,9 +79,7 @@ def parse_root(key: str, data: bytes, url: str) -> tuple[str, Cid | None]:
             and root_record(name, cid) == data
         ):
             return name, cid
-    raise CorruptObjectError(
-        f"the root under {key} at {url} is damaged; bind the name again to repair it"
-    )
+    raise CorruptObjectError(f"the root under {key} at {url} is damaged; {remedy(key)}")
 
 
 def parse_list(cid: Cid, data: bytes, url: str) -> ChunkList:
@@ -80,8 +87,8 @@ def parse_list(cid: Cid, data: bytes, url: str) -> ChunkList:
     chunks = parse_chunks(cid, data)
     if chunks is None or chunks.chunk_bytes != CHUNK_BYTES or chunks.size <= CHUNK_BYTES:
         raise CorruptObjectError(
-            f"object {cid} is corrupt: the list of its chunks at {url} is damaged; put the same "
-            "bytes again to repair it"
+            f"object {cid} is corrupt: the list of its chunks at {url} is damaged; "
+            f"{remedy(list_key(cid))}"
         )
     return chunks
 

@@ -68,20 +68,21 @@ class Objects:
     def small(self, cid: Cid) -> bytes | None:
         """The object where it is kept whole."""
         self.look()
-        data = self.service.get(layout.object_key(cid), CHUNK_BYTES)
+        key = layout.object_key(cid)
+        data = self._value(cid, key, CHUNK_BYTES)
         if data is not None and digest_of(data) != cid.digest:
             self._damaged.add(cid)
             raise CorruptObjectError(
                 f"object {cid} is corrupt at {self.url}: its {len(data):,} bytes hash to "
-                f"{digest_of(data).hex()[:8]} instead of {cid.digest.hex()[:8]}; put the same "
-                "bytes again to repair it"
+                f"{digest_of(data).hex()[:8]} instead of {cid.digest.hex()[:8]}; "
+                f"{layout.remedy(key)}"
             )
         return data
 
     def chunks(self, cid: Cid) -> ChunkList:
         """The list of the object's chunks. Raises MissingObjectError where there is none."""
         self.look()
-        data = self.service.get(layout.list_key(cid), layout.MAX_LIST_BYTES)
+        data = self._value(cid, layout.list_key(cid), layout.MAX_LIST_BYTES)
         if data is None:
             raise MissingObjectError(
                 f"object {cid} is not in the store at {self.url}; put it or fetch it first"
@@ -97,10 +98,17 @@ class Objects:
         data = self.small(chunk)
         if data is None:
             raise CorruptObjectError(
-                f"object {cid} is corrupt: its chunk {chunk} is not at {self.url}; put the same "
-                "bytes again to repair it"
+                f"object {cid} is corrupt: its chunk {chunk} is not at {self.url}; "
+                f"{layout.remedy(layout.object_key(chunk))}"
             )
         return data
+
+    def _value(self, cid: Cid, key: str, limit: int) -> bytes | None:
+        try:
+            return self.service.get(key, limit)
+        except CorruptObjectError:
+            self._damaged.add(cid)
+            raise
 
     def put(self, item: tuple[Cid, Payload]) -> None:
         """Keep an object of at most 1 MiB."""
@@ -209,7 +217,7 @@ class Objects:
         self._damaged.add(cid)
         return CorruptObjectError(
             f"object {cid} is corrupt: the list of its chunks at {self.url} does not make it up; "
-            "put the same bytes again to repair it"
+            f"{layout.remedy(layout.list_key(cid))}"
         )
 
 

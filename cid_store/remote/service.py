@@ -7,6 +7,7 @@ import functools
 import importlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -21,6 +22,7 @@ from cid_store.errors import (
     UnavailableError,
     UsageError,
 )
+from cid_store.remote import layout
 from cid_store.remote.refusals import (
     knows_no_conditions,
     names_no_bucket,
@@ -77,6 +79,7 @@ class Service:
         client = self._reading()
         if client is None:
             return None
+        self._check_file(key)
 
         def ask() -> tuple[bytes, Version]:
             answer = self._obstore.get(client, key)
@@ -84,7 +87,7 @@ class Service:
             if meta["size"] > limit:
                 raise CorruptObjectError(
                     f"{key} at {self.url} has {meta['size']:,} bytes, more than a store puts "
-                    "there; put the same bytes again to repair it"
+                    f"there; {layout.remedy(key)}"
                 )
             return bytes(answer.bytes()), Version(meta["e_tag"], meta["version"])
 
@@ -95,6 +98,7 @@ class Service:
         client = self._reading()
         if client is None:
             return None
+        self._check_file(key)
         return self._asked(lambda: self._obstore.head(client, key)["size"])
 
     def holds(self, key: str, size: int) -> bool:
@@ -137,6 +141,7 @@ class Service:
         try:
             self._put(client, key, data)
         except self._failures as error:
+            self._check_file(key)  # a folder is not replaced by a file
             self._refuse(error)
         self._settle(key)
 
@@ -227,9 +232,29 @@ class Service:
         except self._failures as error:
             self._refuse(error)
 
+    def _check_file(self, key: str) -> None:
+        """Raise CorruptObjectError where something in a folder could hold no value.
+
+        Opening a pipe would wait for somebody at its other end, and a link leads out of the store.
+        """
+        if self._folder is None:
+            return
+        try:
+            regular = self._folder.is_file(key)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # what has no value is asked for like anything else
+        except OSError as error:
+            self._refuse(error)
+        if not regular:
+            raise CorruptObjectError(
+                f"{key} at {self.url} is not a regular file and has to be moved out of the store; "
+                f"{layout.remedy(key)}"
+            )
+
     def _settle(self, key: str) -> None:
         """Services keep what they confirmed; a folder does when the disk was waited for."""
         if self._folder is not None:
+            self._check_file(key)
             try:
                 self._folder.sync(key)
             except OSError as error:
@@ -267,6 +292,10 @@ class Folder:
 
             self._client = LocalStore(prefix=self.path, mkdir=make)
         return self._client
+
+    def is_file(self, key: str) -> bool:
+        """Whether what lies under that key is a regular file. Raises OSError for nothing at all."""
+        return stat.S_ISREG((self.path / key).lstat().st_mode)
 
     def sync(self, key: str) -> None:
         """Wait until the disk has that file and its name; the client does not do so."""
