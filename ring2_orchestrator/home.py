@@ -85,11 +85,20 @@ class Home:
         A folder where none could be begun, on a full disk say, is none.
         """
         folder = self.path / "ledger"
-        return not all(_is_absent(folder / name) for name in ("checkpoint", "tile"))
+        if not all(_is_absent(folder / name) for name in ("checkpoint", "tile")):
+            return True
+        # A link whose disk is not mounted leads to nothing now, and to a ledger tomorrow.
+        return not _is_absent(folder) and not folder.is_dir()
 
     def needed(self) -> "list[Cid]":
-        """What the store must keep besides what its roots lead to: the ledger's batches."""
-        return self.ledger.needed() if self.has_ledger else []
+        """What the store must keep besides what its roots lead to: the ledger's batches.
+
+        Raises RedoxaError where a ledger is, or surely was, and cannot be read.
+        """
+        if self.has_ledger:
+            return self.ledger.needed()
+        self._refuse_lost_ledger()
+        return []
 
     @property
     def tools(self) -> "Toolbox":
@@ -122,6 +131,24 @@ class Home:
         from ring2_orchestrator.tiers.rebuild import Rebuilder  # noqa: PLC0415 - as above
 
         Rebuilder(self.store, lambda: self.tools)(cid, recipe, out)
+
+    def _refuse_lost_ledger(self) -> None:
+        """Raise LedgerUnreadableError where there is no ledger, but something says there was."""
+        from ring2_orchestrator.ledger import LedgerUnreadableError  # noqa: PLC0415 - as above
+
+        folder = self.path / "ledger"
+        if folder.is_symlink():
+            raise LedgerUnreadableError(
+                f"{folder} is a link to {folder.readlink()}, where no ledger is now: mount the "
+                "disk it lies on, or remove the link if no ledger was begun there"
+            )
+        for name in ("ledger.key", "ledger.signed"):  # made for a ledger, and only for one
+            file = self.path / "keys" / name
+            if not _is_absent(file):
+                raise LedgerUnreadableError(
+                    f"there is no ledger in {folder}, but {file} was made for one: restore it "
+                    "from a copy or, if it is gone for good, move that file away"
+                )
 
     def close(self) -> None:
         """Close what was opened."""

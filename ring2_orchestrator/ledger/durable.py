@@ -41,6 +41,25 @@ def _unreadable(path: Path, error: OSError) -> LedgerUnreadableError:
     )
 
 
+def make_folder(path: Path) -> None:
+    """Make a ledger's private folder, or see that there is one.
+
+    Raises LedgerUnreadableError where something else has its name, and OSError.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        if path.is_symlink():
+            raise LedgerUnreadableError(
+                f"ledger {path} is a link to {path.readlink()}, where there is no folder; mount "
+                "the disk it lies on or, if it is gone for good, remove the link"
+            ) from None
+        raise LedgerUnreadableError(
+            f"ledger {path} is no folder; move away what is there, and restore the folder from a "
+            "copy"
+        ) from None
+
+
 def write_at(path: Path, offset: int, data: bytes, *, sync: bool, base: Path) -> None:
     """Make the file end with `data` at `offset`; with `sync`, return when it is on the disk."""
     refuse_links(path.parent, base)

@@ -354,16 +354,16 @@ class Ledger:
     def _begin(self) -> None:
         """Write the checkpoint of an empty log under a new name of its own."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            durable.make_folder(self.path)
         except OSError as error:
             raise self._unwritable(error) from error
         with self._writing():
             if durable.size(self._log.checkpoint_path):
                 return
-            if self._log.files.bundle_size(0):
+            if os.path.lexists(self.path / "tile"):
                 raise LedgerDamagedError(
-                    f"ledger {self.path} holds entries but its file `checkpoint` is missing; "
-                    "restore it from a copy",
+                    f"ledger {self.path} holds entries but its file `checkpoint` is missing or "
+                    "empty; restore it from a copy",
                     entry=0,
                 )
             # Two ledgers must never share a name, so this one thing is drawn by lot.

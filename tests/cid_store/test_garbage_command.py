@@ -1,6 +1,9 @@
 """`redoxa store gc`, `roots` and `unbind`: what goes is said, what the ledger needs stays."""
 
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,71 @@ def test_what_the_ledger_will_adopt_stays(shell: Shell) -> None:
         assert home.ledger.append(["after"], kind="run", subject="test").seq == 1
         assert home.ledger.read(0).entries == ("in flight",)
         home.ledger.verify()
+
+
+NO_LEDGER: dict[str, tuple[Callable[[Path, Path], object], str]] = {
+    "link to nothing": (
+        lambda ledger, other: ledger.symlink_to(other / "not mounted"),
+        "not mounted, where there is no folder; mount the disk it lies on",
+    ),
+    "link to a file": (
+        lambda ledger, other: (other.write_bytes(b""), ledger.symlink_to(other)),
+        "is a link to",
+    ),
+    "link to an empty folder": (
+        lambda ledger, other: (other.mkdir(), ledger.symlink_to(other)),
+        "where no ledger is now: mount the disk it lies on",
+    ),
+    "file": (lambda ledger, _: ledger.write_bytes(b""), "is no folder; move away what is there"),
+    "pipe": (lambda ledger, _: os.mkfifo(ledger), "is no folder; move away what is there"),
+    "its files gone": (
+        lambda ledger, _: (ledger.mkdir(), (ledger / "tile").symlink_to("gone")),
+        "its file `checkpoint` is missing or empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NO_LEDGER)
+def test_nothing_goes_while_the_ledger_is_elsewhere(shell: Shell, kind: str) -> None:
+    with Home(shell.home) as home:
+        remembered = home.store.put(b"remembered")
+        home.ledger.append([{"saw": remembered}], kind="run", subject="test")
+    ledger, aside = shell.home / "ledger", shell.folder / "aside"
+    ledger.rename(aside)
+    make, says = NO_LEDGER[kind]
+    make(ledger, shell.folder / "other")
+    for words in (["--dry-run"], ["--grace", "0"]):
+        code, _, message = shell("gc", *words)
+        assert (code in (4, 5), message.count("\n")) == (True, 1)
+        assert (says in message, str(ledger) in message) == (True, True), message
+    shutil.rmtree(ledger) if kind == "its files gone" else ledger.unlink()
+    ledger.symlink_to(aside)  # a ledger may lie elsewhere
+    assert shell("gc", "--grace", "0")[0] == 0
+    with Home(shell.home) as home:
+        assert home.ledger.read(0).entries == ({"saw": remembered},)
+        assert home.store.get(remembered) == b"remembered"
+
+
+@pytest.mark.parametrize("left", [(), ("checkpoint.new", "lock", "origin")])
+@pytest.mark.parametrize("name", ["ledger.key", "ledger.signed"])
+def test_a_key_tells_that_there_was_a_ledger(
+    shell: Shell, name: str, left: tuple[str, ...]
+) -> None:
+    lost = put(shell, b"a batch, or garbage")
+    if left:  # what a folder holds in which no ledger could be begun
+        (shell.home / "ledger").mkdir()
+        for file in left:
+            (shell.home / "ledger" / file).touch()
+    key = shell.home / "keys" / name
+    key.parent.mkdir()
+    key.touch()
+    code, _, message = shell("gc", "--grace", "0")
+    assert code == 5
+    assert f"there is no ledger in {shell.home / 'ledger'}, but {key} was made for one" in message
+    assert shell("get", str(lost))[0] == 0
+    key.unlink()
+    assert shell("gc", "--grace", "0")[0] == 0
+    assert shell("get", str(lost))[0] == 3
 
 
 @pytest.mark.parametrize("text", ["7", "0", "90s", "1.5h", "7d", "2w"])
