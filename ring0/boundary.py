@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import SupportsIndex
 
 from cid_store.errors import UsageError
 from ring0.errors import CapabilityError
@@ -24,6 +25,11 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "run": "start the program that the scope names",
     }
 )
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, of Python's own type or another."""
+    return type(value) is int or isinstance(value, SupportsIndex)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +73,9 @@ class Boundary:
         limits = (self.memory_bytes, self.output_bytes, self.wall_ms)
         if not all(type(one) is Capability for one in self.capabilities):
             raise CapabilityError("a boundary grants capabilities, which are made by that class")
+        fuels = () if self.fuel is None else (self.fuel,)
+        if not all(map(is_whole, (*limits, *fuels))):
+            raise UsageError("a boundary's limits and its fuel are whole numbers")
         if min(limits) < 0 or (self.fuel is not None and not 0 <= self.fuel < 1 << 63):
             raise UsageError("a boundary's limits are not negative and its fuel is below 2^63")
 

@@ -6,6 +6,7 @@ engine's NaN canonicalization, and limits on memory and time that hold for compi
 """
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from cid_store.cid import Cid
 from cid_store.errors import UsageError
 from cid_store.store import Buffer
 from ring0 import abi
-from ring0.boundary import DEFAULT, Boundary
+from ring0.boundary import DEFAULT, Boundary, is_whole
 from ring0.errors import CapabilityError, EngineError
 from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
@@ -38,6 +39,11 @@ from ring0.sections import ModuleInfo
 _NO_LIMIT = 1 << 62
 _LONGEST_MS = (1 << 32) - 1
 
+_OPS = frozenset(abi.Op)
+# One number in memory, as `struct` writes it; what else a buffer may hold is pointers, or records.
+_NUMBERS = frozenset("?bBcdefhHiIlLnNqQ")
+_ORDERS = "@=<" if sys.byteorder == "little" else "<"
+
 
 class Prepared:
     """One operation of one kernel with its parameters, ready to be called on any inputs."""
@@ -45,6 +51,10 @@ class Prepared:
     __slots__ = ("_host", "_maximum_bytes", "_n_out", "kernel", "op", "params")
 
     def __init__(self, host: "Host", kernel: Kernel, op: abi.Op, params: bytes) -> None:
+        if op not in _OPS:
+            raise UsageError(f"no operation of ABI v1 has the number {op!a}; take one of Op")
+        if type(params) is not bytes:
+            raise UsageError(f"parameters are bytes, and not of type {type(params).__name__}")
         self._host = host
         self.kernel = kernel
         self.op = op
@@ -64,8 +74,8 @@ class Prepared:
         """
         if boundary.fuel is not None or not self._host.is_base(self.kernel):
             raise UsageError(f"kernel '{self.kernel.name}' does not run in this process like that")
-        if any(length < 0 for length in lengths):
-            raise UsageError("a length is not negative")
+        if not all(is_whole(length) and length >= 0 for length in lengths):
+            raise UsageError("a length is a whole number, and not negative")
         call = self._call([b""] * len(lengths), boundary)
         return self._host.lend(self.kernel, call, tuple(lengths), boundary)
 
@@ -309,11 +319,27 @@ def _limits(boundary: Boundary) -> dict[str, int]:
 
 
 def _flat(data: Buffer) -> Buffer:
-    """The same bytes, so that `len` counts bytes."""
+    """The same bytes, so that `len` counts bytes; copied where they do not lie side by side."""
     if type(data) is bytes or type(data) is bytearray:
         return data
     # Arrays come here, too, and the length of one counts its elements.
-    view = memoryview(data)
+    try:
+        view = memoryview(data)
+    except (TypeError, ValueError, BufferError) as error:
+        raise _no_bytes(data) from error
+    if view.format.lstrip(_ORDERS) not in _NUMBERS:
+        raise _no_bytes(data)
+    if not view.c_contiguous:
+        return view.tobytes()
     if view.itemsize == 1 and view.ndim == 1:
         return view
-    return view.cast("B") if view.nbytes else b""
+    if view.format in _NUMBERS:
+        return view.cast("B") if view.nbytes else b""
+    return view.tobytes()  # `cast` knows no format with a sign of its byte order
+
+
+def _no_bytes(data: object) -> UsageError:
+    return UsageError(
+        "a kernel takes bytes, or arrays of integers or floats in little-endian order; convert the "
+        f"value of type {type(data).__name__} first"
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cid_store.errors import UsageError
 from ring0.abi import Op
 from ring0.boundary import CAUTIOUS, DEFAULT, EFFECTS, Boundary, Capability
 from ring0.errors import CapabilityError
@@ -63,3 +64,10 @@ def test_a_kernel_holds_no_capabilities_wherever_it_runs(
         for attempt in (prepared, prepared.strictly):
             with pytest.raises(CapabilityError, match=f"grants {kind} 'here'"):
                 attempt([b"ab"], granted)
+
+
+@pytest.mark.parametrize("name", ["fuel", "memory_bytes", "output_bytes", "wall_ms"])
+@pytest.mark.parametrize("value", [1.5, float("nan"), "7", b"7", -1])
+def test_a_limit_is_a_whole_number(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match="a boundary's limits"):
+        Boundary(**{name: value})

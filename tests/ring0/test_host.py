@@ -1,5 +1,6 @@
 """The host on kernels that behave: the same bytes wherever they run, and every outcome named."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -295,6 +296,56 @@ def test_the_length_of_an_array_is_that_of_its_bytes(
         for array in (numbers, numbers.reshape(3, 20), memoryview(numbers)):
             assert done(delta([array])).outputs == plain
         assert done(delta([nothing])).outputs == [b""]
+
+
+def test_elements_that_lie_apart_are_copied(host: Host, foreign: Host, kernels: Kernels) -> None:
+    kernel = kernels["delta"]
+    square = np.arange(400, dtype="<u4").reshape(20, 20)
+    apart: list[Any] = [square[::2], square.T, square[:, ::-1], memoryview(square.tobytes())[::3]]
+    for place in (host, foreign):
+        delta = place.prepare(kernel, Op.FORWARD, params(kernel, "u8"))
+        for given in apart:
+            assert done(delta([given])) == done(delta([memoryview(given).tobytes()]))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([1, None], dtype=object),
+        np.zeros(2, dtype=[("a", "u1"), ("b", object)]),
+        np.zeros(2, dtype=">u2"),
+        np.zeros(2, dtype="M8[s]"),
+        (ctypes.c_void_p * 2)(),
+        "text",
+        None,
+        7,
+    ],
+    ids=lambda value: str(getattr(value, "dtype", type(value).__name__)),
+)
+def test_what_has_no_bytes_of_its_own_reaches_no_kernel(
+    host: Host, foreign: Host, kernels: Kernels, value: Any
+) -> None:
+    kernel = kernels["delta"]
+    for place in (host, foreign):
+        with pytest.raises(UsageError, match="convert the value of type"):
+            place.call(kernel, Op.FORWARD, params(kernel, "u8"), [value])
+
+
+def test_a_call_that_cannot_be_meant_is_refused_in_a_sentence(host: Host, kernels: Kernels) -> None:
+    kernel = kernels["delta"]
+    given = params(kernel)
+    wrong: list[Any] = [7, -1, 70_000, "forward", None]
+    for op in wrong:
+        with pytest.raises(UsageError, match="no operation of ABI v1"):
+            host.prepare(kernel, op, given)
+    other: list[Any] = [bytearray(given), memoryview(given), "u8", None]
+    for one in other:
+        with pytest.raises(UsageError, match="parameters are bytes"):
+            host.prepare(kernel, Op.FORWARD, one)
+    lengths: list[Any] = [[1.5], ["a"], "ab", [None], [-1]]
+    for one in lengths:
+        with pytest.raises(UsageError, match="a length is a whole number"):
+            host.prepare(kernel, Op.FORWARD, given).open(one)
 
 
 def test_a_worker_takes_limits_of_any_size(foreign: Host, kernels: Kernels) -> None:
