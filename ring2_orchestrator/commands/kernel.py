@@ -283,9 +283,7 @@ def _bench(args: argparse.Namespace, context: Context) -> int:
     from ring2_orchestrator import kernel_build, kernel_speed  # noqa: PLC0415
 
     kernel_speed.require_machine()
-    folder = kernel_build.source_root() / args.kernel
-    if not folder.is_dir():
-        folder = Path(args.kernel).resolve()
+    folder = _folder(args.kernel, kernel_build.source_root())
     source = kernel_build.source_of(folder)
     if source.suffix not in (".c", ".zig"):
         raise InputError(f"{source.name} cannot be compiled natively; C and Zig can")
@@ -311,6 +309,15 @@ def _bench(args: argparse.Namespace, context: Context) -> int:
     )
     context.report.say("time in the sandbox to time of native SSE2 code; below 1 it is faster")
     return 0
+
+
+def _folder(text: str, shipped: Path) -> Path:
+    """The folder that is meant: one that is here comes before a shipped kernel of its name."""
+    here = Path(text)
+    if here.is_dir() and ("/" in text or (here / "kernel.toml").is_file()):
+        return here.resolve()
+    named = shipped / text
+    return named if (named / "kernel.toml").is_file() else here.resolve()
 
 
 def _timed_facts(timed: "Timed") -> dict[str, object]:

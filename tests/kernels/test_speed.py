@@ -8,6 +8,7 @@ from cid_store.errors import UnavailableError
 from ring0.abi import Op
 from ring0.host.engine import Engine
 from ring0.host.library import find
+from ring2_orchestrator.commands import main
 from ring2_orchestrator.kernel_build import require_toolchain, source_root
 from ring2_orchestrator.kernel_speed import measure, native, require_machine, sandbox
 from ring2_orchestrator.kernels import KernelSet
@@ -46,3 +47,19 @@ def test_native_code_may_keep_addresses_of_its_stack(kernels: KernelSet, tmp_pat
     timed = measure(kernel, sides, (None, {}), data=COUNTED, round_s=0.0001)
     assert timed.size == len(COUNTED)
     assert min(timed.speeds) > 0
+
+
+@pytest.mark.parametrize("said", ["delta", "delta/", "./delta", "."])
+def test_a_folder_that_is_here_comes_before_a_shipped_kernel(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        require_machine()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    here = tmp_path / "delta"
+    here.mkdir()
+    (here / "kernel.toml").touch()
+    monkeypatch.chdir(here if said == "." else tmp_path)
+    assert main(["kernel", "bench", said]) == 3
+    assert f"the kernel folder {here} has no delta.c" in capsys.readouterr().err
