@@ -1,16 +1,13 @@
 """A store that a service keeps: objects of at most 1 MiB under their names, roots beside them."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
 from cid_store.batches import Batches, Layer, Payload
 from cid_store.chunks import CHUNK_BYTES, ChunkList, encode_chunks
 from cid_store.cid import Cid, Codec, digest_of, large_hasher
-from cid_store.errors import (
-    MissingObjectError,
-    UsageError,
-)
+from cid_store.errors import CorruptObjectError, MissingObjectError, UsageError
 from cid_store.remote import layout
 from cid_store.remote.objects import Objects, cut_up
 from cid_store.remote.service import RETRIES, TIMEOUT_S
@@ -235,15 +232,26 @@ class RemoteStore:
         bound = self._binding(layout.root_key(name))
         return bound[1] if bound is not None else None
 
-    def roots(self, prefix: str = "") -> Iterator[tuple[str, Cid]]:
-        """Every bound name with that prefix, in order, as of now."""
+    def roots(
+        self, prefix: str = "", *, damaged: Callable[[CorruptObjectError], object] | None = None
+    ) -> Iterator[tuple[str, Cid]]:
+        """Every bound name with that prefix, in order, as of now.
+
+        A damaged root is told to `damaged` and left out; without it the error is raised.
+        """
         check_root_name(prefix)
         self._check_open()
         self._objects.look()
         keys = self._service.keys(layout.ROOTS_PREFIX)
-        found = self._objects.each(
-            self._binding, [key for key in keys if layout.may_begin_with(key, prefix)]
-        )
+        wanted = [key for key in keys if layout.may_begin_with(key, prefix)]
+        found: list[tuple[str, Cid | None] | None] = []
+        for answer in self._objects.each(self._read_root, wanted):
+            if not isinstance(answer, CorruptObjectError):
+                found.append(answer)
+            elif damaged is not None:
+                damaged(answer)
+            else:
+                raise answer
         bound = {**dict(pair for pair in found if pair is not None), **self._batches.roots()}
         return iter(
             sorted(
@@ -267,6 +275,12 @@ class RemoteStore:
     def _binding(self, key: str) -> tuple[str, Cid | None] | None:
         data = self._service.get(key, layout.MAX_SMALL_BYTES)
         return layout.parse_root(key, data, self.url) if data is not None else None
+
+    def _read_root(self, key: str) -> tuple[str, Cid | None] | CorruptObjectError | None:
+        try:
+            return self._binding(key)
+        except CorruptObjectError as error:
+            return error
 
     def _put_root(self, item: tuple[str, Cid | None]) -> None:
         name, cid = item

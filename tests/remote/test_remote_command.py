@@ -197,3 +197,36 @@ def test_a_folder_that_may_not_be_written_is_named(shell: Shell, folder: Path, u
     assert done.stderr.decode().startswith(said)
     assert done.stderr.count(b"\n") == 1
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["-f"], ["-f", "--check"]])
+@pytest.mark.parametrize("size_bytes", [0, 70 << 10])
+def test_a_damaged_root_is_bound_anew_with_force(
+    shell: Shell, folder: Path, url: str, options: list[str], size_bytes: int
+) -> None:
+    for name in ("lost", "sound"):
+        bind(shell, name, name.encode())
+    assert shell("push", url, "lost", "sound")[0] == 0
+    key = layout.root_key("lost")
+    (folder / key).write_bytes(b"x" * size_bytes)
+    code, out, message = shell("remote", url, "--json")
+    assert (code, list(json.loads(out)["roots"])) == (4, ["sound"])
+    assert message.startswith("redoxa: ")
+    assert (key in message, message.count("\n")) == (True, 1)
+    code, _, message = shell("push", url, "lost")
+    assert (code, "bind the root anew with `redoxa store push --force`" in message) == (4, True)
+    assert shell("push", url, "lost", *options)[0] == 0
+    code, out, _ = shell("remote", url, "--json")
+    assert (code, list(json.loads(out)["roots"])) == (0, ["lost", "sound"])
+
+
+def test_damaged_objects_there_are_repaired_as_the_sentence_says(
+    shell: Shell, other: Shell, folder: Path, url: str
+) -> None:
+    bind(shell, "mine", b"one")
+    assert shell("push", url, "mine")[0] == 0
+    (folder / layout.object_key(Cid.of(b"one"))).write_bytes(b"two")
+    code, _, message = other("pull", url, "mine")
+    assert (code, "`redoxa store push --check` to repair it" in message) == (4, True)
+    assert shell("push", "--check", url, "mine")[0] == 0
+    assert other("pull", url, "mine")[0] == 0

@@ -1,18 +1,18 @@
 """The verbs of `redoxa store` for stores elsewhere: with a service, in a folder, on the web."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cid_store.cid import Cid
-from cid_store.errors import InputError, MalformedCidError
+from cid_store.errors import CorruptObjectError, InputError, MalformedCidError
 from cid_store.store import Store
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
 if TYPE_CHECKING:
-    from cid_store.remote import Moved
+    from cid_store.remote import Moved, RemoteStore
 
 _PATIENCE_S = 1.0  # what is done by then needs no bar
 
@@ -32,7 +32,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
             help="s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH, file:///FOLDER "
             "or, to read only, https://HOST/PATH; credentials come from the environment",
         )
-    for verb, there in (("push", "there"), ("pull", "here")):
+    for verb, there, or_damaged in (("push", "there", ", or damaged"), ("pull", "here", "")):
         verbs[verb].add_argument(
             "what",
             metavar="ROOT-OR-CID",
@@ -43,7 +43,7 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
             "-f",
             "--force",
             action="store_true",
-            help=f"bind a root {there} that is bound to something else",
+            help=f"bind a root {there} that is bound to something else{or_damaged}",
         )
     verbs["push"].add_argument(
         "--check", action="store_true", help="read what is there already, and replace damage"
@@ -60,12 +60,16 @@ def _push(home: Home, args: argparse.Namespace, context: Context) -> int:
     roots, cids = _meant(store, args.what, f"the store at {store.path}")
     _check_there(cids, (store,), f"{store.path}; put it first")
     with RemoteStore(args.url) as remote:
-        seen = _free(remote, roots, remote.url, force=args.force)
+        damaged = _damaged(remote, roots) if args.force else set[str]()
+        sound = {name: cid for name, cid in roots.items() if name not in damaged}
+        seen = _free(remote, sound, remote.url, force=args.force)
         with context.report.progress("push", after_s=_PATIENCE_S) as advance:
             moved = push(
                 store, remote, [*roots.values(), *cids], check=args.check, progress=advance
             )
-        for name, cid in roots.items():
+        for name in damaged:  # it binds nothing that another could have bound anew
+            remote.set_root(name, roots[name])
+        for name, cid in sound.items():
             if not remote.swap_root(name, seen[name], cid):
                 raise InputError(
                     f"the root {name!r} at {remote.url} was bound by somebody else meanwhile; look "
@@ -95,10 +99,14 @@ def _remote(home: Home, args: argparse.Namespace, context: Context) -> int:
 
     del home
     with RemoteStore(args.url) as remote:
-        bound = [(name, str(cid)) for name, cid in remote.roots(args.prefix)]
+        damaged: list[CorruptObjectError] = []
+        found = remote.roots(args.prefix, damaged=damaged.append)
+        bound = [(name, str(cid)) for name, cid in found]
     context.report.data({"url": remote.url, "roots": dict(bound)})
     context.report.table(("root", "names"), bound)
-    return 0
+    for error in damaged:
+        context.report.warn(str(error))
+    return CorruptObjectError.exit_code if damaged else 0
 
 
 def _meant(store: Store, words: Sequence[str], where: str) -> tuple[dict[str, Cid], list[Cid]]:
@@ -131,6 +139,17 @@ def _free(
                 "bound anew"
             )
     return seen
+
+
+def _damaged(remote: "RemoteStore", names: Iterable[str]) -> set[str]:
+    """Those of the names whose roots there are damaged: what they were bound to is lost."""
+    damaged: set[str] = set()
+    for name in names:
+        try:
+            remote.root(name)
+        except CorruptObjectError:
+            damaged.add(name)
+    return damaged
 
 
 def _check_there(cids: Sequence[Cid], stores: Sequence[Store], where: str) -> None:
