@@ -229,6 +229,20 @@ class PackFolder:
                 "open the store with a newer Redoxa"
             ) from error
 
+    def name_fault(self, number: int) -> str | None:
+        """What is wrong with a pack's name, and a way out that never writes over another pack."""
+        head = self.head(number)
+        if head is None or head.number == number:
+            return None
+        own = self.file(head.number).name
+        fact = f"{self.file(number)} is pack {head.number} by its header"
+        if not self.exists(head.number):
+            return f"{fact}; give it back the name {own}"
+        there = self.head(head.number)
+        if there is None or there.number == head.number:
+            return f"{fact}, and {own} is there: this is a copy; move it out of that folder"
+        return f"{fact}; move {own}, which is another pack, aside, then give it back the name {own}"
+
     def create(self, number: int) -> Tail:
         """Begin a pack, durably. Raises OSError or StoreStoppedError."""
         fd = disk.open_file(self.file(number), os.O_RDWR | os.O_CREAT | os.O_EXCL)

@@ -67,7 +67,9 @@ def follow(folder: PackFolder, index: Index, known: Tail | None = None) -> Tail:
         return Tail(0, 0, fit=False)
     tail = _end_of(folder, index, last, known)
     while folder.exists(tail.pack + 1):
-        # A crash came after this pack was begun and before the index heard of it.
+        # A crash came after this pack was begun and before the index heard of it, unless a person
+        # gave another's file that name: it would be cut, as if nothing in it were finished.
+        _checked_head(folder, tail.pack + 1)
         folder.begin(tail.pack + 1)
         started = Tail(tail.pack + 1, HEADER_BYTES)
         tail = _adopted(folder, index, started)
@@ -317,13 +319,10 @@ def _is_foreign(folder: PackFolder, known: PackEnd) -> bool:
 
 def _checked_head(folder: PackFolder, number: int) -> PackHead | None:
     """Who a pack says it is, where it can say. Raises DamageError for one under another's name."""
-    head = folder.head(number)
-    if head is not None and head.number != number:
-        raise DamageError(
-            f"{folder.file(number)} is pack {head.number} by its header; give it back the name "
-            f"{folder.file(head.number).name}"
-        )
-    return head
+    misnamed = folder.name_fault(number)
+    if misnamed is not None:
+        raise DamageError(misnamed)
+    return folder.head(number)
 
 
 def _adopted(folder: PackFolder, index: Index, tail: Tail) -> Tail:

@@ -56,6 +56,9 @@ def verify_packs(
         for _ in rows.before(end.number):
             examination.index_is_wrong = True  # objects in a pack that it does not list
         examination.pack(end, rows)
+    # Of packs that the index does not know, too: it could not be made anew beside a misnamed one.
+    faults = (packs.name_fault(number) for number in packs.numbers())
+    examination.damage += (fault for fault in faults if fault is not None)
     # Rows out of order are all counted above, and some of them are missed when they are asked for.
     examination.index_is_wrong |= not index.is_sound()
     examination.compare_chunks()
@@ -197,8 +200,6 @@ class _Examination:
         head = self._packs.head(end.number)
         if head is None:
             self.damage.append(f"the header of {path} is damaged; its records do not need it")
-        elif head.number != end.number:
-            self.damage.append(f"{path} says it is pack {head.number}; give it that name again")
         for item in scan(pack, end.number, HEADER_BYTES, end.end):
             if isinstance(item, Gap):
                 size = item.stop - item.start

@@ -155,13 +155,50 @@ def test_swapped_packs_are_named(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     two.rename(one)
     aside.rename(two)
     for read_only in (False, True):
-        with pytest.raises(DamageError, match=r"1\.pack is pack 2 by its header; give it back"):
+        with pytest.raises(
+            DamageError, match=r"1\.pack is pack 2 by its header; move 00000002\.pack"
+        ):
             LocalStore(path, read_only=read_only)
     two.rename(aside)
     one.rename(two)
     aside.rename(one)
     with LocalStore(path) as store:
         assert [store.get(cid) for cid in CIDS] == BLOBS
+
+
+@pytest.mark.parametrize("number", [2, 9])
+def test_a_copied_pack_is_never_to_be_renamed_over_the_live_one(path: Path, number: int) -> None:
+    copy = pack_of(path, number)
+    shutil.copy(pack_of(path), copy)
+    sentence = f"{copy} is pack 1 by its header, and 00000001.pack is there: this is a copy; "
+    if number == 9:  # the next pack's name is looked at whenever the store is opened
+        with LocalStore(path) as store:
+            late = store.put(b"put after the copy was made")
+            assert any(sentence in line for line in store.verify().damage)
+            with pytest.raises(DamageError) as caught:
+                store.repair()
+            assert sentence in str(caught.value)
+            copy.unlink()
+            assert store.repair().found.ok
+            assert store.get(late) == b"put after the copy was made"
+    else:
+        with pytest.raises(DamageError) as caught:
+            LocalStore(path)
+        assert str(caught.value) == f"{sentence}move it out of that folder"
+        assert copy.read_bytes() == pack_of(path).read_bytes(), "nothing of it was cut"
+        copy.unlink()
+        with LocalStore(path) as store:
+            check_whole(store)
+
+
+def test_a_pack_whose_name_is_free_is_given_it_back(path: Path) -> None:
+    pack_of(path).rename(pack_of(path, 7))
+    sentence = f"{pack_of(path, 7)} is pack 1 by its header; give it back the name 00000001.pack"
+    with LocalStore(path, read_only=True) as store:
+        assert sentence in store.verify().damage
+    pack_of(path, 7).rename(pack_of(path))
+    with LocalStore(path) as store:
+        check_whole(store)
 
 
 def test_a_failed_read_is_repaired_from_another_copy(path: Path) -> None:
