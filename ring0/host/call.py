@@ -14,6 +14,7 @@ from ring0.host.engine import (
     INSTANTIATION,
     INTERRUPT,
     INVALID,
+    NO_ADDRESSES,
     OUT_OF_FUEL,
     OUT_OF_MEMORY,
     Stopped,
@@ -28,6 +29,7 @@ _KINDS = {
     OUT_OF_FUEL: NO_FUEL,
     INTERRUPT: NO_TIME,
     OUT_OF_MEMORY: NO_MEMORY,
+    NO_ADDRESSES: NO_MEMORY,
 }
 # The word of the answer when a worker process died for no reason that is known.
 WORKER_DIED = "worker-died"

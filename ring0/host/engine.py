@@ -48,6 +48,8 @@ INTERRUPT = "interrupt"
 INVALID = "invalid"
 INSTANTIATION = "instantiation"
 OUT_OF_MEMORY = "out-of-memory"
+# There are no addresses for an instance, which reserves as many whatever the module is.
+NO_ADDRESSES = "no-addresses"
 
 
 class Stopped(Exception):  # noqa: N818 - not an error of ours: the normal end of a hostile kernel
@@ -159,6 +161,8 @@ class Module:
 def refusal(code: str, message: str) -> Stopped:
     """What to raise when the engine said that instead of making something."""
     lacking = "os error 12" in message or "allocate memory" in message
+    if lacking and code == INSTANTIATION and "failed to reserve" in message:
+        return Stopped(NO_ADDRESSES, message)
     return Stopped(OUT_OF_MEMORY if lacking else code, message)
 
 

@@ -24,7 +24,7 @@ from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
 from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call, halted
 from ring0.host.chain import DirectProgram
-from ring0.host.engine import Stopped, Tuning
+from ring0.host.engine import NO_ADDRESSES, Stopped, Tuning
 from ring0.host.foreign import DEFAULT_TUNING, Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
@@ -281,6 +281,12 @@ class Host:
             answer = self._workers.ask(request, wasm)
         except LibraryError as error:
             raise EngineError(str(error)) from error
+        if answer.word == NO_ADDRESSES:  # no worker has room for any kernel: none is to blame
+            raise EngineError(
+                "this machine lacks address space: a worker process could not reserve what the "
+                f"engine takes for every kernel ({answer.detail}); raise the limit on virtual "
+                "memory (ulimit -v)"
+            )
         if answer.kind in (NO_TIME, NO_MEMORY) or answer.word == WORKER_DIED:
             with self._counting:
                 self.unsettled += 1

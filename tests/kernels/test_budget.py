@@ -1,6 +1,8 @@
 """An examination ends when its time is used up, and what it did not get to is never called good."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,30 @@ def test_the_command_says_so_and_adds_nothing(
     for seconds in ("0", "-1", "nan", "inf", "soon"):
         assert main([*home, "kernel", "check", str(path), "--budget", seconds]) == 2
         assert "--budget" in capsys.readouterr().err
+
+
+NO_ADDRESSES = """
+import resource, sys
+from ring2_orchestrator.commands import main
+
+resource.setrlimit(resource.RLIMIT_AS, (1 << 32, resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is not kept")
+def test_a_machine_without_addresses_refuses_no_module(kernels: KernelSet, tmp_path: Path) -> None:
+    path, home = tmp_path / "zigzag.wasm", tmp_path / "home"
+    path.write_bytes(kernels.by_name("zigzag").wasm)
+    words = ["--home", str(home), "kernel", "check", "--no-engines", "--cases", "5", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ADDRESSES, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert "lacks address space" in done.stderr
+    assert "refused" not in done.stdout
+    assert not (home / "ledger").exists()
