@@ -92,10 +92,14 @@ def _recorded(files: TileFiles, level: int, count: int) -> list[bytes]:
 def _explain(files: TileFiles, checkpoint: Checkpoint, hashes: list[bytes]) -> LedgerDamagedError:
     recorded = _recorded(files, 0, checkpoint.size)
     wrong = next((at for at, value in enumerate(hashes) if value != recorded[at]), None)
-    if wrong is None:
-        return _explain_rewrite(files, checkpoint, hashes)
-    if recorded[wrong] == _ABSENT and hashes[wrong] != _ABSENT:
-        return _unnamed(files, checkpoint, wrong)
+    if wrong is None or recorded[wrong] == _ABSENT:
+        # No recorded hash tells more; that an entry is missing needs none.
+        if _ABSENT in hashes:
+            wrong = hashes.index(_ABSENT)
+        elif wrong is None:
+            return _explain_rewrite(files, checkpoint, hashes)
+        else:
+            return _unnamed(files, checkpoint, wrong)
     return LedgerDamagedError(
         f"ledger {files.folder}: {_deed(hashes, recorded, wrong)}; "
         "nothing was changed by this check: restore the folder from a copy",
@@ -107,10 +111,10 @@ def _deed(hashes: list[bytes], recorded: list[bytes], at: int) -> str:
     """What happened at the first position where the entries leave what was recorded."""
     if all(value == _ABSENT for value in hashes[at:]):
         return f"entry {at} and all after it are missing; the checkpoint covers {len(hashes)}"
-    if hashes[at] in recorded[at:]:
-        return _moved(hashes, recorded, at, recorded.index(hashes[at], at))
     if hashes[at] == _ABSENT:
         return f"entry {at} is missing"
+    if hashes[at] in recorded[at:]:
+        return _moved(hashes, recorded, at, recorded.index(hashes[at], at))
     if hashes[at + 1 : at + 2] == [recorded[at]]:
         return f"a foreign entry was inserted before entry {at}"
     return f"entry {at} was altered"

@@ -35,6 +35,10 @@ def size(path: Path) -> int:
 
 
 def _unreadable(path: Path, error: OSError) -> LedgerUnreadableError:
+    if error.errno == errno.ELOOP and path.is_symlink():
+        return LedgerUnreadableError(
+            f"{path} is a symbolic link, and none is followed there; put the file itself there"
+        )
     return LedgerUnreadableError(
         f"{path} cannot be read ({error.strerror}); give it back to its owner as a plain file, "
         "then try again"

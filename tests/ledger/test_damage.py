@@ -1,5 +1,6 @@
 """Every way to falsify a ledger is found, named, and never mended silently."""
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -207,13 +208,37 @@ def test_a_damaged_checkpoint_is_said(full: Ledger, reopen: Reopen, text: bytes)
 
 def test_a_missing_checkpoint_is_not_a_new_ledger(full: Ledger, reopen: Reopen) -> None:
     (full.path / "checkpoint").unlink()
-    with pytest.raises(LedgerDamagedError, match="holds entries but its file `checkpoint` is miss"):
+    with pytest.raises(
+        LedgerDamagedError, match="entries but its file `checkpoint` is missing or empty"
+    ):
         reopen()
     (full.path / "checkpoint").touch()  # an empty one is no better
-    with pytest.raises(LedgerDamagedError, match="holds entries but its file `checkpoint` is miss"):
+    with pytest.raises(
+        LedgerDamagedError, match="entries but its file `checkpoint` is missing or empty"
+    ):
         reopen()
     with pytest.raises(LedgerDamagedError, match="`checkpoint` is missing or empty"):
         full.verify()
+
+
+@pytest.mark.parametrize("keep", [0, 4])
+@pytest.mark.parametrize("keep_hashes", [0, 2, 4])
+def test_what_is_missing_with_its_hashes_is_called_missing(
+    full: Ledger, reopen: Reopen, keep: int, keep_hashes: int
+) -> None:
+    tile = full.path / "tile"
+    entries = b"".join(map(frame, entries_of(full)[:keep]))
+    (tile / "entries" / "000").write_bytes(entries)
+    os.truncate(tile / "0" / "000", keep_hashes * merkle.HASH_BYTES)
+    error = refused(reopen())
+    assert error.entry == keep
+    assert f"entry {keep} and all after it are missing; the checkpoint covers 9" in str(error)
+
+
+def test_a_log_without_its_tiles_is_called_missing(full: Ledger, reopen: Reopen) -> None:
+    shutil.rmtree(full.path / "tile")
+    error = refused(reopen())
+    assert "entry 0 and all after it are missing; the checkpoint covers 9" in str(error)
 
 
 def test_a_missing_or_altered_batch_is_found(full: Ledger, store: MemoryStore) -> None:
@@ -411,3 +436,14 @@ def test_an_emptied_origin_is_found_and_a_missing_one_is_made_by_the_next_append
     reopen().append([], kind="k", subject="s")
     assert place.read_bytes() == kept == f"{head.origin}\n".encode()
     reopen().verify()
+
+
+def test_a_bundle_missing_with_its_hashes_is_called_missing(
+    long_log: tuple[Path, MemoryStore], tmp_path: Path
+) -> None:
+    folder = tmp_path / "ledger"
+    shutil.copytree(long_log[0], folder)
+    (folder / "tile" / "entries" / "000").unlink()
+    (folder / "tile" / "0" / "000").unlink()
+    error = refused(Ledger(folder, store=long_log[1], clock=ManualClock()))
+    assert (error.entry, "entry 0 is missing;" in str(error)) == (0, True), error
