@@ -25,6 +25,7 @@ class KeyFile:
 
     def new(self, name: str) -> VerifierKey:
         """Draw a key, readable by its owner alone. Raises KeyFileError where there is one."""
+        self._refuse_other_folders()
         key = SigningKey(name, os.urandom(_SEED_BYTES))
         try:
             self.path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -32,6 +33,11 @@ class KeyFile:
             with durable.locked(self._lock, timeout_s=LOCK_TIMEOUT_S):
                 durable.create(self.path, f"{key.secret}\n".encode())
         except FileExistsError:
+            if self.path.is_symlink():
+                raise KeyFileError(
+                    f"{self.path} is a symbolic link, and none is followed there; put the key "
+                    "itself there, or move the link away first"
+                ) from None
             raise KeyFileError(
                 f"there is a key already in {self.path}; whoever verifies knows it: to begin with "
                 "another, move that file away first"
@@ -44,6 +50,7 @@ class KeyFile:
 
     def load(self) -> SigningKey | None:
         """The key, or None where none was made. Raises KeyFileError where it cannot be trusted."""
+        self._refuse_other_folders()
         text = durable.read(self.path, limit=_MAX_KEY).decode("utf-8", "replace")
         if not text and not self.path.exists():
             return None
@@ -82,6 +89,18 @@ class KeyFile:
             # Before anybody sees the signature: what was signed once must never be contradicted.
             durable.replace(self._signed, note.whole.encode("utf-8"))
         return note
+
+    def _refuse_other_folders(self) -> None:
+        """Raise KeyFileError where `keys` is no folder of the home's own."""
+        folder = self.path.parent
+        if folder.is_symlink():
+            # The home is private, and what a link leads to may be anybody's.
+            raise KeyFileError(
+                f"{folder} is a symbolic link, and none is followed to a key; put the folder "
+                "itself there"
+            )
+        if folder.exists() and not folder.is_dir():
+            raise KeyFileError(f"{folder} is no folder; move away what is there, then try again")
 
     def _last(self) -> Checkpoint | None:
         text = durable.read(self._signed, limit=MAX_NOTE).decode("utf-8", "replace")

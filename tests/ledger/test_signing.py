@@ -64,6 +64,30 @@ def kept(path: Path, text: str) -> str:
     return str(path)
 
 
+def test_no_link_is_followed_to_a_key(typed: Typed, home: Path, tmp_path: Path) -> None:
+    keys, other = home / "keys", tmp_path / "other"
+    other.mkdir()
+    keys.symlink_to(other)
+    for words in (["key", "new"], ["key", "show"], ["checkpoint", "--sign"]):
+        said = refused(typed(*words), 3)
+        assert f"{keys} is a symbolic link, and none is followed to a key" in said
+    assert list(other.iterdir()) == []
+    keys.unlink()
+    keys.touch()
+    assert f"{keys} is no folder" in refused(typed("key", "new"), 3)
+    keys.unlink()
+    done(typed("key", "new"))
+    key = keys / "ledger.key"
+    key.rename(other / "key")
+    for target in (other / "nothing", other / "key"):
+        key.symlink_to(target)
+        says = f"{key} is a symbolic link, and none is followed there; put the "
+        assert says in refused(typed("key", "new"), 3)
+        assert says in refused(typed("key", "show"), 5)
+        key.unlink()
+    assert [path.name for path in other.iterdir()] == ["key"]
+
+
 def test_a_key_is_drawn_once_and_only_its_public_half_is_shown(typed: Typed, home: Path) -> None:
     assert "there is no key" in refused(typed("key", "show"), 3)
     shown = done(typed("key", "new"))
