@@ -175,3 +175,28 @@ def test_verify_names_what_is_damaged(shell: Shell) -> None:
     file.write_bytes(b"12345")
     assert shell("put", str(file))[0] == 0
     assert shell("verify")[0] == 0
+
+
+def test_an_empty_name_is_refused_before_anything_is_kept(shell: Shell) -> None:
+    file = shell.folder / "data"
+    file.write_bytes(b"kept")
+    for words in (("put", str(file)), ("add", str(shell.folder))):
+        code, out, message = shell(*words, "--root", "")
+        assert (code, out, "--root: '' is no name of a root" in message) == (2, b"", True)
+    code, _, message = shell("put", "")
+    assert (code, message.startswith("redoxa: '' is no name of a file")) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get", "b{}"),
+        ("checkout", "b{}", "new"),
+        ("export", "b{}", "-o", "new.car"),
+        ("push", "file:///nowhere", "b{}"),
+    ],
+)
+def test_a_long_word_is_cut_where_it_is_said(shell: Shell, words: tuple[str, ...]) -> None:
+    code, _, message = shell(*[word.format("a" * 120_000) for word in words])
+    assert code == 3
+    assert len(message) < 400

@@ -16,6 +16,7 @@ from cid_store.errors import InputError, MalformedCidError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
 from ring2_orchestrator.commands._files import STREAM, open_output, output_path
+from ring2_orchestrator.commands.store.words import shown
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
@@ -94,8 +95,8 @@ def _meant(store: LocalStore, words: Sequence[str]) -> "tuple[list[Cid], Archive
                 archives += found
             else:
                 raise InputError(
-                    f"{word!r} is neither a root of the store, nor a CID, nor what an imported CAR "
-                    "names as its root"
+                    f"{shown(word)} is neither a root of the store, nor a CID, nor what an "
+                    "imported CAR names as its root"
                 ) from None
     if not archives:
         return roots, None

@@ -13,7 +13,7 @@ from cid_store.cid import Cid
 from cid_store.errors import InputError, UsageError
 from cid_store.local import LocalStore
 from ring2_orchestrator.commands import Context, Parser
-from ring2_orchestrator.commands.store.words import named
+from ring2_orchestrator.commands.store.words import named, root_name
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import Advance, printing, size_text
 
@@ -30,7 +30,10 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     put = verbs["put"]
     put.add_argument("file", metavar="FILE", help="the file; '-' is standard input")
     put.add_argument(
-        "--root", metavar="NAME", help="also bind this root of the store to it, so that gc keeps it"
+        "--root",
+        metavar="NAME",
+        type=root_name,
+        help="also bind this root of the store to it, so that gc keeps it",
     )
     get = verbs["get"]
     get.add_argument("name", metavar="NAME", help="an object's CID, or a root's name")
@@ -123,6 +126,8 @@ def _input(name: str) -> Generator[tuple[BinaryIO, int | None]]:
     if name == "-":
         yield sys.stdin.buffer, None
         return
+    if not name:  # which a path takes for the folder one is in
+        raise InputError("'' is no name of a file; name one, or '-' for standard input")
     path = Path(name)
     try:
         # A device has no end: reading it would fill the memory.

@@ -8,6 +8,7 @@ from cid_store.cid import Cid
 from cid_store.errors import CorruptObjectError, InputError, MalformedCidError
 from cid_store.store import Store
 from ring2_orchestrator.commands import Context, Parser
+from ring2_orchestrator.commands.store.words import shown
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
@@ -120,7 +121,7 @@ def _meant(store: Store, words: Sequence[str], where: str) -> tuple[dict[str, Ci
             bound = store.root(word)
             if bound is None:
                 raise InputError(
-                    f"{word!r} is neither a CID nor a root of {where}; "
+                    f"{shown(word)} is neither a CID nor a root of {where}; "
                     "`redoxa store roots` and `redoxa store remote URL` list roots"
                 ) from None
             roots[word] = bound

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError
 from ring2_orchestrator.commands import Context, Parser
-from ring2_orchestrator.commands.store.words import byte_count, named
+from ring2_orchestrator.commands.store.words import byte_count, named, root_name
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import size_text
 
@@ -24,7 +24,12 @@ def add_arguments(verbs: Mapping[str, Parser]) -> None:
     """The words after these verbs."""
     add = verbs["add"]
     add.add_argument("path", metavar="DIR|ARCHIVE", type=Path, help="the folder or the archive")
-    add.add_argument("--root", metavar="NAME", help="also bind this root of the store to the tree")
+    add.add_argument(
+        "--root",
+        metavar="NAME",
+        type=root_name,
+        help="also bind this root of the store to the tree",
+    )
     add.add_argument(
         "--max-bytes",
         metavar="N",

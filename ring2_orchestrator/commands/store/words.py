@@ -8,6 +8,7 @@ from cid_store.errors import InputError, MalformedCidError
 from cid_store.store import Store
 from ring2_orchestrator.report import one_line
 
+_SHOWN = 120  # characters: more than any CID has
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -18,8 +19,20 @@ def named(store: Store, word: str) -> Cid:
     except MalformedCidError:
         bound = store.root(word)
     if bound is None:
-        raise InputError(f"{word!r} is neither a CID nor a root of the store")
+        raise InputError(f"{shown(word)} is neither a CID nor a root of the store")
     return bound
+
+
+def shown(word: str) -> str:
+    """A word of the command line, quoted, and cut to what fits a sentence."""
+    return repr(word if len(word) <= _SHOWN else f"{word[: _SHOWN - 3]}...")
+
+
+def root_name(text: str) -> str:
+    """The name of a root that shall be bound."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no name of a root; name one that can be seen")
+    return text
 
 
 def byte_count(text: str) -> int:
