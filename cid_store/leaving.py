@@ -13,6 +13,7 @@ from cid_store import disk
 from cid_store.cid import DIGEST_BYTES, digest_of
 
 NAME = "leaving"
+MAX_BYTES = 16 << 20  # some 800,000 packs; more is no list, and would only take memory
 
 _MAGIC = b"RDXLEAVE"
 _ENTRY = struct.Struct("<I16s")
@@ -21,6 +22,7 @@ _ENTRY = struct.Struct("<I16s")
 def write(folder: Path, packs: Mapping[int, bytes]) -> None:
     """Note durably that these packs, by number and identity, are no part of the store any more."""
     data = _MAGIC + b"".join(_ENTRY.pack(*pack) for pack in packs.items())
+    assert len(data) + DIGEST_BYTES <= MAX_BYTES, "no store has so many packs"
     fd = disk.open_file(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         disk.write_all(fd, [data, digest_of(data)], 0)
@@ -37,7 +39,8 @@ def read(folder: Path) -> dict[int, bytes]:
     except FileNotFoundError:
         return {}
     try:
-        data = disk.read_at(fd, os.fstat(fd).st_size, 0)
+        size = os.fstat(fd).st_size
+        data = disk.read_at(fd, size, 0) if size <= MAX_BYTES else b""
     finally:
         os.close(fd)
     body, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]

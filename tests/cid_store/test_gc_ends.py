@@ -186,3 +186,16 @@ def test_a_list_of_leaving_packs_that_is_damaged_removes_none(
         leaving.write(path / "packs", dict.fromkeys(numbers, bytes(16)))
         assert store._keeper.packs.numbers() == numbers
     check_store(path, needed)
+
+
+def test_a_list_of_leaving_packs_beyond_all_measure_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store, needed, _ = filled(path)
+    with store:
+        numbers = store._keeper.packs.numbers()
+        with (path / "packs" / leaving.NAME).open("wb") as file:
+            file.truncate(1 << 40)  # a hole: whoever read it all would never come back
+        assert store._keeper.packs.numbers() == numbers
+        store.gc(grace_s=0)
+        assert not (path / "packs" / leaving.NAME).exists()
+    check_store(path, needed)
