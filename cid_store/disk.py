@@ -32,11 +32,18 @@ def open_file(path: Path, flags: int) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _link(path, "file") from error
+        # Before anything is opened: a folder to be written to, a pipe that nobody reads.
+        if error.errno in (errno.EISDIR, errno.ENXIO):
+            raise _irregular(path) from error
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise DamageError(f"{path} is not a regular file; a store keeps nothing else there")
+        raise _irregular(path)
     return fd
+
+
+def _irregular(path: Path) -> DamageError:
+    return DamageError(f"{path} is not a regular file; a store keeps nothing else there")
 
 
 def _link(path: Path, kind: str) -> DamageError:
@@ -76,7 +83,12 @@ def sync_file(fd: int) -> None:
 
 def remove(path: Path) -> None:
     """Take a file's name away, if it is there; durable with the folder's next sync."""
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if path.is_dir() and not path.is_symlink():  # systems differ in what they call that
+            raise _irregular(path) from error
+        raise
 
 
 def sync_folder(path: Path) -> None:

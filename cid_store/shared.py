@@ -446,4 +446,4 @@ class SharedFiles:
 
 def _remove_database(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        disk.remove(path.with_name(path.name + suffix))

@@ -71,6 +71,19 @@ def test_a_folder_in_place_of_a_file_is_said(path: Path, part: str) -> None:
     assert caught.value.exit_code in (3, 4)
 
 
+def test_a_folder_in_place_of_the_next_pack_or_index_is_named(path: Path) -> None:
+    for part in ("packs/00000002.pack", "index.new"):
+        (path / part / "within").mkdir(parents=True)
+        with pytest.raises(DamageError) as caught, LocalStore(path) as store:
+            store.repair()
+        assert str(caught.value).startswith(f"{path / part} is not a regular file; a store keeps")
+        assert (path / part / "within").is_dir()
+        (path / part / "within").rmdir()
+        (path / part).rmdir()
+    with LocalStore(path) as store:
+        assert store.repair().found.ok
+
+
 def test_a_folder_of_other_things_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(InputError, match="is a folder of other things, not a store"):
