@@ -80,8 +80,8 @@ class CarReader:
         code, digest = section.name.multihash
         return MalformedCarError(
             f"{self._label} holds block {section.name} (at offset {section.offset:,}), whose hash "
-            f"(function 0x{code:x}, {len(digest)} bytes) cannot be checked here; allow unverified "
-            "blocks to keep it all the same"
+            f"(function 0x{code:x}, {len(digest)} bytes) cannot be checked here; "
+            "`redoxa store import --unverified` keeps it all the same"
         )
 
     def _enter_payload(self) -> None:
@@ -110,7 +110,10 @@ class CarReader:
             raise self.refuse(offset, f"its header is malformed: {error}") from error
         self._at += length
         if version != 1:
-            raise self.refuse(offset, f"its header says version {version}; 1 or 2 can be read")
+            fact = f"its header says version {version}; 1 or 2 can be read"
+            if self.version == 2:  # one in another would have no end
+                fact = f"its payload says version {version}; that of a CARv2 must be version 1"
+            raise self.refuse(offset, fact)
         return roots
 
     def _section(self) -> Section:

@@ -197,7 +197,9 @@ def _sound(path: Path) -> Generator[None]:
     try:
         yield
     except _UNREADABLE as error:
+        # What is raised for text where a number should be speaks of Python only.
+        fact = "one of its headers is malformed" if isinstance(error, ValueError) else str(error)
         raise InputError(
-            f"{path} is no sound tar or zip archive ({str(error) or type(error).__name__}); "
+            f"{path} is no sound tar or zip archive ({fact or type(error).__name__}); "
             "`redoxa store put` keeps any file as it is"
         ) from error

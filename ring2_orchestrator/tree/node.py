@@ -15,6 +15,7 @@ MAX_NAME_BYTES = 255
 MAX_TARGET_BYTES = 4095
 MAX_SIZE = (1 << 63) - 1
 MODE_BITS = 0o777
+_VERSION = 1
 
 
 class Extent(NamedTuple):
@@ -52,7 +53,7 @@ Entry: TypeAlias = File | Folder | Link
 def put_tree(store: Store, entries: Mapping[bytes, Entry]) -> Cid:
     """Keep the list of one folder and return its name."""
     listed = [_encoded(name, entries[name]) for name in sorted(entries)]
-    return put_node(store, {"type": "tree", "v": 1, "entries": listed})
+    return put_node(store, {"type": "tree", "v": _VERSION, "entries": listed})
 
 
 def get_tree(store: Store, cid: Cid) -> dict[bytes, Entry]:
@@ -64,6 +65,11 @@ def get_tree(store: Store, cid: Cid) -> dict[bytes, Entry]:
     match node:
         case {"type": "tree", "v": 1, "entries": list(listed)} if len(node) == 3:
             pass
+        case {"type": "tree", "v": int(version)} if version > _VERSION:
+            raise MalformedNodeError(
+                f"{cid} is a tree of version {version}, this program knows {_VERSION}; install a "
+                "newer Redoxa"
+            )
         case _:
             raise MalformedNodeError(f"{cid} is no tree; `redoxa store add` makes one")
     entries: dict[bytes, Entry] = {}
@@ -130,7 +136,27 @@ def _decoded(item: Node, cid: Cid) -> tuple[bytes, Entry]:
         ) and _is_size(size):
             return cast("bytes", item[0]), File(mode, size, _extents(stretches, size, cid))
         case _:
-            raise _malformed(cid, "one of its entries is neither folder, file nor link")
+            raise _malformed(cid, _fault(item))
+
+
+def _fault(item: Node) -> str:
+    """What is wrong with an entry that is none, and with which."""
+    match item:
+        case [bytes(name), "folder" | "file" | "sparse", int(mode), *_] if not _is_mode(mode):
+            fact = f"the mode of {shown(name)} is none that a file can have"
+        case [bytes(name), "file" | "sparse", int(), int(size), *_] if not _is_size(size):
+            fact = f"the size of {shown(name)} is none that a file can have"
+        case [bytes(name), "file", int(), int(), Cid()]:
+            fact = f"the contents of {shown(name)} are a node, not raw bytes"
+        case [bytes(name), "link", bytes(target)] if not _is_target(target):
+            fact = f"what the link {shown(name)} names is empty, too long, or holds NUL"
+        case [bytes(name), "folder" | "file" | "sparse" | "link" as kind, *_]:
+            fact = f"the {kind} {shown(name)} does not have the parts of one"
+        case [bytes(name), *_]:
+            fact = f"{shown(name)} is neither folder, file nor link"
+        case _:
+            fact = "one of its entries has no name"
+    return fact
 
 
 def _extents(stretches: list[Node], size: int, cid: Cid) -> tuple[Extent, ...]:

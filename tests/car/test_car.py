@@ -309,7 +309,10 @@ V2 = bytes.fromhex("0aa16776657273696f6e02")
         (V2 + HeaderV2(0, 51, 2**64 - 1, 0).to_bytes() + SHORT, "does not lie in its"),
         (V2 + HeaderV2(0, 51, 0, 0).to_bytes() + SHORT, "does not lie in its"),
         (V2 + HeaderV2(0, 51, 18, 52).to_bytes() + SHORT + b"\0", "index lies in its payload"),
-        (V2 + HeaderV2(0, 51, 11, 0).to_bytes() + V2, "version 2; 1 or 2 can be read"),
+        (
+            V2 + HeaderV2(0, 51, 11, 0).to_bytes() + V2,
+            "its payload says version 2; that of a CARv2 must be version 1",
+        ),
     ],
 )
 def test_what_is_not_in_its_one_form_is_refused(data: bytes, says: str) -> None:
@@ -387,3 +390,9 @@ def test_a_large_block_that_changes_while_it_is_read_is_not_listed() -> None:
 
 def random_bytes(seed: int, size: int) -> bytes:
     return blake3(b"%d" % seed).digest(size)
+
+
+def test_the_sentence_for_an_unknown_hash_names_the_option() -> None:
+    name = b"\x01\x55\x99\x33\x04abcd"
+    with pytest.raises(MalformedCarError, match="`redoxa store import --unverified` keeps it"):
+        taken(SHORT + bytes([len(name) + 1]) + name + b"x")

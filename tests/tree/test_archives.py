@@ -356,3 +356,23 @@ def test_what_is_no_archive_is_refused(store: MemoryStore, tmp_path: Path, data:
     path.write_bytes(data)
     with pytest.raises(InputError, match="no sound tar or zip archive"):
         add_archive(store, path, ROOMY)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "a"},
+        {"GNU.sparse.map": "x,y"},
+        {"GNU.sparse.size": "many"},
+    ],
+)
+def test_a_malformed_sparse_header_is_said_in_words(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a")
+        info.size, info.pax_headers = 512, headers
+        archive.addfile(info, io.BytesIO(b"no numbers\n" * 47))
+    with pytest.raises(InputError, match=r"archive \(one of its headers is malformed\)"):
+        add_archive(MemoryStore(), path, ROOMY)

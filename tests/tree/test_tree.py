@@ -285,6 +285,25 @@ def test_what_is_no_tree_is_refused_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("node", "says"),
+    [
+        ({"type": "tree", "v": 2, "files": []}, "version 2, .* install a newer Redoxa"),
+        (listed([b"a", "file", 0o4755, 4, CONTENT]), "the mode of 'a'"),
+        (listed([b"a", "folder", -1, CONTENT]), "the mode of 'a'"),
+        (listed([b"a", "sparse", 0o644, -4, []]), "the size of 'a'"),
+        (listed([b"a", "file", 0o644, 4, Cid.of(b"", Codec.NODE)]), "contents of 'a' are a node"),
+        (listed([b"a", "link", b""]), "the link 'a' names is empty"),
+        (listed([b"a", "file", 0o644, 4]), "the file 'a' does not have the parts"),
+        (listed([b"a", "device", 0o644]), "'a' is neither folder, file nor link"),
+        (listed(b"a"), "has no name"),
+    ],
+)
+def test_what_is_wrong_with_a_tree_is_named(store: MemoryStore, node: NodeLike, says: str) -> None:
+    with pytest.raises(MalformedNodeError, match=says):
+        get_tree(store, put_node(store, node))
+
+
 @pytest.mark.parametrize("size", [0, 3, 5, 2 * MIB])
 def test_an_object_of_another_length_is_refused(
     store: MemoryStore, tmp_path: Path, size: int
