@@ -434,6 +434,7 @@ def test_a_disk_for_reading_only_is_read_and_what_writes_says_so(
         leave_of_the_index(shell.home, index)
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
         check_reads(shell)
+        assert shell.type("store gc --dry-run")[0] == 0
         writes = ("store put new", "store gc --grace 0", "store repair", "store unbind kept")
         said = refusals(shell, writes)
         assert len(said) == len(writes) + 1

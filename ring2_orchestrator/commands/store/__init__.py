@@ -50,5 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Do what the verb says; the exit code."""
     does = group_of(_GROUPS, args).VERBS[args.verb]
-    with context.open_home(to_read=args.verb in _READING) as home:
+    reads = args.verb in _READING or (args.verb == "gc" and args.dry_run)
+    with context.open_home(to_read=reads) as home:
         return does(home, args, context)
