@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cid_store.errors import DamageError, UnavailableError
+from cid_store.errors import DamageError, InputError, UnavailableError
 from ring0 import abi
 from ring0.abi import Op
 from ring0.host.engine import Engine
@@ -112,14 +112,18 @@ class Side:
         head = [layout.param, len(params), len(spans), *(n for span in spans for n in span), n_out]
         words = struct.Struct(f"<{abi.block_words(len(inputs), n_out)}I")
         self.write(self.base, words.pack(op.bound, *head, *[0] * (3 * n_out + 2)))
-        assert self.run(self.base) == 0, "the kernel gives its bound"
+        if (code := self.run(self.base)) != 0:
+            raise InputError(
+                f"there is nothing to time: its bound refuses the sample (code {code})"
+            )
         said = words.unpack(self.read(self.base, words.size))
         at, outs = layout.end, list[int]()
         for port in range(n_out):
             outs += [at, said[len(head) + 3 * port + 2], 0]
             at = abi.align(at + outs[-2])
+        if at + said[-1] >= self.base + ROOM:
+            raise InputError(f"there is nothing to time: it asks for more than {ROOM:,} bytes")
         scratch = bytes(said[-1])
-        assert at + len(scratch) < self.base + ROOM, "the room is enough"
         self.write(self.base, words.pack(op, *head, *outs, at, len(scratch)))
 
         def outputs() -> list[bytes]:
@@ -144,6 +148,11 @@ def sandbox(engine: Engine, kernel: Kernel) -> Side:
 def native(source: Path, library: Path) -> Side:
     """The kernel's source as a shared library, made there, on memory and a stack below 4 GiB."""
     compile_native(source, library)
+    return loaded(library)
+
+
+def loaded(library: Path) -> Side:
+    """What `compile_native` made, in this process: whatever it does, it does here."""
     run: Any = ctypes.CDLL(str(library)).run_low
     run.argtypes, run.restype = [ctypes.c_uint32, ctypes.c_void_p], ctypes.c_uint32
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT
@@ -198,6 +207,10 @@ def measure(
         n_out = kernel.manifest.call_shape(op, params)[1]
         laid = [side.prepare(op, params, inputs, n_out) for side in sides]
         before = [one.answer() for one in laid]
+        if (code := before[0][0]) != 0 and before[1][0] == code:
+            raise InputError(
+                f"{kernel.name}: there is nothing to time: it refuses the sample (code {code})"
+            )
         figures += _fastest(laid, round_s)
         if before != [(0, before[0][1])] * 2 or before != [one.answer() for one in laid]:
             raise DifferentBytesError(f"{kernel.name}: native code and module differ ({op.name})")

@@ -277,10 +277,8 @@ def _build(args: argparse.Namespace, context: Context) -> int:
 def _bench(args: argparse.Namespace, context: Context) -> int:
     import tempfile  # noqa: PLC0415 - start-up is performance
 
-    from ring0.host.engine import Engine  # noqa: PLC0415
-    from ring0.host.library import find  # noqa: PLC0415
     from ring0.kernel import Kernel  # noqa: PLC0415
-    from ring2_orchestrator import kernel_build, kernel_speed  # noqa: PLC0415
+    from ring2_orchestrator import kernel_bench, kernel_build, kernel_speed  # noqa: PLC0415
 
     kernel_speed.require_machine()
     folder = _folder(args.kernel, kernel_build.source_root())
@@ -288,14 +286,10 @@ def _bench(args: argparse.Namespace, context: Context) -> int:
     if source.suffix not in (".c", ".zig"):
         raise InputError(f"{source.name} cannot be compiled natively; C and Zig can")
     kernel = Kernel.from_wasm(kernel_build.committed(folder))
-    engine = Engine(find(), metered=False, canonical_nan=False)
     with tempfile.TemporaryDirectory() as made:
-        beside = kernel_speed.native(source, Path(made) / "native.so")
-        sides = kernel_speed.sandbox(engine, kernel), beside
-        every = [
-            kernel_speed.measure(kernel, sides, choice)
-            for choice in kernel_speed.every_choice(kernel)
-        ]
+        library = Path(made) / "native.so"
+        kernel_build.compile_native(source, library)
+        every = kernel_bench.time_all(kernel, library)
     context.report.data(
         {
             "kernel": kernel.name,

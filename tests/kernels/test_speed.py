@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from cid_store.errors import UnavailableError
+from cid_store.errors import InputError, UnavailableError
 from ring0.abi import Op
 from ring0.host.engine import Engine
 from ring0.host.library import find
 from ring2_orchestrator.commands import main
-from ring2_orchestrator.kernel_build import require_toolchain, source_root
+from ring2_orchestrator.kernel_bench import time_all
+from ring2_orchestrator.kernel_build import compile_native, require_toolchain, source_root
 from ring2_orchestrator.kernel_speed import measure, native, require_machine, sandbox
 from ring2_orchestrator.kernels import KernelSet
 
@@ -63,3 +64,28 @@ def test_a_folder_that_is_here_comes_before_a_shipped_kernel(
     monkeypatch.chdir(here if said == "." else tmp_path)
     assert main(["kernel", "bench", said]) == 3
     assert f"the kernel folder {here} has no delta.c" in capsys.readouterr().err
+
+
+ENDS = {
+    "__builtin_trap();": "its native code crashed",
+    "for (volatile int on = 1; on;) {}": "did not come to an end within 3 seconds",
+    "return 1;": "its bound refuses the sample (code 1)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", ENDS)
+def test_native_code_that_does_not_answer_ends_in_a_sentence(
+    body: str, kernels: KernelSet, tmp_path: Path
+) -> None:
+    try:
+        require_machine()
+        require_toolchain()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    source = tmp_path / "bad.c"
+    source.write_text(f"unsigned run(unsigned at) {{ (void)at; {body} return 0; }}\n")
+    compile_native(source, tmp_path / "native.so")
+    with pytest.raises(InputError) as caught:
+        time_all(kernels.by_name("delta"), tmp_path / "native.so", deadline_s=3)
+    assert ENDS[body] in str(caught.value)
