@@ -137,7 +137,10 @@ def _ask(
     lacking = engine.lacking()
     if lacking is not None:
         return Finding(engine.name, "not asked", lacking)
-    heard = engine.ask(kernel, [call for call, _ in pairs], budget)
+    try:
+        heard = engine.ask(kernel, [call for call, _ in pairs], budget)
+    except OSError as error:  # no room for its files, say: nothing about the module
+        return Finding(engine.name, "not asked", f"it could not be started: {error.strerror}")
     for (call, expected), given in zip(pairs, heard.answers, strict=False):
         if given != expected:
             difference = _difference(call, expected, given)
@@ -149,6 +152,8 @@ def _whole(engine: Engine, heard: Heard, pairs: Sequence[tuple[EngineCall, Answe
     """Whether an engine that answered as expected answered everything."""
     if len(heard.answers) == len(pairs):
         return Finding(engine.name, "exact", f"{len(pairs):,} calls")
+    if heard.unable:
+        return Finding(engine.name, "not asked", heard.stopped or "it could not be started")
     call, expected = next(islice(pairs, len(heard.answers), None))
     given = f"no answer ({heard.stopped or 'it ended too early'})"
     difference = Difference(call, _in_words(expected), given)

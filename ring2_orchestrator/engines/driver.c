@@ -1,6 +1,7 @@
 /* Calls a kernel that wasm2c turned into C: driver CALLS ANSWERS, laid out as batch.py says.
  *
- * Each call has a fresh instance, and each answer is written at once. */
+ * Each call has a fresh instance, and each answer is written at once; the program ends with code 3
+ * where one cannot be. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,10 @@ static void answer(const Asked *asked) {
     for (uint32_t port = 0; port < asked->n_out; port++)
       fwrite(laid.memory->data + laid.out[port], 1, laid.len[port], answers);
   }
-  fflush(answers);
+  if (fflush(answers) != 0 || ferror(answers)) {
+    fprintf(stderr, "the answers cannot be written\n");
+    exit(3);
+  }
   wasm2c_kernel_free(&laid.instance);
 }
 
@@ -162,5 +166,5 @@ int main(int count, char **words) {
     answer(&asked);
   }
   wasm_rt_free();
-  return fclose(answers) == 0 ? 0 : 1;
+  return fclose(answers) == 0 ? 0 : 3;
 }

@@ -1,7 +1,8 @@
 // Calls kernels in this JavaScript engine: node harness.mjs MODULE.wasm CALLS ANSWERS
 //
 // CALLS and ANSWERS are laid out as batch.py says. Each answer is written as soon as it is known, so
-// that whoever ends this process knows which call never came back.
+// that whoever ends this process knows which call never came back. ANSWERS is made once the module is
+// compiled; the process ends with code 3 where it cannot be written.
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -82,6 +83,14 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [, , wasm, calls, answers] = process.argv;
   const module = new WebAssembly.Module(readFileSync(wasm));
   const file = openSync(answers, "w");
-  for (const one of readCalls(readFileSync(calls))) writeSync(file, answer(module, one));
+  const write = (data) => {
+    try {
+      for (let at = 0; at < data.length; ) at += writeSync(file, data, at);
+    } catch (error) {
+      console.error(`the answers cannot be written (${error.code})`);
+      process.exit(3);
+    }
+  };
+  for (const one of readCalls(readFileSync(calls))) write(answer(module, one));
   closeSync(file);
 }

@@ -1,10 +1,12 @@
 """The engines, and how each is asked.
 
 The first is the reference. Every answer is a call's own, on a fresh instance; an engine that stops
-half-way has given the answers before that, and says why it stopped.
+half-way has given the answers before that, and says why it stopped. One that this machine could not
+build, start or give room for its answers says nothing about the module.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +34,10 @@ _DRIVER = _HERE / "driver.c"
 _START_S = 60.0
 _CALL_S = 0.02
 _BUILD_S = 300.0
+_VERSION_S = 10.0
+_NODE_VERSION = 18
+_NODE = f"install Node {_NODE_VERSION} or later"
+_NO_ROOM = 3  # what the driver and the harness end with where answers cannot be written
 _WABT = "pip install 'redoxa[engines]'"
 # What an honest kernel in C must not be changed by: arithmetic is that of WebAssembly, no other.
 _C_FLAGS = (
@@ -42,10 +48,14 @@ _C_FLAGS = (
 
 
 class Heard(NamedTuple):
-    """The answers of an engine, in order; None where it gave up on a call. And why it stopped."""
+    """The answers of an engine, in order; None where it gave up on a call. And why it stopped.
+
+    `unable` where the reason lies in this machine, not in the module.
+    """
 
     answers: Sequence[Answer | None]
     stopped: str | None = None
+    unable: bool = False
 
 
 class Engine(Protocol):
@@ -96,8 +106,18 @@ class Node(NamedTuple):
     flag: str
 
     def lacking(self) -> str | None:
-        """Node, where it is not on PATH."""
-        return None if shutil.which("node") else "node is not on PATH; install Node 18 or later"
+        """Node, where it is not on PATH, is too old or does not say its version."""
+        node = shutil.which("node")
+        if node is None:
+            return f"node is not on PATH; {_NODE}"
+        try:
+            said = _version(node)
+        except (subprocess.SubprocessError, OSError) as error:
+            return f"{node} does not say its version: {_said(error)}; {_NODE}"
+        found = re.match(r"v(\d+)\.", said)
+        if found is None or int(found[1]) < _NODE_VERSION:
+            return f"{node} is no Node of version {_NODE_VERSION} or later; {_NODE}"
+        return None
 
     def ask(
         self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
@@ -132,7 +152,7 @@ class Translated(NamedTuple):
                 program = _translate(kernel.wasm, folder, budget)
             except (subprocess.SubprocessError, OSError) as error:
                 _require_time(self.name, budget)
-                return Heard([], f"it could not be built: {_said(error)}")
+                return Heard([], f"it could not be built: {_said(error)}", unable=True)
             return _run(self.name, [str(program)], calls, folder, budget)
 
 
@@ -187,17 +207,32 @@ def _run(
     _require_time(name, budget)
     asked, answered = folder / "calls", folder / "answers"
     asked.write_bytes(write_calls(calls))
-    stopped = None
+    stopped, no_room = None, False
     deadline_s = _within(budget, _START_S + _CALL_S * len(calls))
     try:
         _program([*words, str(asked), str(answered)], folder, deadline_s)
     except subprocess.TimeoutExpired as error:
         _require_time(name, budget)
         stopped = f"it was stopped after {error.timeout:,.0f} s"
+    except subprocess.CalledProcessError as error:
+        stopped, no_room = _said(error), error.returncode == _NO_ROOM
     except (subprocess.SubprocessError, OSError) as error:
         stopped = _said(error)
-    data = answered.read_bytes() if answered.exists() else b""
-    return Heard([*read_answers(data)], stopped)
+    # Made once everything else is ready: without it, none of the module's code has run.
+    if not answered.exists():
+        return Heard([], f"it did not start: {stopped or 'it ended at once'}", unable=True)
+    return Heard([*read_answers(answered.read_bytes())], stopped, unable=no_room)
+
+
+def _version(node: str) -> str:
+    done = subprocess.run(
+        [node, "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_VERSION_S,
+        check=True,
+    )
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _translate(wasm: bytes, folder: Path, budget: Budget | None) -> Path:

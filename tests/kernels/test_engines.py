@@ -175,6 +175,69 @@ def test_answers_of_another_kind_are_differences(
     assert re.search(said, comparison.sentence)
 
 
+class Unable(Told):
+    """An engine that this machine does not let answer everything."""
+
+    def ask(
+        self, kernel: Kernel, calls: Sequence[EngineCall], budget: Budget | None = None
+    ) -> Heard:
+        given = super().ask(kernel, calls[:1], budget)
+        return Heard(given.answers, "no room", unable=True)
+
+
+def test_an_engine_that_this_machine_stops_refuses_nothing(kernels: KernelSet) -> None:
+    same = Told(lambda call: call.inputs)
+    comparison = compare(
+        kernels.by_name("gray"), 0, engines=[same, Unable(lambda call: call.inputs)]
+    )
+    assert comparison.exact
+    assert comparison.sentence.endswith("NOT ASKED: told (no room)")
+    lying = compare(kernels.by_name("gray"), 0, engines=[same, Unable(lambda _: "trapped")])
+    assert not lying.exact
+
+
+@pytest.mark.parametrize("script", ["echo hello", "echo v12.0.0", "exit 1", "exec sleep 100"])
+def test_a_program_that_is_no_node_is_named_and_not_asked(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\n{script}\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(known, "_VERSION_S", 0.2)
+    lacking = known.Node("V8", "--liftoff-only").lacking()
+    assert lacking is not None
+    assert str(node) in lacking
+
+
+def test_a_driver_that_cannot_be_built_refuses_nothing(
+    kernels: KernelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if known.Translated().lacking() is not None:
+        pytest.skip("wasm2c is not installed")
+    monkeypatch.setattr(known, "compilers", lambda: [["false"]])
+    heard = known.Translated().ask(kernels.by_name("gray"), [])
+    assert heard.unable
+    assert "it could not be built" in str(heard.stopped)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_program_that_never_began_refuses_nothing(code: int, tmp_path: Path) -> None:
+    words = ["sh", "-c", f"exit {code}"]
+    heard = known._run("told", words, [], tmp_path, None)  # pyright: ignore[reportPrivateUsage]
+    assert heard.unable
+    assert "it did not start" in str(heard.stopped)
+
+
+@pytest.mark.parametrize(("code", "unable"), [(3, True), (1, False)])
+def test_only_a_want_of_room_excuses_a_program_that_began(
+    code: int, unable: bool, tmp_path: Path
+) -> None:
+    words = ["sh", "-c", f': > "$2"; exit {code}', "sh"]
+    heard = known._run("told", words, [], tmp_path, None)  # pyright: ignore[reportPrivateUsage]
+    assert heard.unable is unable
+
+
 def test_an_engine_that_is_missing_is_named_and_not_asked(kernels: KernelSet) -> None:
     comparison = told(kernels.by_name("gray"), str, lacks="install it")
     assert comparison.exact
