@@ -146,10 +146,11 @@ def _add(args: argparse.Namespace, context: Context) -> int:
     from ring0.kernel import Kernel  # noqa: PLC0415 - start-up is performance
     from ring2_orchestrator import kernel_shelf  # noqa: PLC0415
 
-    code = _check(args, context)
+    wasm = _read(args.file)  # once: what is kept is what was checked
+    code = _examine(wasm, args, context)
     if code != 0:
         return code
-    kernel = Kernel.from_wasm(_read(args.file))
+    kernel = Kernel.from_wasm(wasm)
     with context.open_home() as home:
         before = kernel_shelf.add(home.store, kernel)
     context.report.line(f"{kernel_shelf.PREFIX}{kernel.name} is now {kernel.cid}")
@@ -218,13 +219,17 @@ def _show(args: argparse.Namespace, context: Context) -> int:
 
 
 def _check(args: argparse.Namespace, context: Context) -> int:
+    return _examine(_read(args.file), args, context)
+
+
+def _examine(wasm: bytes, args: argparse.Namespace, context: Context) -> int:
     from ring0.budget import Budget  # noqa: PLC0415 - start-up is performance
     from ring0.subject import Depth  # noqa: PLC0415
     from ring0.verdicts import Verdicts  # noqa: PLC0415
     from ring2_orchestrator import kernel_check  # noqa: PLC0415
     from ring2_orchestrator.refusals import enter_examination  # noqa: PLC0415
 
-    wasm, depth = _read(args.file), Depth(args.cases, args.lengths)
+    depth = Depth(args.cases, args.lengths)
     verdicts = Verdicts(context.home_path / "verdicts")
     report = context.report
     with report.progress(f"checking {args.file.name}", kernel_check.steps(depth)) as advance:

@@ -141,6 +141,27 @@ def test_a_shipped_name_is_not_taken_and_a_liar_is_not_added(
     assert main(["kernel", "show", "too_long"]) == 3
 
 
+@pytest.mark.usefixtures("empty")
+def test_what_is_added_is_what_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe gives its bytes once, and a file may be another one a moment later."""
+    read: list[Path] = []
+    liar = PAGE.parents[1] / "tests" / "liars" / "too_long" / "too_long.wasm"
+    wasm = liar.read_bytes()
+
+    def once(path: Path) -> bytes:
+        read.append(path)
+        return wasm
+
+    def fine(given: bytes, *_: object) -> int:
+        assert given == wasm
+        return 0
+
+    monkeypatch.setattr("ring2_orchestrator.commands.kernel._read", once)
+    monkeypatch.setattr("ring2_orchestrator.commands.kernel._examine", fine)
+    assert main(["kernel", "add", "pipe"]) == 0
+    assert read == [Path("pipe")]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler", "empty")
 def test_a_bench_says_how_both_compare(capsys: pytest.CaptureFixture[str]) -> None:
