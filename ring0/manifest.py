@@ -24,6 +24,7 @@ EDGES = ("zero", "periodic", "reflect", "causal")
 _WIDTH_BYTES = {bytes([width]) for width in WIDTHS.values()}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_SUMMARY = 200
+_MAX_SHOWN = 60
 _MAX_LIST = 32
 _U64 = 1 << 64
 
@@ -228,6 +229,11 @@ def _check(manifest: Manifest) -> None:
         _unique(manifest.name, what, [port.name for port in ports])
         if any(port.per_byte for port in ports) and not manifest.types:
             raise ManifestError(f'{manifest.name}: count = "width" needs a type variable')
+    if manifest.most_streams > abi.MAX_PORTS:
+        raise ManifestError(
+            f"{manifest.name}: a call has at most {abi.MAX_PORTS} streams each way, not "
+            f'{manifest.most_streams}; count = "width" stands for eight'
+        )
     _unique(manifest.name, "parameter", [parameter.name for parameter in manifest.parameters])
     if not 1 <= manifest.version < 1 << 32:
         raise ManifestError(f"{manifest.name}: version is a whole number from 1")
@@ -347,7 +353,10 @@ class _Reader:
     def word(self, key: str) -> str:
         value = self.symbol(key)
         if not _NAME.fullmatch(value):
-            raise ManifestError(f"{self._where}: '{key}' must be a short lower-case name")
+            raise ManifestError(
+                f"{self._where}: '{key}' must be a short lower-case name, not "
+                f"{value[:_MAX_SHOWN]!r}: a letter from a to z, then up to 39 of a-z, 0-9 and _"
+            )
         return value
 
     def text(self, key: str) -> str:

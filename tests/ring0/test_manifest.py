@@ -88,6 +88,17 @@ def test_what_cannot_be_meant_is_refused(changes: dict[str, Any]) -> None:
     assert str(caught.value).strip()
 
 
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_no_call_has_more_streams_than_the_abi_allows(side: str) -> None:
+    def wide(count: int) -> dict[str, Any]:
+        ports = [{"name": f"p{at}", "type": "u8", "count": "width"} for at in range(count)]
+        return changed(**{side: ports})
+
+    assert from_table(wide(8)).most_streams == 64
+    with pytest.raises(ManifestError, match="at most 64 streams each way, not 72"):
+        from_table(wide(9))
+
+
 def test_a_port_of_the_variable_needs_one() -> None:
     with pytest.raises(ManifestError, match="neither a type nor the type variable"):
         from_table(changed(types={}, output=[{"name": "y", "type": "u8"}]))
