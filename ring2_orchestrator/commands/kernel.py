@@ -113,14 +113,20 @@ def _add_depth(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
     if not 0 <= value <= _MOST:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {_MOST:,}")
     return value
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= _MOST:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0, up to {_MOST:,}")
     return value
@@ -375,7 +381,8 @@ def _find(text: str, context: Context) -> "Kernel":
 
     kernels = KernelSet.shipped()
     path = Path(text)
-    if text not in kernels and (path.suffix == ".wasm" or path.is_file()):
+    is_path = path.suffix == ".wasm" or path.is_file() or "/" in text
+    if text not in kernels and is_path:
         wasm = _read(path)
         try:
             return Kernel.from_wasm(wasm)
@@ -385,6 +392,8 @@ def _find(text: str, context: Context) -> "Kernel":
         for kernel in _added(context):
             if kernel.name == text:
                 return kernel
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a .wasm file")
     return kernels.by_name(text)
 
 

@@ -125,7 +125,26 @@ def test_a_folder_is_never_replaced_and_a_name_must_be_one(
     assert "mine exists; choose another name, or build" in capsys.readouterr().err
     for name in ("Mine", 'a"b', "../.."):
         assert main(["kernel", "new", name]) == 3
-        assert "short lower-case name" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"short lower-case name, not '{Path(name).name}': a letter from a to z" in said
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["check", "--cases", "abc", "x.wasm"], 2, "abc is not a number from 0 to 10,000,000"),
+        (["check", "--budget", "abc", "x.wasm"], 2, "abc is not a number above 0"),
+        (["show", "./folder"], 3, "folder cannot be read (Is a directory); name a .wasm file"),
+        (["show", "folder"], 3, "folder is a folder; name a .wasm file"),
+    ],
+)
+def test_a_wrong_word_is_named_in_plain_words(
+    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("folder").mkdir()
+    assert main(["kernel", *words]) == code
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
