@@ -224,7 +224,7 @@ def test_a_driver_that_cannot_be_built_refuses_nothing(
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_program_that_never_began_refuses_nothing(code: int, tmp_path: Path) -> None:
     words = ["sh", "-c", f"exit {code}"]
-    heard = known._run("told", words, [], tmp_path, None)  # pyright: ignore[reportPrivateUsage]
+    heard = known._run("told", words, [], tmp_path, None)
     assert heard.unable
     assert "it did not start" in str(heard.stopped)
 
@@ -234,7 +234,7 @@ def test_only_a_want_of_room_excuses_a_program_that_began(
     code: int, unable: bool, tmp_path: Path
 ) -> None:
     words = ["sh", "-c", f': > "$2"; exit {code}', "sh"]
-    heard = known._run("told", words, [], tmp_path, None)  # pyright: ignore[reportPrivateUsage]
+    heard = known._run("told", words, [], tmp_path, None)
     assert heard.unable is unable
 
 
