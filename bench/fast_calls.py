@@ -95,16 +95,16 @@ microseconds, and beside it what compiling takes.
 
 ## Two cores
 
-64 MiB in blocks of {block} KiB, one block after another and two at a time, MB/s of the data. Beside
-it what two processes come to, one on each core and with half of the blocks each, one after another:
-they share nothing but the machine, so their ratio is what its cores and memory allow; and a plain
-copy, which is bound by memory alone. The last columns are the ratios of both, and of processor
-time: twice that of one thread by that of two, which would be their ratio if no other process ran
-and neither of them waited. Blocks are handed to threads as packing does it, short ones several at a
+64 MiB in blocks, one block after another and two at a time, MB/s of the data. Beside it what two
+processes come to, one on each core and with half of the blocks each, one after another: they
+share nothing but the machine, so their ratio is what its cores and memory allow; and a plain copy,
+which is bound by memory alone. The last columns are the ratios of both, and of processor time:
+twice that of one thread by that of two, which would be their ratio if no other process ran and
+neither of them waited. Blocks are handed to threads as packing does it, short ones several at a
 time, and freed memory stays with the process, as it does in the commands that pack and unpack.
 
-| plan | direction | one thread | two threads | two processes | threads | processes | time |
-|---|---|---:|---:|---:|---:|---:|---:|
+| KiB | plan | direction | one thread | two threads | two processes | threads | processes | time |
+|---:|---|---|---:|---:|---:|---:|---:|---:|
 {lanes}
 """
 
@@ -113,18 +113,20 @@ def main() -> None:
     """Measure, print the page, and write it where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=0.001, help="length of one round")
-    parser.add_argument("--block", type=int, default=256, help="KiB of one block on two cores")
+    parser.add_argument(
+        "--blocks", type=int, nargs="+", default=[256, 1024], help="KiB of one block on two cores"
+    )
     parser.add_argument("--write", action="store_true", help=f"replace {RESULTS.name}")
     args = parser.parse_args()
     if direct.load() is None:
         sys.exit("the trampoline is not built: `pip install -e .` with a C compiler on PATH")
-    text = report(args.seconds, args.block)
+    text = report(args.seconds, args.blocks)
     print(text)
     if args.write:
         RESULTS.write_text(text, encoding="utf-8")
 
 
-def report(round_s: float, block_kib: int) -> str:
+def report(round_s: float, blocks_kib: list[int]) -> str:
     """The page of results."""
     load = os.getloadavg()[0]
     kernels = KernelSet.shipped()
@@ -144,8 +146,7 @@ def report(round_s: float, block_kib: int) -> str:
         cross=cross * 1e9,
         step=step * 1e9,
         loads="\n".join(cold_load(kernel) for kernel in kernels),
-        block=block_kib,
-        lanes="\n".join(two_cores.rows(block_kib * 1024)),
+        lanes="\n".join(line for kib in blocks_kib for line in two_cores.rows(kib * 1024)),
     )
 
 

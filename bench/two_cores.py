@@ -24,7 +24,7 @@ CORES = (0, 1)
 DIRECTIONS = ("forward", "inverse")
 # So many rounds, and more of what is soon done.
 ROUNDS = 15
-LEAST_S = 4.0
+LEAST_S = 8.0
 PLANS = {
     "delta, u32": "input x: u32\nemit x |> delta",
     "delta, zigzag, byte split, rans0, u16": (
@@ -44,7 +44,8 @@ def rows(block_bytes: int) -> Iterator[str]:
     for name, text, direction in [*cases, ("memcpy", COPY, "")]:
         (one, two, processes), shared = rates(text, direction, block_bytes)
         yield (
-            f"| {name} | {direction} | {one:,.0f} | {two:,.0f} | {processes:,.0f} "
+            f"| {block_bytes // 1024:,} | {name} | {direction} "
+            f"| {one:,.0f} | {two:,.0f} | {processes:,.0f} "
             f"| {two / one:.2f} | {processes / one:.2f} | {shared:.2f} |"
         )
 
