@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from cid_store.errors import RedoxaError
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
+from ring2_orchestrator.runs.past import Withdrawals, run_in
 from ring2_orchestrator.runs.paths import shown
-from ring2_orchestrator.runs.result import LEDGER_KIND, WITHDRAWAL_KIND
+from ring2_orchestrator.runs.result import LEDGER_KIND
 from ring2_orchestrator.runs.state import What
 from ring2_orchestrator.runs.surroundings import Change
 from ring2_orchestrator.runs.trace import Trace
@@ -134,25 +134,13 @@ def _last_run(home: Home, subject: str) -> LastRun | None:
         batch = next(home.ledger.batches(LEDGER_KIND, subject, newest_first=True), None)
     except RedoxaError:
         return None  # the ledger's own command says what is wrong with it
-    if batch is None or not batch.entries:
+    run = None if batch is None else run_in(batch)
+    if run is None:
         return None
-    entry = cast("dict[str, object]", batch.entries[0])
-    doubts = cast("list[list[str]]", entry.get("doubts", []))
-    if not doubts and not entry.get("published") and entry.get("verdict") != "reused":
-        doubts = _withdrawal(home, subject, entry.get("trace"))
     return LastRun(
-        seq=batch.seq,
-        verdict=str(entry.get("verdict")),
-        reason=str(entry.get("reason")),
-        exit_code=cast("int", entry.get("exit_code")),
-        doubts=tuple((kind, detail) for kind, detail in doubts),
+        seq=run.seq,
+        verdict=run.verdict,
+        reason=run.reason,
+        exit_code=run.exit_code,
+        doubts=run.doubts or Withdrawals(home.ledger).about(run),
     )
-
-
-def _withdrawal(home: Home, subject: str, trace: object) -> list[list[str]]:
-    """The doubts that came up about a trace while it waited for other runs to end."""
-    for batch in home.ledger.batches(WITHDRAWAL_KIND, subject, newest_first=True):
-        entry = cast("dict[str, object]", batch.entries[0])
-        if entry.get("trace") == trace:
-            return cast("list[list[str]]", entry.get("doubts", []))
-    return []
