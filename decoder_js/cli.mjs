@@ -1,13 +1,19 @@
 // node decoder_js/cli.mjs FILE.rdx [--kernels FOLDER] [--range START:END] [--allow-foreign-kernels]
 //
 // Writes the original to standard output. Its hash is checked before the first byte is written, so
-// what is longer than memory is decoded twice. Exit codes are those of `redoxa unpack`.
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, readdirSync, writeSync } from "node:fs";
+// what is longer than memory is decoded twice. FILE may be a pipe, and - is standard input; both are
+// kept in an unnamed file meanwhile. Exit codes are those of `redoxa unpack`.
+import {
+  closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, readdirSync, realpathSync, statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { DamagedContainer, Unavailable, open } from "./container.mjs";
+import { spooled, write } from "./streams.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
+
+const USAGE = "usage: cli.mjs FILE.rdx [--kernels FOLDER] [--range START:END] [--allow-foreign-kernels]";
 
 class Usage extends Error {}
 
@@ -43,37 +49,26 @@ function parse(words) {
       const found = /^(\d{1,15}):(\d{1,15})$/.exec(words[++at]);
       if (!found) throw new Usage(`${words[at]} is no range of bytes: write START:END`);
       options.range = [Number(found[1]), Number(found[2])];
-    } else if (options.file === null && !words[at].startsWith("--")) options.file = words[at];
-    else throw new Usage(`${words[at]} is not understood`);
+    } else if (options.file === null && /^(?!-.)/.test(words[at])) options.file = words[at];
+    else throw new Usage(`${words[at]} is not understood; ${USAGE}`);
   }
-  if (options.file === null) throw new Usage("name a container");
+  if (options.file === null) throw new Usage(`name a container; ${USAGE}`);
   return options;
 }
 
-function write(piece) {
-  for (let at = 0; at < piece.length;) {
-    try {
-      at += writeSync(1, piece, at);
-    } catch (error) {
-      if (error.code === "EAGAIN") continue; // a pipe that is full for the moment
-      if (error.code === "EPIPE") throw error;
-      throw new Unavailable(`standard output cannot be written (${error.code}); send it where there is room`);
-    }
-  }
-}
-
-function main(words) {
+async function main(words) {
   const options = parse(words);
-  const file = openSync(options.file, "r");
+  const flows = options.file === "-" || statSync(options.file).isFIFO();
+  const file = flows ? await spooled(options.file) : openSync(options.file, "r");
   try {
     const kernels = readKernels(options.kernels);
     const container = open(fileSource(file), { kernels, allowForeignKernels: options.allow });
     if (options.range !== null) {
-      write(container.read(...options.range));
+      await write(container.read(...options.range));
       return;
     }
     for (const piece of container.pieces()) void piece;
-    for (const piece of container.pieces()) write(piece);
+    for (const piece of container.pieces()) await write(piece);
   } finally {
     closeSync(file);
   }
@@ -82,14 +77,14 @@ function main(words) {
 const CODES = [[Usage, 2], [RangeError, 3], [DamagedContainer, 4], [Unavailable, 5]];
 const BUG = 70;
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (process.argv[1] && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) {
   try {
-    main(process.argv.slice(2));
+    await main(process.argv.slice(2));
   } catch (error) {
     // Whoever read the pipe has enough, and needs no words.
     if (error.code === "EPIPE") process.exit(141);
     const [, code] = CODES.find(([kind]) => error instanceof kind) ?? [null, error.code ? 3 : BUG];
     console.error(code === BUG ? error : `cli.mjs: ${error.message}`);
-    process.exit(code);
+    process.exitCode = code; // and not at once: the sentence may still have to wait for a pipe
   }
 }
