@@ -16,6 +16,7 @@ from ring2_orchestrator.runs.trace import Input, Output, Trace
 Products = Mapping[bytes, set[State]]
 
 _SHOWN_NAMES = 3
+_FILES = (What.FILE, What.TIMED, What.BYTECODE, What.SECRET)
 _KINDS = {What.FILE: stat.S_IFREG, What.LINK: stat.S_IFLNK, What.DIR: stat.S_IFDIR}
 
 
@@ -119,7 +120,7 @@ class Comparison:
                 self._mtime_ns(row.path)
                 for row in self.trace.inputs
                 if row.path.startswith(b"P/")
-                and row.state.what in (What.FILE, What.TIMED)
+                and row.state.what in (What.FILE, What.TIMED, What.SECRET)
                 and row.path not in made
             ),
             default=0,
@@ -214,7 +215,7 @@ class Comparison:
             return Change(name, "disappeared", _describe(row.state), "nothing is there")
         if what == What.LINK:
             return self._link_change(name, path, row)
-        if what in (What.FILE, What.TIMED, What.BYTECODE) and now.what == What.FILE:
+        if what in _FILES and now.what == What.FILE:
             return self._file_change(name, row.state, now)
         return Change(name, "type", _describe(row.state), _describe(now))
 
@@ -229,6 +230,8 @@ class Comparison:
             return Change(name, "content", "bytecode of the same source", "other bytecode")
         if was.mode != now.mode:
             return Change(name, "mode", f"mode {was.mode:04o}", f"mode {now.mode:04o}")
+        if was.what == What.SECRET:
+            return Change(name, "content", "other content", "content that is kept secret")
         if was.what == What.TIMED:
             return Change(name, "content", "other content or another time", _describe(now))
         return Change(name, "content", _describe(was), _describe(now))
@@ -267,6 +270,7 @@ def _describe(state: State) -> str:
         What.PRESENT: "a file",
         What.BLANK: "nothing, or an empty file",
         What.UNREADABLE: "an unreadable file",
+        What.SECRET: "a secret file",
         What.UNKNOWN: "a file the run then replaced",
         What.BYTECODE: "bytecode",
     }

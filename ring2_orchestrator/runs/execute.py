@@ -13,7 +13,7 @@ from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.errors import RestoreError
-from ring2_orchestrator.runs.memo import Decision, Kept, Memo
+from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
 from ring2_orchestrator.runs.paths import canonical, join, shown
 from ring2_orchestrator.runs.program import find_program, program_candidates
 from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
     from ring2_orchestrator.runs.observe import Observation
     from ring2_orchestrator.runs.presence import Presence
+    from ring2_orchestrator.runs.secrets import Secrets
 
 
 def execute(
@@ -61,6 +62,8 @@ class _Recorded(NamedTuple):
     started_ns: int
     file_rest: bytes | None  # what was left to read of a standard input that is a file
     folder: tuple[int, int] | None  # device and inode of the working folder
+    words: list[str]  # the command without the values of secret variables
+    secrets: "Secrets"
 
 
 class _Run(NamedTuple):
@@ -120,7 +123,7 @@ class _Run(NamedTuple):
         )
         if shortcut:
             self._leave_shortcut(memo, decision, result)
-        return self._acknowledge(result, {})
+        return self._acknowledge(result, {}, self.command)
 
     def _leave_shortcut(self, memo: Memo, decision: Decision, result: RunResult) -> None:
         from ring2_orchestrator.runs.shortcut import leave_shortcut  # noqa: PLC0415 - if asked
@@ -154,10 +157,17 @@ class _Run(NamedTuple):
     # Recording.
 
     def _record(self, memo: Memo, decision: Decision) -> RunResult:
+        from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
+        from ring2_orchestrator.runs.secrets import Secrets  # noqa: PLC0415
 
+        secrets = Secrets.of(self.home.path, self.env, memo.key.seal)
+        words = secrets.hidden(self.command)
+        if words != self.command:
+            # The subject is a plain hash of the words, which would tell a guess from the truth.
+            decision = decision._replace(subject=weak_key(words, self.cwd))
         file_rest = None
         if self.stdin.kind is StdinKind.FILE:
             file_rest = rest_of_file(self.stdin.descriptor)
@@ -172,7 +182,11 @@ class _Run(NamedTuple):
                 clock=self.home.clock,
                 presence=presence.descriptor,
             )
-            recorded = _Recorded(recording, started_ns, file_rest, folder)
+            if words != self.command:
+                recording.doubts.append(
+                    Doubt("secret", "its words hold a secret, and no secret is kept")
+                )
+            recorded = _Recorded(recording, started_ns, file_rest, folder, words, secrets)
             return self._keep(memo, decision, presence, recorded)
 
     def _keep(
@@ -208,6 +222,7 @@ class _Run(NamedTuple):
                     started_ns=recorded.started_ns,
                     around=around,
                     searched=self._searched(),
+                    secrets=recorded.secrets,
                 )
                 trace = self._trace_of(decision, recorded, found)
                 if _identity_of_folder(self.cwd) != recorded.folder:
@@ -235,7 +250,7 @@ class _Run(NamedTuple):
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
         result = result._replace(published=cid is not None and not waits, waits=waits)
-        return self._acknowledge(result, recording.counts)
+        return self._acknowledge(result, recording.counts, recorded.words)
 
     def _searched(self) -> list[bytes]:
         """Where the program was looked for in vain before it was found."""
@@ -306,10 +321,12 @@ class _Run(NamedTuple):
             max_rss_bytes=recording.max_rss_bytes,
         )
 
-    def _acknowledge(self, result: RunResult, counts: Mapping[str, int]) -> RunResult:
+    def _acknowledge(
+        self, result: RunResult, counts: Mapping[str, int], words: Sequence[str]
+    ) -> RunResult:
         """Enter the run in the ledger, and say what became of it."""
         try:
-            seq = append_run(self.home.ledger, result, self.command, counts)
+            seq = append_run(self.home.ledger, result, words, counts)
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))

@@ -10,6 +10,7 @@ from ring2_orchestrator.runs import bytecode, pseudo
 from ring2_orchestrator.runs.fold import Depth, Folded, Look
 from ring2_orchestrator.runs.paths import folder_of, join, name_of, shown
 from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.secrets import Secrets
 from ring2_orchestrator.runs.statcache import (
     FINE_TIMES,
     TICK_NS,
@@ -49,9 +50,11 @@ class Inputs:
         cache: StatCache,
         roots: Roots,
         started_ns: int,
+        secrets: Secrets,
         doubt: DoubtSink,
     ) -> None:
         self._folded = folded
+        self._secrets = secrets
         self._store = store
         self._cache = cache
         self._roots = roots
@@ -130,8 +133,10 @@ class Inputs:
             self._doubt("changed", f"{shown(path)} changed while the run was going on")
             return None
         if look.timed:
-            return State(What.TIMED, mode, timed(digest, before.mtime_ns))
-        return State(What.FILE, mode, digest)
+            digest = timed(digest, before.mtime_ns)
+        if self._secrets.is_file(path):
+            return State(What.SECRET, mode, self._secrets.seal(digest))
+        return State(What.TIMED if look.timed else What.FILE, mode, digest)
 
     def _initial_digest(self, path: bytes, before: Identity) -> bytes | None:
         """The digest of the content at first sight; None where it is lost."""

@@ -1,7 +1,7 @@
 """The memo: up to 32 traces of each command, and the exact answer to whether one of them holds."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -105,6 +105,7 @@ class Memo:
         inquiry = _Inquiry(
             store=self._home.store,
             cache=self.cache,
+            seal=self.key.seal,
             roots=Roots.around(cwd, env),
             around=around,
             stdin=stdin,
@@ -215,6 +216,7 @@ class _Inquiry(NamedTuple):
 
     store: Store
     cache: StatCache
+    seal: Callable[[bytes], bytes]
     roots: Roots
     around: Surroundings
     stdin: StandardInput | None
@@ -225,7 +227,7 @@ class _Inquiry(NamedTuple):
     loaded: dict[str, Kept]
 
     def decide(self) -> Decision:
-        present = Present(self.cache)
+        present = Present(self.cache, self.seal)
         misses: list[_Miss] = []
         failure: Kept | None = None
         for name, cid in self.names:

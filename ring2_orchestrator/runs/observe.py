@@ -4,6 +4,7 @@ Observing reads files after the run, so it first asks whether they still are wha
 that cannot be shown, the answer is a doubt, and a run with any doubt is never published.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ from ring2_orchestrator.runs.outputs import Outputs
 from ring2_orchestrator.runs.paths import folder_of, inside, name_of, shown
 from ring2_orchestrator.runs.pseudo import Class
 from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.secrets import Secrets
 from ring2_orchestrator.runs.statcache import FINE_TIMES, StatCache
 from ring2_orchestrator.runs.surroundings import CONTROLLING_TERMINAL, NO_TERMINAL, Surroundings
 from ring2_orchestrator.runs.touched import Touched
@@ -65,13 +67,14 @@ def observe(
     home: bytes,
     started_ns: int,
     around: Surroundings,
+    secrets: Secrets,
     searched: Sequence[bytes] = (),
 ) -> Observation:
     """Inputs, outputs and doubts of a recording; outputs and listings are put in the store.
 
     `home` is Redoxa's own state folder, which no published run may touch. `started_ns` is the wall
     time just before the recording began. `searched` are the paths at which the program was looked
-    for, in vain, before it started.
+    for, in vain, before it started. No `secrets` are put in the store.
     """
     folded = fold(recording.events, times_matter=TIME_READERS)
     for path in searched:
@@ -90,22 +93,49 @@ def observe(
     pids = frozenset(process.pid for process in recording.processes)
     _judge_places(folded, pids, home, doubt)
     _note_failed_edits(folded)
-    outputs = Outputs(folded.edits, store=store, roots=roots, started_ns=started_ns, doubt=doubt)
+    _learn_secrets(folded, secrets)
+    outputs = Outputs(
+        folded.edits,
+        store=store,
+        roots=roots,
+        started_ns=started_ns,
+        secrets=secrets,
+        doubt=doubt,
+    )
     if not found.doubts:
         # The store is not filled with the outputs of a run that cannot be published anyway.
         found.outputs = outputs.collect()
     inputs = Inputs(
-        folded, store=store, cache=cache, roots=roots, started_ns=started_ns, doubt=doubt
+        folded,
+        store=store,
+        cache=cache,
+        roots=roots,
+        started_ns=started_ns,
+        secrets=secrets,
+        doubt=doubt,
     )
     found.inputs = inputs.collect({output.path: output for output in found.outputs})
     found.targets = inputs.targets
     found.cuts = _cuts(recording.output)
+    printed = b"".join(chunk.data for chunk in recording.output)
+    if (secret := secrets.found_in(printed)) is not None:
+        doubt("secret", f"printed what {secret} holds, and no secret is kept")
     if found.cuts and not found.doubts:
-        found.printed = store.put(b"".join(chunk.data for chunk in recording.output))
+        found.printed = store.put(printed)
     if recording.complete and not any(doubt.kind in _BLIND for doubt in recording.doubts):
         found.touched = _touched(folded)
     cache.save()
     return found
+
+
+def _learn_secrets(folded: Folded, secrets: Secrets) -> None:
+    """Look out for what the run could read in secret files, before anything of it is kept."""
+    for path, look in folded.looks.items():
+        if look.before is not None and look.before.is_file and secrets.is_file(path):
+            kept = folded.preimages.get(path)
+            secrets.learn_file(path, path if kept is None else os.fsencode(kept))
+            if path in folded.moves:
+                secrets.learn_file(path, folded.moves[path])
 
 
 def _judge_terminal_use(events: Sequence[Event], doubt: Callable[[str, str], None]) -> None:

@@ -10,6 +10,7 @@ from cid_store.store import Store
 from ring2_orchestrator.runs.fold import Edit
 from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.secrets import Secrets
 from ring2_orchestrator.runs.statcache import FINE_TIMES, TICK_NS, stamp_of
 from ring2_orchestrator.runs.state import What
 from ring2_orchestrator.runs.trace import Output
@@ -27,12 +28,14 @@ class Outputs:
         store: Store,
         roots: Roots,
         started_ns: int,
+        secrets: Secrets,
         doubt: DoubtSink,
     ) -> None:
         self._edits = edits
         self._store = store
         self._roots = roots
         self._started_ns = started_ns
+        self._secrets = secrets
         self._doubt = doubt
         self._names: dict[tuple[int, int], list[bytes]] = {}
 
@@ -83,6 +86,9 @@ class Outputs:
 
     def _file(self, path: bytes, now: os.stat_result) -> Output | None:
         link_to = self._link_to(path, now) if now.st_nlink > 1 else None
+        if (secret := self._secret(path)) is not None:
+            self._doubt("secret", secret)
+            return None
         cid = self._kept(path, now)
         if cid is None:
             self._doubt("changed", f"{shown(path)} was changed by something else at the end")
@@ -99,6 +105,18 @@ class Outputs:
             mtime_ns=now.st_mtime_ns if own_time else None,
             touched=self._edits[path].times and not own_time,
         )
+
+    def _secret(self, path: bytes) -> str | None:
+        """Why the file must not be kept, if so."""
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - a bytes path
+                if not self._secrets.is_kept_file(path, file):
+                    return f"left {shown(path)}, a secret file, and no secret is kept"
+                file.seek(0)
+                found = self._secrets.found_in_stream(file)
+        except OSError:
+            return None  # it is not kept either
+        return found and f"left what {found} holds in {shown(path)}, and no secret is kept"
 
     def _kept(self, path: bytes, now: os.stat_result) -> Cid | None:
         """The name of the whole file in the store; None where it did not stand still meanwhile."""

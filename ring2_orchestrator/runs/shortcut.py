@@ -79,7 +79,7 @@ def _facts_now(
     cwd = trace.surroundings.cwd
     comparison = Comparison(
         trace,
-        present=Present(memo.cache),
+        present=Present(memo.cache, memo.key.seal),
         roots=Roots.around(Path(os.fsdecode(cwd)), env),
         store=home.store,
         products=lambda: memo.products(decision.subject),

@@ -175,6 +175,11 @@ class EnvironmentKey:
                 found[raw] = blake3(data, key=self._key).digest(_DIGEST_BYTES)
         return found
 
+    def seal(self, digest: bytes) -> bytes:
+        """What a trace keeps of the digest of a secret file: nobody without the key can test it."""
+        # No variable's name holds the sign, so no file is ever taken for a variable.
+        return blake3(b"=file=" + digest, key=self._key).digest()
+
 
 def surroundings_of(
     cwd: Path, env: Mapping[str, str], key: EnvironmentKey, *, streams: tuple[int, int, int]

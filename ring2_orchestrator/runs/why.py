@@ -99,6 +99,7 @@ def dependencies(trace: Trace) -> list[tuple[str, str]]:
     words = {
         What.FILE: "content",
         What.TIMED: "content and time",
+        What.SECRET: "secret content",
         What.BYTECODE: "bytecode",
         What.LINK: "link",
         What.DIR: "folder",

@@ -13,6 +13,7 @@ from cid_store.store import ByteSource
 from ring2_orchestrator.runs.fold import Edit
 from ring2_orchestrator.runs.outputs import Outputs
 from ring2_orchestrator.runs.roots import Roots
+from ring2_orchestrator.runs.secrets import Rules, Secrets
 from tests.runs.conftest import Person
 
 MIB = 1 << 20
@@ -92,6 +93,7 @@ def test_a_file_that_grows_while_it_is_kept_is_a_doubt_and_has_an_end(tmp_path: 
         store=store,
         roots=Roots(project=os.fsencode(tmp_path), writable=()),
         started_ns=0,
+        secrets=Secrets(Rules.of(tmp_path), {}, seal=bytes),
         doubt=lambda kind, detail: doubts.append((kind, detail)),
     )
     assert outputs.collect() == []
