@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Protocol, TextIO
+from typing import IO, Protocol, TextIO
 
 from cid_store.errors import RedoxaError, UnavailableError
 
@@ -14,6 +14,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINES = {"\n": "\\n", "\t": "\\t"}
 # Python's stand-ins for the bytes of a name that is not UTF-8.
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+
+# What a part of a line may look like on a terminal, as its codes are numbered (ECMA-48).
+STYLES: Mapping[str, str] = {
+    "bad": "31", "dim": "2", "doubtful": "33", "good": "32", "head": "1",
+}  # fmt: skip
 
 
 class OutputError(UnavailableError):
@@ -100,8 +105,9 @@ class Report:
     ) -> None:
         self.json = json
         self.quiet = quiet
-        self._out = out if out is not None else sys.stdout
+        self._out: IO[str] = out if out is not None else sys.stdout
         self._err = err if err is not None else sys.stderr
+        self._in_colour: bool | None = None  # as a pager shows it; None: as the stream does
 
     def data(self, value: Mapping[str, object]) -> None:
         """The answer as one JSON value with sorted keys; only with `--json`."""
@@ -129,6 +135,36 @@ class Report:
         """The same for lines that are one text, such as a gene's."""
         if not self.json:
             self._put(printable(text) + "\n")
+
+    def parts(self, *parts: tuple[str, str | None]) -> None:
+        """One line of the answer of several parts, each in a style of `STYLES` or plain.
+
+        Styles show only on a terminal.
+        """
+        if self.json:
+            return
+        fancy = self._fancy(self._out) if self._in_colour is None else self._in_colour
+        spelled = (
+            f"\x1b[{STYLES[style]}m{one_line(text)}\x1b[0m" if style and fancy else one_line(text)
+            for text, style in parts
+        )
+        self._put("".join(spelled).rstrip() + "\n")
+
+    @contextmanager
+    def paged(self) -> Generator[None]:
+        """The answer that is given meanwhile goes through the person's pager, on a terminal."""
+        if self.json or not self._out.isatty():
+            yield
+            return
+        from ring2_orchestrator.pager import paged  # noqa: PLC0415 - only on a terminal
+
+        out, self._in_colour = self._out, self._fancy(self._out)
+        with paged(out) as pages:
+            self._out = pages
+            try:
+                yield
+            finally:
+                self._out, self._in_colour = out, None
 
     def say(self, text: str) -> None:
         """A message to the person, on stderr; silent with `--quiet`."""
@@ -238,7 +274,7 @@ class Report:
 
             yield advance
 
-    def _fancy(self, stream: TextIO) -> bool:
+    def _fancy(self, stream: IO[str]) -> bool:
         return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
     def _rich_table(

@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "kernel": "make, build, check, add, list, show and time kernels; rebuild the shipped ones",
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",
+    "log": "list the runs in the ledger, newest first",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",

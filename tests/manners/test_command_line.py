@@ -15,13 +15,15 @@ def wrong_lines() -> list[list[str]]:
         ["teleport"],
         ["--frobnicate"],
         *([name, "--frobnicate"] for name in COMMANDS if name not in ("run", "why")),
-        *([name] for name in COMMANDS),
+        *([name] for name in COMMANDS if name != "log"),
         *([name, "explode"] for name in ("gene", "kernel", "jit", "ledger", "store")),
         *([*words, "more", "words"] for words in verbs),
         ["run", "--frobnicate", "--", "true"],
         ["why", "--frobnicate"],
         ["ledger", "show", "first"],
         ["ledger", "log", "-n", "many"],
+        ["log", "-n", "-1"],
+        ["log", "--since", "yesterday"],
     ]
 
 

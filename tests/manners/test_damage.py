@@ -39,6 +39,7 @@ def test_a_spoilt_home_is_told_in_a_sentence_and_never_a_crash(
             ["store", "stat"],
             ["ledger", "verify"],
             ["ledger", "log"],
+            ["log"],
             ["why", "--", *ECHO],
             ["jit", "status"],
             ["jit", "hint", "--", *ECHO],

@@ -12,7 +12,7 @@ from tests.manners.shell import ECHO, REDOXA, sentence, shell
     ("place", "says"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
 )
 @pytest.mark.parametrize(
-    "words", ["--help", "kernel list", "store put in.txt", "jit status --json"]
+    "words", ["--help", "kernel list", "store put in.txt", "jit status --json", "log --json"]
 )
 def test_an_output_that_cannot_be_written_is_a_sentence(
     here: Path, words: str, place: str, says: str, buffering: str
