@@ -56,7 +56,8 @@ NO_COMPILER = "No matching distribution found for ziglang"
 
 JOBS = {
     "demo": ("plot", ["demos/twice.py"]),
-    "test": ("test", ["-m", "pytest"]),
+    # On all cores; `-n 0` among ARGS puts one test after another into this process.
+    "test": ("test", ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]),
     "setup": ("test", ["-m", "redoxa", "--version"]),
 }
 

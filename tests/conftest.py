@@ -30,14 +30,24 @@ _CHECKING = pytest.StashKey[tuple["subprocess.Popen[bytes]", Path]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """The types are checked beside all other tests: that takes as long as a tenth of them."""
+    """The types are checked beside all other tests: that takes as long as a tenth of them.
+
+    Not so where workers share the tests: each has collected them all, and one will run this one.
+    """
     wanted = any(_CHECKED in getattr(item, "fixturenames", ()) for item in session.items)
-    if not wanted or session.config.option.collectonly:
-        return
+    if (
+        wanted
+        and not session.config.option.collectonly
+        and not hasattr(session.config, "workerinput")
+    ):
+        _check_types(session.config)
+
+
+def _check_types(config: pytest.Config) -> None:
     handle, name = tempfile.mkstemp(prefix="redoxa-types-")
     checker = subprocess.Popen(
         [sys.executable, "-m", "pyright", "--pythonpath", sys.executable],
-        cwd=session.config.rootpath,
+        cwd=config.rootpath,
         # Without its advice about newer versions.
         env={**os.environ, "NO_COLOR": "1", "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
         stdin=subprocess.DEVNULL,
@@ -47,12 +57,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         start_new_session=True,
     )
     os.close(handle)
-    session.config.stash[_CHECKING] = checker, Path(name)
+    config.stash[_CHECKING] = checker, Path(name)
 
 
 @pytest.fixture
 def types_checked(request: pytest.FixtureRequest) -> tuple[int, str]:
     """The type checker's exit code, once it has ended, and what it said."""
+    if _CHECKING not in request.config.stash:
+        _check_types(request.config)
     checker, said = request.config.stash[_CHECKING]
     return checker.wait(), said.read_text("utf-8")
 
