@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cid_store.errors import RedoxaError, UsageError
 from ring2_orchestrator.commands import Context, system_text
 from ring2_orchestrator.report import OutputError
+from ring2_orchestrator.runs.asked import Asked, do
 from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ EXAMPLES: Sequence[str] = (
     "redoxa run -- make -j2",
     "redoxa run --script clean.py data.csv",
     "redoxa run -v -- python clean.py data.csv",
-    "redoxa run --no-reuse -- ./configure",
+    "redoxa run --force -- ./configure",
+    "redoxa run --dry-run -- make -j2",
+    "redoxa run --list",
     "redoxa run --json -- make 2>&1 >/dev/null | tail -n 1",
 )
 CANNOT_RECORD = 125
@@ -32,9 +35,29 @@ SCHEMA = "redoxa.run/1"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own options, then the command to run."""
     parser.add_argument(
+        "-n",
+        "--dry-run",
+        action="store_true",
+        help="say whether it would be reused, or run and why; run nothing and write nothing",
+    )
+    parser.add_argument(
+        "-l",
+        "--list",
+        action="store_true",
+        help="name the scripts of the folders given (demos, or this one) and what was run here, "
+        "with the last verdict and the seconds it takes; run nothing",
+    )
+    parser.add_argument(
+        "-f",
+        "--force",
         "--no-reuse",
         action="store_true",
         help="run even if the results are known, and compare them",
+    )
+    parser.add_argument(
+        "--no-ce1",
+        action="store_true",
+        help="plain execution: record nothing, keep nothing, reuse nothing",
     )
     parser.add_argument(
         "--cache-failures",
@@ -64,18 +87,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run the command; the exit code is the program's own."""
-    from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415 - start-up
+    if args.list:
+        from ring2_orchestrator.commands._asking import list_scripts  # noqa: PLC0415 - start-up
 
+        return list_scripts(args.words[args.words[:1] == ["--"] :], context)
     command = command_of(args.words)
     if args.script:
+        from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415 - start-up
+
         command = script_command(command[0], command[1:])
-    return run_command(
-        command,
-        context,
-        reuse=not args.no_reuse,
+    if args.dry_run:
+        from ring2_orchestrator.commands._asking import dry_run  # noqa: PLC0415 - start-up
+
+        return dry_run([command], args, context)
+    return run_command(command, asked_in(args), context, verbose=args.verbose)
+
+
+def asked_in(args: argparse.Namespace) -> Asked:
+    """What the options ask for."""
+    return Asked(
+        reuse=not args.force,
         cache_failures=args.cache_failures,
         shortcut=args.shortcut,
-        verbose=args.verbose,
+        plain=args.no_ce1,
     )
 
 
@@ -88,15 +122,26 @@ def command_of(words: Sequence[str]) -> list[str]:
 
 
 def run_command(
-    command: Sequence[str],
-    context: Context,
-    *,
-    reuse: bool = True,
-    cache_failures: bool = False,
-    shortcut: bool = False,
-    verbose: bool = False,
+    command: Sequence[str], asked: Asked, context: Context, *, verbose: bool = False
 ) -> int:
     """Run, say the one line, and give the program's exit code, or 125 to 127 where it never ran."""
+    result = _result_of(command, asked, context)
+    if isinstance(result, int):
+        return result
+    if context.report.json:
+        if not _tell_as_json(command, result, context):
+            return result.exit_code or CANNOT_RECORD
+    else:
+        if verbose:
+            _say_details(result, context)
+        context.report.say(result.message)
+    if result.exit_code == 0 and any(doubt.kind == "output-lost" for doubt in result.doubts):
+        return CANNOT_RECORD  # the program cannot know that what it printed went nowhere
+    return result.exit_code
+
+
+def _result_of(command: Sequence[str], asked: Asked, context: Context) -> "RunResult | int":
+    """What became of it; where it never ran or could not be recorded, the exit code of that."""
     from ring2_orchestrator.recorder.errors import (  # noqa: PLC0415 - start-up is performance
         CannotExecuteError,
     )
@@ -104,19 +149,11 @@ def run_command(
         NoSuchCommandError,
         NotExecutableError,
     )
-    from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415
 
     try:
-        with context.open_home() as home:
-            result = execute(
-                command,
-                home=home,
-                cwd=Path.cwd(),
-                env=given_environment(),
-                reuse=reuse,
-                cache_failures=cache_failures,
-                shortcut=shortcut,
-            )
+        return do(
+            command, asked, open_home=context.open_home, cwd=Path.cwd(), env=given_environment()
+        )
     except (NoSuchCommandError, NotExecutableError, BrokenPipeError):
         raise
     except CannotExecuteError as error:
@@ -130,16 +167,6 @@ def run_command(
             raise
         context.report.warn(str(error) if isinstance(error, RedoxaError) else system_text(error))
         return CANNOT_RECORD
-    if context.report.json:
-        if not _tell_as_json(command, result, context):
-            return result.exit_code or CANNOT_RECORD
-    else:
-        if verbose:
-            _say_details(result, context)
-        context.report.say(result.message)
-    if result.exit_code == 0 and any(doubt.kind == "output-lost" for doubt in result.doubts):
-        return CANNOT_RECORD  # the program cannot know that what it printed went nowhere
-    return result.exit_code
 
 
 def _say_details(result: "RunResult", context: Context) -> None:

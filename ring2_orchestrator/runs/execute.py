@@ -50,7 +50,9 @@ def execute(
     environment = dict(os.environ if env is None else env)
     program = find_program(command, cwd=folder, env=environment)
     if inside_recording():
-        return _run_plainly(command, folder, environment)
+        from ring2_orchestrator.runs.plain import INSIDE, run_plainly  # noqa: PLC0415 - rarely
+
+        return run_plainly(command, cwd=folder, env=environment, why=INSIDE)
     run = _Run(list(command), program, home, folder, environment, StandardInput(stdin))
     return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut)
 
@@ -344,21 +346,6 @@ def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
     """The decision to run after all, because the results cannot be had."""
     return decision._replace(
         reuse=False, kept=None, reason=f"its results are not to be had: {error}"
-    )
-
-
-def _run_plainly(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> RunResult:
-    """Inside a recorded run: the outer recording sees it all."""
-    import subprocess  # noqa: PLC0415 - a hit starts no program
-
-    status = subprocess.run(command, cwd=cwd, env=env, check=False).returncode
-    code = status if status >= 0 else 128 - status
-    return RunResult(
-        exit_code=code,
-        verdict="ran" if code == 0 else "failed",
-        reason="it is part of a recorded run",
-        message="part of a recorded run: left to the outer one",
-        subject="",
     )
 
 

@@ -78,12 +78,15 @@ class Decision(NamedTuple):
 
 
 class Memo:
-    """The traces in one home. Looking never changes anything but the stat cache."""
+    """The traces in one home. Looking never changes anything but the stat cache.
 
-    def __init__(self, home: Home) -> None:
+    With `keeps` False it does not change that either.
+    """
+
+    def __init__(self, home: Home, *, keeps: bool = True) -> None:
         self._home = home
         self.key = EnvironmentKey(home.path)
-        self.cache = StatCache(home.path / "stat.db", clock=home.clock)
+        self.cache = StatCache(home.path / "stat.db", clock=home.clock, keeps=keeps)
 
     def decide(
         self,

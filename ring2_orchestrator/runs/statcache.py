@@ -89,8 +89,10 @@ class StatCache:
     Losing the file costs time, never correctness: whatever cannot be read is hashed again.
     """
 
-    def __init__(self, path: Path | None, *, clock: Clock) -> None:
+    def __init__(self, path: Path | None, *, clock: Clock, keeps: bool = True) -> None:
+        """With `keeps` False nothing is ever written."""
         self._file = CacheFile(path, "seen", _COLUMNS) if path is not None else None
+        self._keeps = keeps
         self._clock = clock
         self._known: dict[bytes, tuple[Stamp, bytes]] = {}
         self._fresh: dict[bytes, tuple[Stamp, bytes]] = {}
@@ -115,7 +117,7 @@ class StatCache:
 
     def save(self) -> None:
         """Write what is new; a failure is harmless and silent."""
-        if self._file is None or not self._fresh:
+        if self._file is None or not self._fresh or not self._keeps:
             return
         rows = [(key, *stamp, digest) for key, (stamp, digest) in self._fresh.items()]
         self._fresh.clear()

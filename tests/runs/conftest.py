@@ -1,6 +1,9 @@
 """A project folder, a home, and a person who runs commands in them."""
 
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +13,10 @@ from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.memo import Decision, Memo
 from ring2_orchestrator.runs.result import RunResult
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = str(ROOT / "scripts" / "run.py")
+Done = subprocess.CompletedProcess[bytes]
 
 
 @dataclass
@@ -62,3 +69,35 @@ def person(tmp_path: Path) -> Person:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path / "person"), "TMPDIR": str(temp)}
     (tmp_path / "person").mkdir()
     return Person(project, tmp_path / "redoxa", env)
+
+
+@pytest.fixture
+def typed(person: Person) -> Callable[..., Done]:
+    """Type words after `redoxa`, or after `python scripts/run.py` where they begin with RUN."""
+
+    def type_words(*words: str, stdin: bytes = b"") -> Done:
+        program = list(words) if words[0] == RUN else ["-m", "redoxa", *words]
+        return subprocess.run(
+            [sys.executable, *program],
+            cwd=person.project,
+            env={
+                **person.env,
+                "PYTHONPATH": str(ROOT),
+                "REDOXA_HOME": str(person.home_path),
+                "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
+            },
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    return type_words
+
+
+def sentence(done: Done) -> str:
+    """The one line on standard error."""
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("redoxa: ")
+    return lines[0].removeprefix("redoxa: ")

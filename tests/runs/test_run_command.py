@@ -2,51 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import Person
+from tests.runs.conftest import RUN, Done, Person, sentence
 
-ROOT = Path(__file__).resolve().parents[2]
-RUN = str(ROOT / "scripts" / "run.py")
-Done = subprocess.CompletedProcess[bytes]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def typed(person: Person) -> Callable[..., Done]:
-    """Type words after `redoxa`, or after `python scripts/run.py` where they begin with RUN."""
-
-    def type_words(*words: str, stdin: bytes = b"") -> Done:
-        program = list(words) if words[0] == RUN else ["-m", "redoxa", *words]
-        return subprocess.run(
-            [sys.executable, *program],
-            cwd=person.project,
-            env={
-                **person.env,
-                "PYTHONPATH": str(ROOT),
-                "REDOXA_HOME": str(person.home_path),
-                "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-            },
-            input=stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-
-    return type_words
-
-
-def sentence(done: Done) -> str:
-    """The one line on standard error."""
-    lines = done.stderr.decode().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("redoxa: ")
-    return lines[0].removeprefix("redoxa: ")
 
 
 def test_what_the_program_prints_is_untouched(person: Person, typed: Callable[..., Done]) -> None:
