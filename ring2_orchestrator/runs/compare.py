@@ -114,8 +114,22 @@ class Comparison:
         """
         if not any(output.what == What.FILE for output in self.trace.outputs):
             return []
+        newest_ns = self.newest_input_ns()
+        return [
+            output.path
+            for output in self.trace.outputs
+            if output.what == What.FILE
+            and not bytecode.source_of(output.path)
+            and self._is_old(output, newest_ns)
+        ]
+
+    def newest_input_ns(self) -> int:
+        """The time of the newest file of the project that the run read and did not make; 0 if none.
+
+        What the run left is newer, or `make` would make it again.
+        """
         made = {output.path for output in self.trace.outputs}
-        newest_ns = max(
+        return max(
             (
                 self._mtime_ns(row.path)
                 for row in self.trace.inputs
@@ -125,13 +139,6 @@ class Comparison:
             ),
             default=0,
         )
-        return [
-            output.path
-            for output in self.trace.outputs
-            if output.what == What.FILE
-            and not bytecode.source_of(output.path)
-            and self._is_old(output, newest_ns)
-        ]
 
     def _is_old(self, output: Output, newest_ns: int) -> bool:
         mtime_ns = self._mtime_ns(output.path)

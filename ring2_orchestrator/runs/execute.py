@@ -150,6 +150,7 @@ class _Run(NamedTuple):
                     store=self.home.store,
                     roots=roots,
                     now_ns=self.home.clock.now_ns(),
+                    newest_ns=decision.newest_ns,
                     old=decision.old,
                 )
             finally:

@@ -73,6 +73,7 @@ class Decision(NamedTuple):
     nearest: Kept | None = None
     stale: tuple[bytes, ...] = ()
     old: tuple[bytes, ...] = ()
+    newest_ns: int = 0  # of the files of the project that the run read
     holds: bool = False  # a trace holds, even if it may not be reused (a failure)
     around: Surroundings | None = None
 
@@ -254,13 +255,17 @@ class _Inquiry(NamedTuple):
             if kept.trace.exit_code != 0 and not self.cache_failures:
                 failure = failure or kept
                 continue
-            return self._answer(
+            stale, old = comparison.stale_outputs(), comparison.old_outputs()
+            answer = self._answer(
                 reuse=True,
                 reason="nothing it depends on changed",
                 kept=kept,
-                stale=tuple(comparison.stale_outputs()),
-                old=tuple(comparison.old_outputs()),
+                stale=tuple(stale),
+                old=tuple(old),
             )
+            if not stale and not old:
+                return answer
+            return answer._replace(newest_ns=comparison.newest_input_ns())
         if failure is not None:
             return self._answer(
                 reuse=False,

@@ -17,10 +17,10 @@ from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.paths import folder_of, join, shown
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.staging import Staging, fail
+from ring2_orchestrator.runs.statcache import UnstableFileError, hash_file
 from ring2_orchestrator.runs.state import What, is_unfinished
+from ring2_orchestrator.runs.times import STEP_NS, Place, times_among
 from ring2_orchestrator.runs.trace import Output
-
-_STEP_NS = 1000  # between outputs that were written one after the other
 
 
 def restore(
@@ -30,17 +30,20 @@ def restore(
     store: Store,
     roots: Roots,
     now_ns: int,
+    newest_ns: int = 0,
     old: Iterable[bytes] = (),
 ) -> int:
     """Make the stale paths what the outputs say; how many were written or removed.
 
     Outputs that are right are left alone, except that the `old` ones get a new time, so that `make`
-    agrees that they are up to date. Raises RestoreError or DamageError; then the files are as they
-    were before.
+    agrees that they are up to date; a file with the right bytes only gets its mode. New times are
+    later than `newest_ns` and, among those of outputs that stand, in the order of writing. Raises
+    RestoreError or DamageError; then the files are as they were before.
     """
     staging = Staging(roots)
     try:
-        return _Restorer(staging, store, roots, now_ns).run(list(outputs), set(stale), set(old))
+        restorer = _Restorer(staging, store, roots, now_ns, newest_ns)
+        return restorer.run(list(outputs), set(stale), set(old))
     except BaseException:
         staging.undo()
         raise
@@ -49,11 +52,14 @@ def restore(
 
 
 class _Restorer:
-    def __init__(self, staging: Staging, store: Store, roots: Roots, now_ns: int) -> None:
+    def __init__(
+        self, staging: Staging, store: Store, roots: Roots, now_ns: int, newest_ns: int
+    ) -> None:
         self._staging = staging
         self._store = store
         self._roots = roots
         self._now_ns = now_ns
+        self._newest_ns = newest_ns
         self._staged: dict[bytes, bytes] = {}  # by path, the name under which it now waits
 
     def run(self, outputs: list[Output], stale: set[bytes], old: set[bytes]) -> int:
@@ -62,6 +68,9 @@ class _Restorer:
         wrong = {path: by_path[path] for path in sorted(by_path) if by_path[path].path in stale}
         folders = [path for path, output in wrong.items() if output.what == What.DIR]
         files = [path for path, output in wrong.items() if output.what in (What.FILE, What.LINK)]
+        shut = {path for path in files if self._lacks_only_its_mode(path, wrong[path])}
+        files = [path for path in files if path not in shut]
+        times_due = old | {wrong[path].path for path in files}
         for path in by_path:
             self._staging.sweep(path)
         for path in folders:
@@ -72,14 +81,14 @@ class _Restorer:
         doomed = self._removable([path for path in wrong if wrong[path].what == What.MISSING])
         for path in files:
             self._reveal(path)
-        self._set_times(by_path, stale | old)
+        self._set_times(by_path, times_due)
         for path in doomed:
             if folder_of(path) not in doomed:
                 self._set_aside(path)
-        for path in reversed(folders):
+        for path in (*shut, *reversed(folders)):
             self._set_mode(path, wrong[path].mode)
         self._staging.settle()
-        return len(folders) + len(files) + len(doomed)
+        return len(folders) + len(files) + len(shut) + len(doomed)
 
     def _check_places(self, paths: Iterable[bytes]) -> None:
         for path in paths:
@@ -195,30 +204,46 @@ class _Restorer:
         except OSError as error:
             fail(path, error)
 
+    def _lacks_only_its_mode(self, path: bytes, output: Output) -> bool:
+        """Whether the file holds the right bytes, so that its time need not change."""
+        status = self._standing(path) if output.what == What.FILE else None
+        if status is None or not stat.S_ISREG(status.st_mode) or status.st_size != output.size:
+            return False
+        try:
+            _, digest = hash_file(path)
+        except (OSError, UnstableFileError):
+            return False
+        assert output.cid is not None, "a file output has a content"
+        return digest == output.cid.digest
+
     def _set_times(self, by_path: Mapping[bytes, Output], changed: set[bytes]) -> None:
         """The times the run set, or new ones in the order in which the run wrote."""
-        for path, output in by_path.items():
-            if output.what != What.FILE or output.path not in changed:
-                continue
+        times = self._new_times(by_path, changed) if changed else {}
+        for path, time_ns in times.items():
             folder, name = self._staging.place(path)
-            time_ns = output.mtime_ns
-            if time_ns is None:
-                time_ns = self._now_ns + output.rank * _STEP_NS
             try:
                 os.utime(name, ns=(time_ns, time_ns), dir_fd=folder, follow_symlinks=False)
             except OSError as error:
                 fail(path, error)
 
+    def _new_times(self, by_path: Mapping[bytes, Output], changed: set[bytes]) -> dict[bytes, int]:
+        times: dict[bytes, int] = {}
+        ordered: list[Place] = []
+        for path, output in by_path.items():
+            if output.what != What.FILE:
+                continue
+            is_changed = output.path in changed
+            if output.mtime_ns is None and not output.touched and not bytecode.source_of(path):
+                status = None if is_changed else self._staging.status(path)
+                ordered.append(Place(path, output.rank, status and status.st_mtime_ns))
+            elif is_changed:
+                now_ns = self._now_ns + output.rank * STEP_NS
+                times[path] = now_ns if output.mtime_ns is None else output.mtime_ns
+        return times | times_among(ordered, after_ns=self._newest_ns, now_ns=self._now_ns)
+
     def _set_mode(self, path: bytes, mode: int) -> None:
-        folder, name = self._staging.place(path)
         try:
-            descriptor = os.open(
-                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder
-            )
-            try:
-                os.fchmod(descriptor, mode)
-            finally:
-                os.close(descriptor)
+            self._staging.set_mode(path, mode)
         except OSError as error:
             fail(path, error)
 

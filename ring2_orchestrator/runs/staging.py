@@ -118,6 +118,20 @@ class Staging:
         self._finish.append(lambda: _remove(kept, folder))
         os.rename(name, kept, src_dir_fd=folder, dst_dir_fd=folder)
 
+    def set_mode(self, path: bytes, mode: int) -> None:
+        """Give a file or folder its permissions. Raises OSError."""
+        folder, name = self.place(path)
+        descriptor = os.open(
+            name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder
+        )
+        try:
+            was = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+        # Taking back knows no better way by name; a link in its place has no permissions to harm.
+        self._undo.append(lambda: os.chmod(name, was, dir_fd=folder))
+
     def _keep(self, folder: int, name: bytes, kept: bytes) -> None:
         def bring_back() -> None:
             os.rename(kept, name, src_dir_fd=folder, dst_dir_fd=folder)
