@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "run": "run a command, recorded; reuse its results when nothing it depends on changed",
     "why": "say what a run depends on and what prevents its reuse",
     "log": "list the runs in the ledger, newest first",
+    "diff": "say what changed between two runs",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",

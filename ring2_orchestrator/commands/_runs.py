@@ -62,3 +62,9 @@ def run_json(run: "Run", doubts: "Doubts") -> dict[str, object]:
 def signed_seconds(seconds: float) -> str:
     """Seconds for people that may be lost as well as saved."""
     return f"{'-' if seconds < 0 else ''}{seconds_text(abs(seconds))}"
+
+
+def typed(path: bytes) -> str:
+    """A path of a trace as a person would type it in the project folder, on one line."""
+    short = b"." if path == b"P" else path.removeprefix(b"P/")
+    return one_line(os.fsdecode(short))
