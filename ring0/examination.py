@@ -152,6 +152,7 @@ def _examine_behaviour(kernel: Kernel, host: Host, subject: Subject, checks: lis
         return
     checks.append(Check("compiles", passed=True, sentence="within its limits"))
     for name, look in (
+        ("first calls", subject.first_calls),
         ("round trip", subject.round_trip),
         ("lengths", subject.lengths),
         ("isolation", subject.isolation),
@@ -159,6 +160,8 @@ def _examine_behaviour(kernel: Kernel, host: Host, subject: Subject, checks: lis
         ("inverse", subject.inverse_of_anything),
     ):
         checks.append(_look(name, look))
+        if subject.exhausted:
+            return
     # A module that is refused anyway could take all the time there is.
     if subject.depth.long and all(check.passed for check in checks):
         checks.append(_look("long inputs", subject.long_inputs))

@@ -4,7 +4,8 @@ Nothing here can be harmed by it: every call is made by a host, in a worker proc
 kernel is one of the host's own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from ring0 import abi, cases
@@ -13,11 +14,19 @@ from ring0.budget import Budget, UsedUpError
 from ring0.cases import Case
 from ring0.host import Host
 from ring0.kernel import Kernel
-from ring0.outcome import Outcome, Refused, Result, TimedOut, sentence
+from ring0.outcome import Outcome, OutOfFuel, Refused, Result, TimedOut, sentence
 
-# Inputs are a few dozen kB at most; an honest kernel that mixes models needs some twenty thousand
-# units of fuel a lane.
+# Inputs are a few dozen kB at most; the slowest kernel that ships mixes models, and takes up to 70
+# million units of fuel for one of them.
 LIMITS = Boundary(fuel=500_000_000, memory_bytes=64 * MIB, output_bytes=16 * MIB, wall_ms=10_000)
+
+# For so few bytes, those take a million at most. The clock is for what takes longer than its fuel
+# says, such as fills of no bytes.
+FIRST_LIMITS = replace(LIMITS, fuel=100_000_000, wall_ms=500)
+_FIRST_BYTES = 40
+
+# A strict call is some ten plain ones, of which each has its own fuel.
+_STRICT_TIMES = 10
 
 # Beyond that, a call takes as long as there is time for the examination.
 LONG_LIMITS = Boundary(
@@ -69,9 +78,23 @@ class Subject:
         self.depth = depth
         self._budget = budget
         self._advance = advance
+        # Whether a call used all of its fuel or time, as every further one could.
+        self.exhausted = False
         # What is about to be tried.
         self._next = _OTHERS
         self._limits = Boundary() if host.is_base(kernel) else LIMITS
+
+    def first_calls(self) -> str:
+        """Small inputs are answered, whatever the answers are: it does not just burn time."""
+        count = 0
+        with self._within(FIRST_LIMITS):
+            for case in self._in_time(cases.patterned(self._manifest)):
+                if case.default and sum(map(len, case.inputs)) <= _FIRST_BYTES:
+                    outcome = self._call(abi.Op.FORWARD, case.params, case.inputs)
+                    if isinstance(outcome, Result):
+                        self._call(abi.Op.INVERSE, case.params, outcome.outputs)
+                    count += 1
+        return f"{count:,} small inputs are answered, each way"
 
     def round_trip(self) -> str:
         """The inverse of what the forward operation gives is what it was given."""
@@ -99,18 +122,13 @@ class Subject:
     def long_inputs(self) -> str:
         """What is longer than most data in tests comes back as well."""
         accepted = refused = longest = 0
-        usual = self._limits
-        if not self._host.is_base(self._kernel):
-            self._limits = LONG_LIMITS
-        try:
+        with self._within(LONG_LIMITS):
             for case in self._in_time(cases.long(self._kernel)):
                 if self._there_and_back(case):
                     accepted += 1
                     longest = max(longest, sum(map(len, case.inputs)))
                 else:
                     refused += 1
-        finally:
-            self._limits = usual
         if not accepted:
             return f"none went through: it refuses all of {refused:,}"
         back = f"{accepted:,} inputs of up to {longest:,} bytes went through and came back"
@@ -141,7 +159,8 @@ class Subject:
             ),
         ):
             for op, ports in ((abi.Op.FORWARD, given), (abi.Op.INVERSE, self._back(wrong, given))):
-                _expect(self._call(op, wrong, ports), code, f"{what} ({op.name.lower()})")
+                self._next = f"{what} ({op.name.lower()})"
+                _expect(self._call(op, wrong, ports), code, self._next)
         self._parameters(inputs)
         return "wrong parameters and port counts are refused, each with its code"
 
@@ -149,6 +168,7 @@ class Subject:
         """The inverse refuses what the forward operation never makes, or is undone by it."""
         made = refused = 0
         for params, given, what in self._anything():
+            self._next = what
             back = self._call(abi.Op.INVERSE, params, given)
             if isinstance(back, Result):
                 made += 1
@@ -158,6 +178,17 @@ class Subject:
             else:
                 raise FailedError(f"{what}: {sentence(back)}")
         return f"of arbitrary bytes, {made:,} were undone exactly and {refused:,} refused"
+
+    @contextmanager
+    def _within(self, limits: Boundary) -> Generator[None]:
+        """Other limits for a while, but for the host's own kernels."""
+        usual = self._limits
+        if not self._host.is_base(self._kernel):
+            self._limits = limits
+        try:
+            yield
+        finally:
+            self._limits = usual
 
     def _cases(self, count: int) -> Iterator[Case]:
         yield from self._in_time(cases.patterned(self._manifest))
@@ -194,8 +225,9 @@ class Subject:
 
     def _watched(self, op: abi.Op, params: bytes, inputs: Sequence[bytes], what: str) -> Outcome:
         prepared = self._host.prepare(self._kernel, op, params)
-        plain = self._timed(LIMITS, lambda limits: prepared(inputs, limits))
-        strict = self._timed(LIMITS, lambda limits: prepared.strictly(inputs, limits))
+        plain = self._timed(op, LIMITS, lambda limits: prepared(inputs, limits))
+        longer = replace(LIMITS, wall_ms=_STRICT_TIMES * LIMITS.wall_ms)
+        strict = self._timed(op, longer, lambda limits: prepared.strictly(inputs, limits))
         if isinstance(strict, Refused) and strict.code is None:
             raise FailedError(f"{what}: {sentence(strict)}")
         if strict != plain:
@@ -237,6 +269,7 @@ class Subject:
             for params, what in cases.wrong_parameters(self._manifest, dtype):
                 count = self._manifest.call_shape(abi.Op.FORWARD, params)[0]
                 given = [bytes(48)] * count if count != len(inputs) else [*inputs]
+                self._next = what
                 outcome = self._call(abi.Op.FORWARD, params, given)
                 _expect(outcome, abi.Code.BAD_PARAMETER, what)
 
@@ -246,17 +279,23 @@ class Subject:
         return [bytes(48)] * (made + len(given) - taken)
 
     def _call(self, op: abi.Op, params: bytes, inputs: Sequence[bytes]) -> Outcome:
-        return self._timed(
-            self._limits, lambda limits: self._host.call(self._kernel, op, params, inputs, limits)
-        )
+        call = self._host.prepare(self._kernel, op, params)
+        return self._timed(op, self._limits, lambda limits: call(inputs, limits))
 
-    def _timed(self, limits: Boundary, call: Callable[[Boundary], Outcome]) -> Outcome:
-        """What the call comes to in the time there is."""
+    def _timed(self, op: abi.Op, limits: Boundary, call: Callable[[Boundary], Outcome]) -> Outcome:
+        """What the call comes to in the time there is, if it comes to an end in its limits."""
         self._require_time()
         wall_ms = self._budget.wall_ms(limits.wall_ms)
         outcome = call(limits if wall_ms == limits.wall_ms else replace(limits, wall_ms=wall_ms))
         if isinstance(outcome, TimedOut) and wall_ms < limits.wall_ms:
-            self._require_time()
+            raise UsedUpError(
+                f"{self._next} did not come to an end, and what follows was not tried: "
+                "the time was used up"
+            )
+        if isinstance(outcome, OutOfFuel | TimedOut):
+            self.exhausted = True
+            inverse = "the inverse " if op == abi.Op.INVERSE else ""
+            raise FailedError(f"{self._next}: {inverse}{sentence(outcome)}; no more was tried")
         return outcome
 
     def _again(self, case: Case, outcome: Result) -> list[bytes]:

@@ -18,7 +18,7 @@ from ring0.examination import QUICK, Check, Examination, examine
 from ring0.host import Host
 from ring0.host.library import VERSION as ENGINE
 from ring0.sealed import SealedFolder
-from ring0.subject import LIMITS, LONG_LIMITS, Advance, Depth
+from ring0.subject import FIRST_LIMITS, LIMITS, LONG_LIMITS, Advance, Depth
 
 _FORMAT = 1
 _SUFFIX = ".verdict"
@@ -64,7 +64,8 @@ class Verdicts:
 
 
 def _identity(cid: Cid, depth: Depth) -> bytes:
-    about = repr((_FORMAT, ENGINE, _inspector(), LIMITS, LONG_LIMITS, depth, str(cid)))
+    limits = FIRST_LIMITS, LIMITS, LONG_LIMITS
+    about = repr((_FORMAT, ENGINE, _inspector(), limits, depth, str(cid)))
     return blake3(about.encode()).digest()
 
 

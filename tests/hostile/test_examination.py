@@ -60,7 +60,7 @@ def test_an_honest_kernel_passes(host: Host, twin: Twin) -> None:
     assert (examination.name, examination.cid) == ("twin", kernel.cid)
     assert [check.name for check in examination.checks] == [
         "module", "border", "instructions", "manifest", "compiles",
-        "round trip", "lengths", "isolation", "refusals", "inverse", "long inputs",
+        "first calls", "round trip", "lengths", "isolation", "refusals", "inverse", "long inputs",
     ]  # fmt: skip
 
 
@@ -136,18 +136,50 @@ LIES = {
     "claims to compute without floats": (
         COPY + "(drop (f64.sqrt (f64.const 2)))", "manifest", "floating-point"),
     "accepts nothing": ("(return (i32.const 1))", "round trip", "accepts none"),
-    "never ends": ("(loop $l (br $l))", "round trip", "out of fuel"),
     "an unknown code": ("(return (i32.const 77))", "round trip", "unknown-code"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_caught(host: Host, twin: Twin, lie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Much for calls as small as these; one that never ends burns all of it each time.
-    monkeypatch.setattr(subject, "LIMITS", replace(subject.LIMITS, fuel=5_000_000))
+def test_a_lie_is_caught(host: Host, twin: Twin, lie: str) -> None:
     body, check, told = LIES[lie]
     failed = examined(host, twin(body, bound=BOUND))
     assert told in failed[check]
+
+
+SPIN = "(loop $ever (br $ever))"
+WHEN_LONG = f"(if (i32.eq (i32.load offset=20 (local.get $call)) (i32.const 7)) (then {SPIN}))"
+BACK = f"(if (i32.and (i32.load (local.get $call)) (i32.const 2)) (then {SPIN}))"
+# Each costs a unit of fuel or four, and the time of a hundred.
+FILL_NOTHING = """(loop $ever (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))
+    (br $ever))"""
+BURNING = {
+    "forward": (SPIN, BOUND, "first calls", "0 lanes of noise, default parameters: out of fuel"),
+    "bound": (COPY, SPIN + BOUND, "first calls", "0 lanes of noise, default parameters: out of"),
+    "inverse": (BACK + COPY, BOUND, "first calls", "parameters: the inverse out of fuel"),
+    "slow": (FILL_NOTHING, BOUND, "first calls", "0 lanes of noise, default parameters: timed out"),
+    "at times": (WHEN_LONG + COPY, BOUND, "first calls", "7 lanes of noise"),
+    "later": (WHEN_LONG.replace("7", "65") + COPY, BOUND, "round trip", "65 lanes of zeros"),
+}
+
+
+@pytest.mark.parametrize("where", BURNING)
+def test_a_kernel_that_only_burns_time_has_its_verdict_at_the_first_such_call(
+    host: Host, twin: Twin, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is looked at afterwards, and it is refused, whatever time is left."""
+    monkeypatch.setattr(subject, "LIMITS", replace(subject.LIMITS, fuel=5_000_000))
+    first = replace(subject.FIRST_LIMITS, fuel=5_000_000, wall_ms=20_000)
+    if where == "slow":
+        first = replace(subject.FIRST_LIMITS, fuel=1 << 50, wall_ms=100)
+    monkeypatch.setattr(subject, "FIRST_LIMITS", first)
+    body, bound, name, told = BURNING[where]
+    examination = examine(twin(body, bound=bound).wasm, host)
+    assert [check.name for check in examination.checks if not check.passed] == [name]
+    last = examination.checks[-1]
+    assert (last.name, last.tried) == (name, True)
+    assert told in last.sentence
+    assert last.sentence.endswith("; no more was tried")
 
 
 def test_a_false_involution_is_caught(host: Host, twin: Twin) -> None:
@@ -209,7 +241,7 @@ def test_the_command_answers_0_for_a_kernel(
     path.write_bytes(twin(COPY, bound=BOUND).wasm)
     assert main(["kernel", "check", str(path)]) == 0
     said = capsys.readouterr().out
-    assert said.count("ok ") == 12
+    assert said.count("ok ") == 13
     assert "is the kernel 'twin'" in said
 
 

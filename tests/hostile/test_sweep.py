@@ -27,6 +27,7 @@ from ring0.kernel import Kernel
 from ring0.manifest import SECTION
 from ring0.outcome import Result, name_of
 from ring0.sections import ModuleInfo, ModuleLimits, parse
+from ring0.subject import FIRST_LIMITS
 from ring2_orchestrator.kernels import KernelSet
 from tests.hostile.peaks import watched
 
@@ -37,7 +38,6 @@ MODULES, MUTANTS = (400, 200) if BOUNDED else (10_000, 5_000)
 PART = 500
 LIMIT_BYTES = 512 * 1024 * 1024
 LIMITS = Boundary(fuel=5_000_000, memory_bytes=64 * MIB, output_bytes=MIB, wall_ms=10_000)
-JUDGING = Boundary(fuel=20_000_000, memory_bytes=64 * MIB, output_bytes=MIB, wall_ms=1_500)
 LOOSE = ModuleLimits(results=1_000, params=1_000, memory_pages=1 << 16)
 
 # What the engine is told to refuse is left out, so that more of what is generated gets that far.
@@ -135,7 +135,7 @@ def verdict(host: Host, wasm: bytes) -> str:
         return f"does not compile: {name_of(compiled)}"
     params = kernel.manifest.encode_parameters({}, dtype=next(iter(kernel.manifest.types), None))
     given = [bytes(range(240))] * len(kernel.manifest.inputs)
-    return f"called: {name_of(host.call(kernel, Op.FORWARD, params, given, JUDGING))}"
+    return f"called: {name_of(host.call(kernel, Op.FORWARD, params, given, FIRST_LIMITS))}"
 
 
 def timed_verdict(host: Host, wasm: bytes) -> tuple[str, float]:
