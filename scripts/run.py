@@ -13,12 +13,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 from redoxa.__main__ import main
 
+WITH_A_VALUE = ("--home", "--timeout", "--kill-after", "--retries", "--retry-delay")
+
 
 def command_line(words: list[str]) -> list[str]:
     """The words as `redoxa run` takes them: what stands before the script is for us."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] != "--":
-        at += 2 if words[at] == "--home" else 1
+        at += 2 if words[at] in WITH_A_VALUE else 1
     rest = words[at:]
     separator = [] if not rest or rest[0] == "--" else ["--"]
     return ["run", "--script", *words[:at], *separator, *rest]

@@ -6,6 +6,7 @@ is a JSON object (docs/formats/run.md); standard output stays the program's.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,12 @@ EXAMPLES: Sequence[str] = (
     "redoxa run -v -- python clean.py data.csv",
     "redoxa run --force -- ./configure",
     "redoxa run --dry-run -- make -j2",
+    "redoxa run --timeout 60 --retries 2 -- ./fetch.sh",
     "redoxa run --list",
     "redoxa run --json -- make 2>&1 >/dev/null | tail -n 1",
 )
 CANNOT_RECORD = 125
+_MOST_SECONDS = 1e9  # thirty years; more would not fit a clock
 SCHEMA = "redoxa.run/1"
 
 
@@ -62,7 +65,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-failures",
         action="store_true",
-        help="reuse the results of failed runs, too",
+        help="reuse the results of failed runs, too, with their exit code and output",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_more_than_none,
+        metavar="SECONDS",
+        help="end it and all its processes after so long (SIGTERM); the exit code is then 124",
+    )
+    parser.add_argument(
+        "--kill-after",
+        type=_seconds,
+        default=Asked().kill_after_s,
+        metavar="SECONDS",
+        help="kill what then has not ended after so long (default: 5)",
+    )
+    parser.add_argument(
+        "--retries",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="where it fails, try up to N more times",
+    )
+    parser.add_argument(
+        "--retry-delay",
+        type=_seconds,
+        default=Asked().retry_delay_s,
+        metavar="SECONDS",
+        help="the pause before the first of these, twice as long before each other (default: 1)",
     )
     parser.add_argument(
         "--shortcut",
@@ -83,6 +113,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="-- COMMAND",
         help="the program and its arguments, after --",
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 30 or 0.5")
+    return seconds
+
+
+def _more_than_none(text: str) -> float:
+    seconds = _seconds(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("nothing runs in 0 seconds; leave it out for no limit")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of times, such as 3")
+    return int(text)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -110,6 +163,10 @@ def asked_in(args: argparse.Namespace) -> Asked:
         cache_failures=args.cache_failures,
         shortcut=args.shortcut,
         plain=args.no_ce1,
+        timeout_s=args.timeout,
+        kill_after_s=args.kill_after,
+        retries=args.retries,
+        retry_delay_s=args.retry_delay,
     )
 
 
@@ -152,7 +209,12 @@ def _result_of(command: Sequence[str], asked: Asked, context: Context) -> "RunRe
 
     try:
         return do(
-            command, asked, open_home=context.open_home, cwd=Path.cwd(), env=given_environment()
+            command,
+            asked,
+            open_home=context.open_home,
+            cwd=Path.cwd(),
+            env=given_environment(),
+            tell=context.report.say,
         )
     except (NoSuchCommandError, NotExecutableError, BrokenPipeError):
         raise
@@ -181,12 +243,14 @@ def _tell_as_json(command: Sequence[str], result: "RunResult", context: Context)
     try:
         context.report.data_aside(
             {
+                "attempt": result.attempt,
                 "changed": [change._asdict() for change in result.changed],
                 "command": list(command),
                 "cpu_s": result.cpu_s,
                 "doubts": [{"detail": doubt.detail, "kind": doubt.kind} for doubt in result.doubts],
                 "entry": result.seq,
                 "exit_code": result.exit_code,
+                "flaky": result.flaky,
                 "inputs": result.inputs,
                 "max_rss_bytes": result.max_rss_bytes,
                 "message": result.message,

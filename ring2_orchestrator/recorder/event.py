@@ -160,14 +160,15 @@ class ProcessRecord:
 class StdinRecord:
     """What the program could read from its standard input.
 
-    PIPE: `data` is what was handed on and `eof` whether the end was among it. FILE: `path` and the
-    offsets say which part could be read (`end` is the offset afterwards); `before` and `after` its
-    identity.
+    PIPE: `data` is what was handed on and `eof` whether the end was among it; `unread` was taken
+    from it, too, and not handed on. FILE: `path` and the offsets say which part could be read
+    (`end` is the offset afterwards); `before` and `after` its identity.
     """
 
     kind: StdinKind
     data: bytes = b""
     eof: bool = True
+    unread: bytes = b""
     path: bytes | None = None
     offset: int = 0
     end: int = 0
@@ -201,5 +202,8 @@ class Recording:
     window: Window | None = None
     # Streams 1 and 2 were one and the same file, so every chunk says 1.
     merged: bool = False
+    # It was ended because its time was over; we were sent a signal, which it was handed.
+    timed_out: bool = False
+    interrupted: bool = False
     # How many calls of each kind were seen.
     counts: dict[str, int] = field(default_factory=dict[str, int])

@@ -184,6 +184,8 @@ def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> 
         terminals=streams.terminals,
         window=streams.window,
         merged=streams.merged,
+        timed_out=relay.timed_out,
+        interrupted=relay.interrupted,
         counts=_counts(stream),
     )
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -23,6 +23,8 @@ _MESSAGE = struct.Struct("<iii")
 _BLOCK = 1 << 16
 # How long processes that outlive the program may take to end before they count as detached.
 _GRACE_S = 0.25
+# How long killed processes may take to go; one that waits for a device may never do so.
+_LAST_S = 10.0
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 _FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)
 _STREAMS = ("standard input", "standard output", "standard error")
@@ -33,7 +35,8 @@ _READER_GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
 class Limits:
     """What one recording may take; reaching a limit makes the run unpublishable, never wrong."""
 
-    wall_s: float | None = None  # then every process of the run is killed
+    wall_s: float | None = None  # then every process of the run is told to end (SIGTERM)
+    grace_s: float = 5.0  # and those that have not ended after this are killed
     output_bytes: int = 256 << 20  # more is shown, and not kept
     input_bytes: int = 256 << 20
     preimage_bytes: int = 4 << 30
@@ -50,6 +53,8 @@ class Relay:
         self.ended: tuple[int, int] | None = None  # exit code, signal
         self.exec_errno: int | None = None
         self.done = False  # the helper says that nothing of the run is left
+        self.timed_out = False  # it was ended because its time was over
+        self.interrupted = False  # we were sent a signal, which we handed on
         self._streams = streams
         self._control = control
         self._limits = limits
@@ -61,6 +66,8 @@ class Relay:
         self._signals: deque[int] = deque()
         self._open: dict[int, Copy] = {}
         self._leaving = False
+        self._alarm_ns: int | None = None
+        self._at_alarm = self._stop
 
     def run(self) -> None:
         """Copy until the program and its descendants have ended, or the program has left some."""
@@ -77,37 +84,46 @@ class Relay:
             if self.done:
                 self._drain()
         streams.stdin.data = bytes(self._kept_in)
+        streams.stdin.unread += bytes(self._pending)
 
     # ---- the loop ----
 
     def _loop(self) -> None:
-        started = self._clock.monotonic_ns()
-        deadline = None
-        if self._limits.wall_s is not None:
-            deadline = started + int(self._limits.wall_s * 1e9)
-        ended_at: int | None = None
+        self._set_alarm(self._limits.wall_s, self._stop)
         while not self.done and not self._leaving:
+            has_ended = self.ended is not None or self.exec_errno is not None
+            if has_ended and self._at_alarm == self._stop:
+                self._set_alarm(_GRACE_S, self._leave)
             now = self._clock.monotonic_ns()
-            if self.ended is not None or self.exec_errno is not None:
-                ended_at = ended_at if ended_at is not None else now
-                deadline = ended_at + int(_GRACE_S * 1e9)
-            if deadline is not None and now >= deadline:
-                self._on_deadline()
-                deadline = None
+            if self._alarm_ns is not None and now >= self._alarm_ns:
+                self._alarm_ns = None
+                self._at_alarm()
                 continue
-            wait = None if deadline is None else (deadline - now) / 1e9
+            wait = None if self._alarm_ns is None else (self._alarm_ns - now) / 1e9
             for key, _ in self._selector.select(wait):
                 self._on_ready(key.fd)
             while self._signals:
                 self._on_signal(self._signals.popleft())
 
-    def _on_deadline(self) -> None:
-        if self.ended is None:
-            limit = self._limits.wall_s
-            self.doubts.append(Doubt("timeout", f"it ran longer than {limit:g} s and was stopped"))
-            self._send("K")
-        else:
-            self._leave()
+    def _set_alarm(self, seconds: float | None, action: Callable[[], None]) -> None:
+        """What to do when nothing else has happened for so long; it takes the place of another."""
+        self._at_alarm = action
+        self._alarm_ns = None
+        if seconds is not None:
+            self._alarm_ns = self._clock.monotonic_ns() + int(seconds * 1e9)
+
+    def _stop(self) -> None:
+        """Its time is over: let all its processes end by themselves, if they do so soon."""
+        limit = self._limits.wall_s
+        self.timed_out = True
+        self.doubts.append(Doubt("timeout", f"it ran longer than {limit:g} s and was ended"))
+        self._send("A", signal.SIGTERM)
+        self._send("A", signal.SIGCONT)  # a stopped one could not end
+        self._set_alarm(self._limits.grace_s, self._kill)
+
+    def _kill(self) -> None:
+        self._send("K")
+        self._set_alarm(_LAST_S, self._leave)
 
     def _on_ready(self, fd: int) -> None:
         if fd == self._control.fileno():
@@ -268,6 +284,7 @@ class Relay:
 
     def _stop_input(self) -> None:
         feed, source = self._streams.feed, self._streams.source
+        self._streams.stdin.unread += bytes(self._pending)
         self._pending.clear()
         self._streams.feed = self._streams.source = None
         if source is not None:
@@ -313,6 +330,7 @@ class Relay:
                 terminal.copy_window(self._streams.real_terminal, self._streams.master)
             return
         if number != signal.SIGCONT:
+            self.interrupted = True
             name = signal.Signals(number).name
             self.doubts.append(Doubt("signal", f"the recording was sent {name}"))
         # Keys already reached the program, which shares our terminal's foreground group.

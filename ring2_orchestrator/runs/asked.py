@@ -16,6 +16,10 @@ class Asked(NamedTuple):
     cache_failures: bool = False
     shortcut: bool = False
     plain: bool = False  # nothing is recorded and no home is opened
+    timeout_s: float | None = None
+    kill_after_s: float = 5.0
+    retries: int = 0
+    retry_delay_s: float = 1.0
 
 
 def do(
@@ -25,21 +29,72 @@ def do(
     open_home: "Callable[[], Home]",
     cwd: Path,
     env: Mapping[str, str],
+    tell: Callable[[str], None],
 ) -> "RunResult":
-    """Run the command as asked. Raises what `execute` raises, and CannotExecuteError."""
-    if asked.plain:
-        from ring2_orchestrator.runs.plain import run_plainly  # noqa: PLC0415 - rarely
+    """Run the command as asked, telling of each try but the last.
 
-        return run_plainly(command, cwd=cwd, env=env)
-    from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415 - start-up is performance
+    Raises what `execute` raises, and CannotExecuteError.
+    """
+    once = _plain(command, asked, cwd, env) if asked.plain else None
+    if once is None:
+        once = _recorded(command, asked, open_home, cwd, env)
+    if not asked.retries:
+        return once(1)
+    import time  # noqa: PLC0415 - start-up is performance
 
-    with open_home() as home:
-        return execute(
-            command,
-            home=home,
-            cwd=cwd,
-            env=env,
-            reuse=asked.reuse,
-            cache_failures=asked.cache_failures,
-            shortcut=asked.shortcut,
+    from ring2_orchestrator.runs.retry import with_retries  # noqa: PLC0415
+
+    return with_retries(
+        once,
+        retries=asked.retries,
+        delay_s=asked.retry_delay_s,
+        pause=time.sleep,
+        tell=tell,
+    )
+
+
+def _plain(
+    command: Sequence[str], asked: Asked, cwd: Path, env: Mapping[str, str]
+) -> "Callable[[int], RunResult]":
+    from ring2_orchestrator.runs.plain import run_plainly  # noqa: PLC0415 - rarely
+
+    def once(number: int) -> "RunResult":
+        result = run_plainly(
+            command, cwd=cwd, env=env, timeout_s=asked.timeout_s, kill_after_s=asked.kill_after_s
         )
+        return result._replace(attempt=number)
+
+    return once
+
+
+def _recorded(
+    command: Sequence[str],
+    asked: Asked,
+    open_home: "Callable[[], Home]",
+    cwd: Path,
+    env: Mapping[str, str],
+) -> "Callable[[int], RunResult]":
+    from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415 - start-up is performance
+    from ring2_orchestrator.runs.stdin import StandardInput  # noqa: PLC0415
+
+    stdin = StandardInput()
+
+    def once(number: int) -> "RunResult":
+        if number > 1:
+            stdin.rewind()
+        with open_home() as home:
+            return execute(
+                command,
+                home=home,
+                cwd=cwd,
+                env=env,
+                reuse=asked.reuse,
+                cache_failures=asked.cache_failures,
+                shortcut=asked.shortcut,
+                timeout_s=asked.timeout_s,
+                kill_after_s=asked.kill_after_s,
+                attempt=number,
+                stdin=stdin,
+            )
+
+    return once

@@ -16,7 +16,7 @@ from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
 from ring2_orchestrator.runs.paths import canonical, join, shown
 from ring2_orchestrator.runs.program import find_program, program_candidates
-from ring2_orchestrator.runs.result import RunResult, Verdict, append_run, message_of
+from ring2_orchestrator.runs.result import TIMED_OUT, RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
 from ring2_orchestrator.runs.trace import Trace
@@ -37,12 +37,16 @@ def execute(
     reuse: bool = True,
     cache_failures: bool = False,
     shortcut: bool = False,
-    stdin: int = 0,
+    timeout_s: float | None = None,
+    kill_after_s: float = 5.0,
+    attempt: int = 1,
+    stdin: int | StandardInput = 0,
 ) -> RunResult:
     """Do what the command does: from the store when nothing it depends on changed, else by running.
 
     What the program prints goes to our standard output and error, byte for byte. With `shortcut` a
-    reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. Raises
+    reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. A run whose
+    time is over ends with exit code 124. `attempt` says which try of the same it is. Raises
     NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
     program ran is told in the result's message, never by another exit code.
     """
@@ -52,8 +56,17 @@ def execute(
     if inside_recording():
         from ring2_orchestrator.runs.plain import INSIDE, run_plainly  # noqa: PLC0415 - rarely
 
-        return run_plainly(command, cwd=folder, env=environment, why=INSIDE)
-    run = _Run(list(command), program, home, folder, environment, StandardInput(stdin))
+        return run_plainly(
+            command,
+            cwd=folder,
+            env=environment,
+            why=INSIDE,
+            timeout_s=timeout_s,
+            kill_after_s=kill_after_s,
+        )
+    source = StandardInput(stdin) if isinstance(stdin, int) else stdin
+    run = _Run(list(command), program, home, folder, environment, source, attempt)
+    run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s)
     return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut)
 
 
@@ -75,6 +88,9 @@ class _Run(NamedTuple):
     cwd: Path
     env: Mapping[str, str]
     stdin: StandardInput
+    attempt: int
+    timeout_s: float | None = None
+    kill_after_s: float = 5.0
 
     def result(self, *, reuse: bool, cache_failures: bool, shortcut: bool) -> RunResult:
         begun_ns = self.home.clock.monotonic_ns()
@@ -162,6 +178,7 @@ class _Run(NamedTuple):
     def _record(self, memo: Memo, decision: Decision) -> RunResult:
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.recorder.relay import Limits  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
         from ring2_orchestrator.runs.secrets import Secrets  # noqa: PLC0415
@@ -182,9 +199,11 @@ class _Run(NamedTuple):
                 env=self.env,
                 scratch=scratch,
                 stdin=self.stdin,
+                limits=Limits(wall_s=self.timeout_s, grace_s=self.kill_after_s),
                 clock=self.home.clock,
                 presence=presence.descriptor,
             )
+            self.stdin.give_back(recording.stdin)
             if words != self.command:
                 recording.doubts.append(
                     Doubt("secret", "its words hold a secret, and no secret is kept")
@@ -299,7 +318,8 @@ class _Run(NamedTuple):
         cid: Cid | None,
         doubts: "tuple[Doubt, ...]",
     ) -> RunResult:
-        verdict: Verdict = "ran" if recording.exit.status == 0 else "failed"
+        code = TIMED_OUT if recording.timed_out else recording.exit.status
+        verdict: Verdict = "ran" if code == 0 else "failed"
         reason = decision.reason
         if decision.kept is not None and trace is not None and not doubts:
             # It held, and was run all the same: then its results must be these again.
@@ -308,7 +328,7 @@ class _Run(NamedTuple):
                 reason = drift or "run again as asked, with the same results"
             verdict = "drifted" if drift else verdict
         return RunResult(
-            exit_code=recording.exit.status,
+            exit_code=code,
             verdict=verdict,
             reason=reason,
             subject=decision.subject,
@@ -322,6 +342,9 @@ class _Run(NamedTuple):
             wall_s=recording.wall_s,
             cpu_s=recording.cpu_s,
             max_rss_bytes=recording.max_rss_bytes,
+            attempt=self.attempt,
+            timed_out=recording.timed_out,
+            interrupted=recording.interrupted,
         )
 
     def _acknowledge(

@@ -15,7 +15,7 @@ from ring2_orchestrator.clock import Clock, SystemClock
 from ring2_orchestrator.recorder.errors import CannotExecuteError
 from ring2_orchestrator.recorder.terminal import has_foreground
 from ring2_orchestrator.runs.program import find_program
-from ring2_orchestrator.runs.result import RunResult
+from ring2_orchestrator.runs.result import TIMED_OUT, RunResult
 
 AS_ASKED = "not recorded: plain execution, as asked"
 INSIDE = "part of a recorded run: left to the outer one"
@@ -29,20 +29,35 @@ def run_plainly(
     cwd: Path,
     env: Mapping[str, str],
     why: str = AS_ASKED,
+    timeout_s: float | None = None,
+    kill_after_s: float = 5.0,
     clock: Clock | None = None,
 ) -> RunResult:
     """Execute it on our own streams and wait for its end; `why` is the line for the person.
 
-    What is signalled to us is the program's. Raises NoSuchCommandError, NotExecutableError or
+    Where its time is over, it ends with all its descendants, and the exit code is 124. What is
+    signalled to us is the program's. Raises NoSuchCommandError, NotExecutableError or
     CannotExecuteError.
     """
     find_program(command, cwd=cwd, env=env)
     clock = clock if clock is not None else SystemClock()
     begun_ns = clock.monotonic_ns()
+    timed_out = False
+    if timeout_s is not None:
+        from ring2_orchestrator.runs.family import adopt_orphans  # noqa: PLC0415 - rarely
+
+        adopt_orphans()
     with _Passing() as passing:
         child = _started(command, cwd, env)
         passing.to(child)
-        code = _status(child.wait())
+        try:
+            code = _status(child.wait(timeout_s))
+        except subprocess.TimeoutExpired:
+            from ring2_orchestrator.runs.family import end_family  # noqa: PLC0415 - rarely
+
+            end_family(child, grace_s=kill_after_s)
+            timed_out, code = True, TIMED_OUT
+            why = f"{why}; it ran longer than {timeout_s:g} s and was ended"
     return RunResult(
         exit_code=code,
         verdict="ran" if code == 0 else "failed",
@@ -50,6 +65,8 @@ def run_plainly(
         message=why + (f" (exit code {code})" if code else ""),
         subject="",
         wall_s=(clock.monotonic_ns() - begun_ns) / 1e9,
+        timed_out=timed_out,
+        interrupted=passing.interrupted,
     )
 
 
@@ -81,6 +98,7 @@ class _Passing:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._early: list[int] = []
+        self.interrupted = False
         self._old: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -104,6 +122,7 @@ class _Passing:
             child.send_signal(self._early.pop(0))
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self.interrupted = True
         if number in _FROM_KEYS and has_foreground():
             return
         if self._child is None:

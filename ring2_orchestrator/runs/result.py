@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Verdict = Literal["reused", "ran", "failed", "drifted"]
 LEDGER_KIND = "run"
 WITHDRAWAL_KIND = "withdrawal"
+TIMED_OUT = 124  # as timeout(1) has it
 _MOST_DOUBTS = 20
 
 
@@ -41,6 +42,14 @@ class RunResult(NamedTuple):
     max_rss_bytes: int = 0
     saved_s: float = 0.0
     seq: int | None = None
+    attempt: int = 1  # which try it was, of those that one command line made
+    timed_out: bool = False  # it was ended because its time was over
+    interrupted: bool = False  # a signal was sent to us meanwhile
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it succeeded where earlier tries had failed."""
+        return self.attempt > 1 and self.exit_code == 0
 
     @property
     def reused(self) -> bool:
@@ -50,8 +59,16 @@ class RunResult(NamedTuple):
 
 def message_of(result: RunResult) -> str:
     """One line: what was done, and why not less."""
+    failures = "once" if result.attempt == 2 else f"{result.attempt - 1} times"
+    return _message(result) + (f"; flaky: it had failed {failures}" if result.flaky else "")
+
+
+def _message(result: RunResult) -> str:
     if result.reused:
         return _reused(result)
+    if result.timed_out:
+        detail = next(doubt.detail for doubt in result.doubts if doubt.kind == "timeout")
+        return f"timed out: {detail} (exit code {result.exit_code})"
     if result.doubts:
         more = len(result.doubts) - 1
         return f"not reusable: {result.doubts[0].detail}" + (f" and {more} more" if more else "")
@@ -90,12 +107,14 @@ def entry_of(
 ) -> dict[str, NodeLike]:
     """The run as the ledger keeps it."""
     return {
+        "attempt": result.attempt,
         "changed": [change.path for change in result.changed[:_MOST_DOUBTS]],
         "command": [os.fsencode(word) for word in command],
         "counts": dict(counts),
         "cpu_s": result.cpu_s,
         "doubts": [[doubt.kind, doubt.detail] for doubt in result.doubts[:_MOST_DOUBTS]],
         "exit_code": result.exit_code,
+        "flaky": result.flaky,
         "inputs": result.inputs,
         "inputs_changed": len(result.changed),
         "max_rss_bytes": result.max_rss_bytes,

@@ -30,6 +30,17 @@ class StandardInput:
         self._unread = _unread_fact(self.kind, descriptor)
         self.held = b""
         self.ended = False
+        self._start = os.lseek(descriptor, 0, os.SEEK_CUR) if self.kind is StdinKind.FILE else 0
+
+    def give_back(self, record: "StdinRecord") -> None:
+        """Hold what a run took of a pipe, so that another try would be given the same."""
+        if self.kind is StdinKind.PIPE:
+            self.held = record.data + record.unread
+
+    def rewind(self) -> None:
+        """Set a file back to where it stood at first, for another try."""
+        if self.kind is StdinKind.FILE:
+            os.lseek(self.descriptor, self._start, os.SEEK_SET)
 
     def like(self, recorded: Stdin) -> Stdin:
         """The input in the terms of a recorded one: equal to it when the run would see no other."""

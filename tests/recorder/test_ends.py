@@ -134,7 +134,15 @@ def test_time_runs_out(run: Run) -> None:
     recording = run("/bin/sh", "-c", "(sleep 60) & sleep 60", limits=Limits(wall_s=0.3))
     assert time.monotonic() - started < 10
     assert "timeout" in doubts(recording)
+    assert recording.exit.signal == signal.SIGTERM
+
+
+def test_whoever_does_not_end_in_time_is_killed(run: Run) -> None:
+    line = "trap '' TERM; (trap '' TERM; sleep 60) & while :; do sleep 0.05; done"
+    recording = run("/bin/sh", "-c", line, limits=Limits(wall_s=0.3, grace_s=0.2))
+    assert recording.timed_out
     assert recording.exit.signal == signal.SIGKILL
+    assert "detached" not in doubts(recording)
 
 
 def test_what_is_left_behind_lives_on(run: Run, escapes: Path, place: Path) -> None:

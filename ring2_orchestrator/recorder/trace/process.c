@@ -193,8 +193,13 @@ bool process_is_inside(pid_t pid) {
     return false;
 }
 
-void processes_kill(void) {
+void processes_signal(int number) {
     for (struct process *process = processes; process; process = process->next)
         if (process->pidfd >= 0)
-            syscall(SYS_pidfd_send_signal, (long)process->pidfd, (long)SIGKILL, NULL, 0L);
+            syscall(SYS_pidfd_send_signal, (long)process->pidfd, (long)number, NULL, 0L);
+}
+
+bool process_is_known(pid_t pid) {
+    const struct process *process = process_numbered(pid);
+    return process && process->pidfd >= 0;
 }

@@ -2,8 +2,9 @@
  *
  * Messages on the control socket are 12 bytes: a tag and two numbers. To the recorder's caller:
  * X (the program ended: code, signal), E (it could not be executed: errno), D (done: the stream is
- * complete). From it: G (send the program a signal), K (kill everything), L (leave: the caller goes;
- * descriptors that come along are pairs to keep copying between).
+ * complete). From it: G (send the program a signal), A (send it to all processes of the run), K (kill
+ * everything), L (leave: the caller goes; descriptors that come along are pairs to keep copying
+ * between).
  */
 #include "trace.h"
 
@@ -47,17 +48,19 @@ static void say(char tag, int first, int second) {
 
 /* ---- children ---- */
 
-static void kill_children(void) {
+/* The known ones, and the children: who is in neither was orphaned into them when its parent died. */
+static void signal_all(int number) {
     char name[64], list[65536];
     snprintf(name, sizeof name, "/proc/self/task/%d/children", getpid());
-    processes_kill();
+    processes_signal(number);
     FILE *file = fopen(name, "re");
     if (!file) return;
     size_t length = fread(list, 1, sizeof list - 1, file);
     fclose(file);
     list[length] = 0;
     for (char *at = list, *end; (end = at, strtol(at, &end, 10)) && end != at; at = end)
-        kill((pid_t)strtol(at, NULL, 10), SIGKILL);
+        if (!process_is_known((pid_t)strtol(at, NULL, 10)))
+            kill((pid_t)strtol(at, NULL, 10), number);
 }
 
 static void on_program_end(int status) {
@@ -88,7 +91,7 @@ static bool reap(void) {
         if (pid < 0) return errno == ECHILD;
         if (pid == 0) return false;
         if (pid == now->program) on_program_end(status);
-        if (killing) kill_children();
+        if (killing) signal_all(SIGKILL);
     }
 }
 
@@ -163,9 +166,10 @@ static void obey(void) {
     case 'G':
         if (!program_ended) kill(now->program, message.first);
         break;
+    case 'A': signal_all(message.first); break;
     case 'K':
         killing = true;
-        kill_children();
+        signal_all(SIGKILL);
         break;
     case 'L': leave(item ? (int *)CMSG_DATA(item) : NULL, count); break;
     default: break;

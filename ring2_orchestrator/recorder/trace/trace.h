@@ -144,7 +144,8 @@ struct process *process_of(pid_t tid);
 void process_ends(const struct request *request);
 void thread_ends(pid_t tid);
 bool process_is_inside(pid_t pid);
-void processes_kill(void);
+void processes_signal(int number);
+bool process_is_known(pid_t pid);
 
 /* ---- path.c: from the words of a call to the one canonical name ---- */
 
