@@ -23,14 +23,14 @@ import sys
 import tarfile
 import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from program_set import fetch, pip
+
 RESULTS = Path(__file__).parent / "results" / "real_programs.md"
-DEBIAN = "http://deb.debian.org/debian/pool/main/"
 PYTEST = "pytest==9.2.0"
 REDOXA = [sys.executable, "-m", "redoxa"]
 HITS = 5
@@ -306,25 +306,6 @@ def note_differences(
 # ---- sources ----
 
 
-def fetch(program: Program, into: Path) -> Path:
-    """The source archive, checked."""
-    if program.source.endswith(".tar.gz"):
-        path = into / Path(program.source).name
-        with urllib.request.urlopen(DEBIAN + program.source) as answer:  # noqa: S310 - an http URL
-            path.write_bytes(answer.read())
-    else:
-        pip("download", "--no-deps", "--no-binary", ":all:", "-d", str(into), program.source)
-        (path,) = into.glob("*.tar.gz")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != program.sha256:
-        raise SystemExit(f"{path.name} is not the file this was written for")
-    return path
-
-
-def pip(*words: str, python: str = sys.executable) -> None:
-    """A Python's pip, quietly."""
-    subprocess.run([python, "-m", "pip", "-qq", *words], check=True)
-
-
 def surroundings(folder: Path) -> dict[str, str]:
     """The environment of every run: pytest's Python first, and state and temporary files apart."""
     binaries = folder / "python" / "bin"
@@ -436,7 +417,9 @@ def main() -> int:
             if args.only in (None, program.name):
                 place = Path(name, program.name, "source")
                 place.parent.mkdir()
-                shop = Workshop(program, fetch(program, place.parent), place, env)
+                shop = Workshop(
+                    program, fetch(program.source, program.sha256, place.parent), place, env
+                )
                 rows.append(measure(shop, rounds))
     text = report(rows, rounds, (before, os.getloadavg()[0]))
     print(text, end="")
