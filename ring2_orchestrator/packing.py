@@ -1,15 +1,11 @@
 """Packing and unpacking whole files: plan, write, verify by decoding, and only then accept."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import IO
 
-from blake3 import blake3
-
-from cid_store.errors import DamageError, InputError
+from cid_store.errors import InputError
 from ring0.execution import StepFailedError, WorkLimitError
 from ring0.plan import Plan
 from ring2_orchestrator.container import (
@@ -17,11 +13,9 @@ from ring2_orchestrator.container import (
     MAX_BLOCK,
     Advance,
     Container,
-    FileSource,
     Original,
     Segment,
     Source,
-    chunks,
     limits,
     stored_size,
     write_planned,
@@ -30,6 +24,7 @@ from ring2_orchestrator.container import (
 from ring2_orchestrator.finalists import finalists_of
 from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.held import gives_back, hand_over, held
 from ring2_orchestrator.packing_divided import divide, rivals
 from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, quicker, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
@@ -37,8 +32,6 @@ from ring2_orchestrator.winners import Winners
 
 STORE = "store"
 
-# Small containers never touch the disk before they are accepted.
-_SPOOL_BYTES = 8 * 1024 * 1024
 _AMPLE_FUEL = 1 << 62
 
 
@@ -135,9 +128,10 @@ def pack(
         packed: Packed | None = None
         for finalist in _ordered(finalists, source, tools):
             told(0, f"verifying {finalist.candidate.name}")
-            if _gives_back(finalist.file, original, tools):
+            if gives_back(finalist.file, tools):
                 packed = _accept(finalist, original, out)
                 break
+            _check_unchanged(original)
             failed.append(finalist.candidate)
         if packed is None:
             packed = _store(original, out, tools)
@@ -256,8 +250,7 @@ def _write_finalists(
         )
         if not header.has_blocks:
             continue
-        spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - next line
-        file = files.enter_context(spool)
+        file = files.enter_context(held())
         size = write_planned(
             file, original, header, tools.packer, tools.kernels, below=below, advance=advance
         )
@@ -303,28 +296,13 @@ def decode_fuel(plan: Plan, source: Source, tools: Toolbox) -> int:
         return _AMPLE_FUEL
 
 
-def _gives_back(file: IO[bytes], original: Original, tools: Toolbox) -> bool:
-    container = Container(FileSource(file, "the new container"), tools.kernels)
-    try:
-        for _ in container.chunks(tools.executor):
-            pass
-    except DamageError:
-        _check_unchanged(original)
-        return False
-    return True
-
-
 def _check_unchanged(original: Original) -> None:
-    hasher = blake3()
-    for chunk in chunks(original.source):
-        hasher.update(chunk)
-    if hasher.digest() != original.digest:
+    if Original.of(original.source).digest != original.digest:
         raise InputError(f"{original.source.name} changed while it was packed; try again")
 
 
 def _accept(finalist: _Finalist, original: Original, out: IO[bytes]) -> Packed:
-    finalist.file.seek(0)
-    shutil.copyfileobj(finalist.file, out, 1 << 20)
+    hand_over(finalist.file, out)
     chosen = finalist.candidate
     return Packed(
         chosen.name,

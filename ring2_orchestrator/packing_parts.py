@@ -1,18 +1,14 @@
 """Packing in parts: each part of a source under the plan that is best for it, in one container."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from cid_store.errors import DamageError, InputError
+from cid_store.errors import InputError
 from ring0.plan import Plan
 from ring2_orchestrator.container import (
     MAX_PLANS,
-    Container,
     Contents,
-    FileSource,
     Header,
     Original,
     Segment,
@@ -22,12 +18,11 @@ from ring2_orchestrator.container import (
     write_stored,
 )
 from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.held import gives_back, hand_over, held
 from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import Profile
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.winners import Winners
-
-_SPOOL_BYTES = 8 * 1024 * 1024
 
 PlanOf = Callable[[Source], Plan | None]
 
@@ -65,12 +60,11 @@ def pack_parts(
         header = original.divided(
             tried, contents=contents, carried=tools.kernels.others(sorted(brought))
         )
-        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
+        with held() as file:
             size = _written(file, original, header, tools)
-            if not _gives_back(file, tools):
-                continue
-            file.seek(0)
-            shutil.copyfileobj(file, out, 1 << 20)
+            if not gives_back(file, tools):
+                continue  # a kernel is wrong, or the source changed: storing tells which
+            hand_over(file, out)
             return PackedParts(header, size)
     raise InputError(f"{source.name} changed while it was packed; try again")
 
@@ -84,7 +78,7 @@ def best_plan(
     winners: Winners | None = None,
 ) -> Plan | None:
     """The plan that packing these bytes alone comes to; None where storing them costs least."""
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as unwanted:
+    with held() as unwanted:
         packed = pack(
             part, unwanted, genes, tools, profile=profile, in_parts=False, winners=winners
         )
@@ -105,13 +99,3 @@ def _written(file: IO[bytes], original: Original, header: Header, tools: Toolbox
     size = write_planned(file, original, header, tools.packer, tools.kernels)
     assert size is not None, "without a limit everything is written"
     return size
-
-
-def _gives_back(file: IO[bytes], tools: Toolbox) -> bool:
-    container = Container(FileSource(file, "the new container"), tools.kernels)
-    try:
-        for _ in container.chunks(tools.executor):
-            pass
-    except DamageError:
-        return False  # a kernel is wrong, or the source changed: storing tells which
-    return True

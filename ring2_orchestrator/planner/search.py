@@ -322,7 +322,7 @@ class _View:
     def ways(self, node: Node) -> tuple[Way, ...]:
         """The ways from a stream on that no other beats."""
         if node not in self._ways:
-            self._ways[node] = best_ways(self._all(node), self._limit)
+            self._ways[node] = best_ways(self._on(node), self._limit)
         return self._ways[node]
 
     def best(self, node: Node) -> Way:
@@ -344,7 +344,7 @@ class _View:
         whole = Edge(root.plan, 0, root.fuel, root.nodes)
         yield from combined(whole, choices, self._limit)
         if len(root.nodes) == 1 and root.holes:
-            for way in self._first(root.nodes[0]):
+            for way in self._on(root.nodes[0], 1):
                 yield from combined(whole, [(way,)], self._limit)
 
     def _choices(self, root: Root) -> list[tuple[Way, ...]]:
@@ -353,19 +353,13 @@ class _View:
             for at, node in enumerate(root.nodes)
         ]
 
-    def _first(self, node: Node) -> Iterator[Way]:
+    def _on(self, node: Node, most: int | None = None) -> Iterator[Way]:
+        """The ways to end at a node or to go on, through every step at most so many."""
         yield from node.endings
         if node in self._opened:
             yield from node.more_endings
             for edge in node.edges:
-                yield from self._over(edge)[:1]
-
-    def _all(self, node: Node) -> Iterator[Way]:
-        yield from node.endings
-        if node in self._opened:
-            yield from node.more_endings
-            for edge in node.edges:
-                yield from self._over(edge)
+                yield from self._over(edge)[:most]
 
     def _over(self, edge: Edge) -> list[Way]:
         if id(edge) not in self._through:

@@ -1,6 +1,5 @@
 """Trying ways to keep an object in less room: what each saves, and what rebuilding takes."""
 
-import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import IO, NamedTuple
@@ -16,9 +15,10 @@ from ring0.execution import StepFailedError, WorkLimitError
 from ring0.frame import Frame
 from ring0.plan import Plan
 from ring2_orchestrator.clock import Clock
-from ring2_orchestrator.container import Advance, Container, FileSource, Source, limits
+from ring2_orchestrator.container import Advance, Source, limits
 from ring2_orchestrator.finalists import FINALISTS
 from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.held import decode, held
 from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import Proposal, propose, take_sample
 from ring2_orchestrator.tiers.frames import execute, frame_way
@@ -28,7 +28,6 @@ from ring2_orchestrator.tiers.recipe import FromContainer, FromFrame, Way, recip
 from ring2_orchestrator.tiers.tried import Tried, TriedFile
 from ring2_orchestrator.toolbox import Toolbox
 
-_SPOOL_BYTES = 8 * 1024 * 1024  # smaller containers never touch the disk before they are wanted
 _MOST_FRAMES = 3  # of several that make an object, those that move least are tried
 
 
@@ -104,7 +103,7 @@ class Trials:
         genes = self._promising.pop(entry.cid, self._genes)
         with (
             spooled_object(self._store, entry.cid, f"object {entry.cid.short}") as source,
-            tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as file,
+            held() as file,
         ):
             plan = pack(source, file, genes, self._tools, advance=advance).plan
             kernels = plan.kernels if plan is not None else ()
@@ -147,9 +146,7 @@ class Trials:
 
     def _decoding(self, file: IO[bytes]) -> float:
         start = self._clock.monotonic_ns()
-        container = Container(FileSource(file, "the new container"), self._tools.kernels)
-        for _ in container.chunks(self._tools.executor):
-            pass
+        decode(file, self._tools)
         return self._since(start)
 
     def _since(self, start_ns: int) -> float:
