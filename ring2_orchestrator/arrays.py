@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cid_store.errors import InputError
+from cid_store.errors import InputError, UsageError
 from cid_store.store import Buffer
 from ring2_orchestrator.container import BytesSource, Container
 from ring2_orchestrator.packing import unpack
@@ -25,11 +25,17 @@ def pack_array(
 ) -> bytes:
     """The container of an array, verified.
 
-    Raises InputError for one that holds Python objects or is masked: a file has no place for these.
+    Raises InputError for one that holds Python objects or is masked: a file has no place for these;
+    UsageError for what is no array of numpy's.
 
     `plan_of` says which plan a part is packed under; unless given, the best is looked for.
     """
     tools = tools if tools is not None else shared_toolbox()
+    if not isinstance(array, np.ndarray | np.generic):  # pyright: ignore[reportUnnecessaryIsInstance] - anybody calls this
+        raise UsageError(
+            f"expected an array, and not a value of type {type(array).__name__}; "
+            "numpy.asarray makes one of it"
+        )
     if array.dtype.hasobject:
         raise InputError(
             f"an array of {array.dtype} holds Python objects, which are not bytes; give it "

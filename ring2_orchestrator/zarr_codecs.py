@@ -46,6 +46,10 @@ class Chunks:
         self._plans: dict[str, Plan | None] = {}
         self._planning = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None]]:
+        """Copies that go to other processes, as dask sends them, look for a plan of their own."""
+        return type(self), (self.gene,)
+
     def encode(self, data: bytes, kind: str) -> bytes:
         """The container of a chunk, decoded once before it is given; `kind` is its element type."""
         tools = shared_toolbox()

@@ -2,12 +2,13 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import redoxa
-from cid_store.errors import InputError
+from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.arrays import pack_array, unpack_array
 from ring2_orchestrator.container import BytesSource, Original, write_stored
 from ring2_orchestrator.toolbox import Toolbox
@@ -45,6 +46,12 @@ def test_header_and_data_have_plans_of_their_own() -> None:
 def test_objects_are_refused(tools: Toolbox) -> None:
     with pytest.raises(InputError, match="holds Python objects"):
         pack_array(np.array([{}], dtype=object), tools)
+
+
+@pytest.mark.parametrize("given", [[1, 2], "abc", None])
+def test_what_is_no_array_is_not_packed(tools: Toolbox, given: Any) -> None:
+    with pytest.raises(UsageError, match=r"of type \w+; numpy.asarray makes one of it$"):
+        pack_array(given, tools)
 
 
 def test_no_mask_is_lost(tools: Toolbox) -> None:

@@ -1,6 +1,7 @@
 # pyright: basic, reportMissingImports=false
 """Arrays go through real zarr stores, of both formats, and come back."""
 
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,21 @@ def test_the_codec_speaks_numcodecs() -> None:
     codec.decode(codec.encode(SERIES), out)
     assert (out == SERIES).all()
     assert numcodecs.get_codec(codec.get_config()) == codec
+
+
+@pytest.mark.parametrize("codec", [Redoxa("series_u32"), RedoxaCodec("series_u32")])
+def test_a_codec_and_its_arrays_go_to_other_processes(tmp_path: Path, codec: object) -> None:
+    """As dask and xarray send them, after the codec has been used."""
+    version = 2 if isinstance(codec, Redoxa) else 3
+    array = zarr.create_array(
+        tmp_path / "a.zarr", data=SERIES, chunks=(50, 100), zarr_format=version, compressors=codec
+    )
+    receiver, sender = Pipe(duplex=False)
+    with receiver, sender:
+        sender.send((codec, array))
+        sent = receiver.recv()
+    assert sent[0] == codec
+    assert (sent[1][:] == SERIES).all()
 
 
 def test_a_damaged_chunk_is_an_error(tmp_path: Path) -> None:
