@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "why": "say what a run depends on and what prevents its reuse",
     "log": "list the runs in the ledger, newest first",
     "diff": "say what changed between two runs",
+    "replay": "run a recorded run again in a scratch folder, and compare",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",
