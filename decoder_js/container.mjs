@@ -89,7 +89,7 @@ class Container {
   // The bytes of the original from `begin` up to `end`, checked.
   read(begin, end) {
     if (!(Number.isInteger(begin) && Number.isInteger(end) && 0 <= begin && begin <= end && end <= this.length)) {
-      throw new RangeError(`the container holds ${this.length} bytes`);
+      throw new RangeError(`bytes ${begin} to ${end} cannot be read: the container holds ${this.length}`);
     }
     if (begin === end) return new Uint8Array(0);
     if (this.hasBlocks) return joined([...this.#decoded(begin, end)]);

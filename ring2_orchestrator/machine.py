@@ -36,6 +36,7 @@ _Made = TypeVar("_Made")
 
 # A search without a gene starts from one hole: any kernels that fit may follow.
 _ANYTHING = "input x: {dtype}\nemit x |> ?\n"
+_A_FRONTIER = "a frontier, as vm.frontier and vm.tick make it"
 
 
 def _entered(
@@ -207,11 +208,20 @@ class VM:
         return found
 
     def tick(self, frontier: Frontier, beam: int = BEAM) -> Frontier:
-        """One step of the search: every candidate grows, the best `beam` of them stay."""
+        """One step of the search: the `beam` streams grow from which most is hoped for.
+
+        The same frontier and beam give the same again. A search has one store of fuel: whoever goes
+        on from an older frontier in another way has what is left of it.
+        """
+        _require(beam, int, "how many streams grow as a beam")
+        if beam < 1:
+            raise UsageError(f"a beam of {beam} grows nothing; give 1 or more")
+        _require(frontier, Frontier, _A_FRONTIER)
         return planner.tick(frontier, beam)
 
     def select_best(self, frontier: Frontier) -> Plan:
         """The best plan seen so far; a search may stop after any tick."""
+        _require(frontier, Frontier, _A_FRONTIER)
         return self._kept(planner.select_best(frontier))
 
     # Containers.

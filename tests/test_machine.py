@@ -192,6 +192,28 @@ def test_a_search_goes_step_by_step_and_never_gets_worse(vm: VM) -> None:
     assert vm.invert(vm.run(vm.select_best(frontier), cid)) == cid
 
 
+def test_a_step_of_the_search_can_be_asked_for_again(vm: VM) -> None:
+    first = vm.frontier(vm.put(series(2_000)), dtype="u16")
+    second = vm.tick(first, beam=1)
+    for _ in range(3):
+        second = vm.tick(second, beam=2)
+    assert vm.tick(first, beam=1) == vm.tick(first, beam=1)
+
+
+@pytest.mark.parametrize("beam", [0, -3, "x", None])
+def test_a_beam_is_a_number_of_streams(vm: VM, beam: Any) -> None:
+    frontier = vm.frontier(vm.put(bytes(100)))
+    with pytest.raises(UsageError, match="beam"):
+        vm.tick(frontier, beam=beam)
+
+
+@pytest.mark.parametrize("frontier", [None, [], 7])
+def test_a_frontier_is_one(vm: VM, frontier: Any) -> None:
+    for step in (vm.tick, vm.select_best):
+        with pytest.raises(UsageError, match=r"as vm\.frontier and vm\.tick make it"):
+            step(frontier)
+
+
 @pytest.mark.slow
 def test_a_container_is_kept_and_unpacks(vm: VM) -> None:
     cid = vm.put(series())

@@ -1,14 +1,21 @@
 """The standard streams of one command: never mistaken for another file, and flushed with care."""
 
+import codecs
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import TextIO
 
 from ring2_orchestrator.report import printing
 
 # Reading or writing through it fails as through a closed descriptor, and it can do nothing else.
 _CLOSED = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_CLOEXEC", 0)
+# What we draw and write, where the terminal's encoding has no such character.
+_PLAINLY = {
+    "─": "-", "│": "|", "├": "|", "└": "`", "…": "...", "→": "->", "µ": "u",
+}  # fmt: skip
+_ENCODABLE = "redoxa-plainly"
 
 
 def hold_closed_streams() -> None:
@@ -31,6 +38,14 @@ def hold_closed_streams() -> None:
         sys.stderr = _writer(2)
 
 
+def print_in_any_encoding() -> None:
+    """What standard output and error cannot encode is spelled otherwise, not an error."""
+    codecs.register_error(_ENCODABLE, _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ENCODABLE)
+
+
 def flush_output() -> None:
     """Let everything that was printed arrive. Raises OutputError, or BrokenPipeError."""
     with printing():
@@ -46,6 +61,14 @@ def abandon_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             with suppress(OSError):
                 stream.flush()
+
+
+def _plainly(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError):
+        plain = _PLAINLY.get(error.object[error.start])
+        if plain is not None:
+            return plain, error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def _writer(number: int) -> TextIO:

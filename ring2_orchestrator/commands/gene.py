@@ -143,6 +143,7 @@ def _search(args: argparse.Namespace, context: "Context", tools: "Toolbox") -> i
             )
         total = source.size
     report = context.report
+    found = [each for each in found if each.expected_bytes < total]
     if not found:
         report.say(f"{file}: nothing is expected to make it smaller")
         report.data({"file": str(file), "original_bytes": total, "found": []})
@@ -219,4 +220,4 @@ def _counts(gene: "Gene") -> str:
     if gene.is_open:
         what = f"{len(gene.choices)} choices" if gene.choices else "a hole"
         return f"{what} to be taken for the data; first plan: {len(plan.steps)} steps"
-    return f"{len(plan.steps)} steps, {len(plan.streams)} streams, plan {plan.cid}"
+    return f"steps: {len(plan.steps)}; streams: {len(plan.streams)}; plan {plan.cid}"

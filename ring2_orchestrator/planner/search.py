@@ -132,6 +132,8 @@ class Search:
             dear=self._dear,
         )
         self._nodes: dict[Key, Node] = {}
+        # By the number of ticks: what was grown last from such a frontier, with what beam, to what.
+        self._ticked: dict[int, tuple[Frontier, int, Frontier]] = {}
 
     @property
     def is_spent(self) -> bool:
@@ -207,7 +209,14 @@ class Search:
         node.endings = list(best_ways(every, self.limit))
 
     def tick(self, frontier: Frontier, beam: int) -> Frontier:
-        """Grow the streams from which most is hoped for."""
+        """Grow the streams from which most is hoped for; the same from the same, if asked again."""
+        old, width, grown = self._ticked.get(frontier.ticks, (None, 0, frontier))
+        if old is not frontier or width != beam:
+            grown = self._grown(frontier, beam)
+            self._ticked[frontier.ticks] = frontier, beam, grown
+        return grown
+
+    def _grown(self, frontier: Frontier, beam: int) -> Frontier:
         opened = frontier.opened
         for _ in range(beam):
             # One after another: what the first saves may leave no hope for the next.

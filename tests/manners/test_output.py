@@ -22,6 +22,20 @@ def test_an_output_that_cannot_be_written_is_a_sentence(
     assert f"standard output cannot be written ({says})" in sentence(done)
 
 
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+def test_an_output_that_lacks_a_character_gets_another(here: Path, locale: dict[str, str]) -> None:
+    done = shell(f"seq 9999 > n; {REDOXA} pack -q n -o n.rdx; {REDOXA} explain n.rdx", **locale)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "`- " in done.stdout
+
+
 def test_what_is_printed_never_lands_in_a_file_that_took_a_closed_stream_s_place(
     here: Path,
 ) -> None:

@@ -39,8 +39,11 @@ def test_a_gene_that_does_not_fit_is_said_to(
     assert "does not make them smaller" in capsys.readouterr().err
 
 
-def test_there_is_no_gene_for_nothing(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    samples.write_bytes(b"")
+@pytest.mark.parametrize("data", [b"", b"1", b"8 bytes!", np.random.default_rng(4).bytes(2000)])
+def test_there_is_no_gene_for_what_none_makes_smaller(
+    samples: Path, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    samples.write_bytes(data)
     assert main(["gene", "search", str(samples)]) == 1
     assert "nothing is expected" in capsys.readouterr().err
 
