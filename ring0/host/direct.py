@@ -20,7 +20,7 @@ from ring0.host.call import (
     too_much_output,
 )
 from ring0.host.engine import INTERRUPT, Module, Stopped, take_error, take_trap
-from ring0.host.instance import Instance
+from ring0.host.instance import Instance, holding
 from ring0.host.library import ffi as engine_ffi
 from ring0.host.trampoline.compile import NAME, sources
 from ring0.host.watchdog import PERIOD_S, Watchdog
@@ -106,10 +106,7 @@ class DirectInstance:
         """A writable view of memory; as long as anyone holds it, the memory is there and ours."""
         assert 0 <= address <= address + length <= self.c.size, "the layout lies within memory"
         ffi = self._ffi
-        return ffi.buffer(ffi.gc(self.c.data + address, self._held), length)
-
-    def _held(self, _: Any) -> None:  # noqa: ANN401 - a C pointer
-        """Nothing: that the pointer knows this method is what keeps the instance alive."""
+        return ffi.buffer(ffi.gc(self.c.data + address, holding(self)), length)
 
     def answer(self, ending: Any) -> Answer:  # noqa: ANN401 - a C structure
         """The answer of a call that did not end with a result."""

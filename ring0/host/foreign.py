@@ -21,6 +21,8 @@ from ring0.host.engine import Tuning
 from ring0.host.library import LibraryError
 
 _START_S = 60.0
+_PLACES = os.cpu_count() or 1
+_LOOK_S = 0.05
 DEFAULT_TUNING = Tuning()
 # What the interpreter itself may need to start.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
@@ -61,6 +63,9 @@ class Worker:
             self._answer(time.monotonic() + _START_S, _HEADROOM_BYTES)
         except WorkerDiedError as death:
             raise LibraryError(f"a worker process did not start: {death.answer.detail}") from death
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, request: wire.Request, wasm: bytes, deadline: float) -> Answer:
         """The answer to one request. Raises WorkerDiedError; the worker is then of no use."""
@@ -167,24 +172,48 @@ class Workers:
         self._library = library
         self._tuning = tuning
         self._idle: list[Worker] = []
-        self._places = threading.Semaphore(os.cpu_count() or 1)
+        # The calls under way; each is a lock that it holds. Not a semaphore or an event: those are
+        # written in Python, and where a signal's handler raises in one, it may stay taken for ever.
+        self._busy: set[threading.Lock] = set()
+        self._entering = threading.Lock()
         self._closed = False
 
     def ask(self, request: wire.Request, wasm: bytes) -> Answer:
         """The answer to one request; the wall time counts from when a worker is ready for it."""
-        with self._places:
-            worker = self._take()
+        call = threading.Lock()
+        with call:
             try:
-                answer = worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
-            except WorkerDiedError as death:
-                return death.answer
-            except BaseException:
-                worker.close()  # interrupted half-way: it would answer the wrong question next
-                raise
-            self._idle.append(worker)
-            if self._closed:
-                self.close()
-            return answer
+                self._enter(call)
+                return self._ask(request, wasm)
+            finally:
+                self._busy.discard(call)
+
+    def _enter(self, call: threading.Lock) -> None:
+        """Wait until fewer calls are under way than there are cores, and be one of them."""
+        while True:
+            with self._entering:
+                under_way = [*self._busy]
+                if len(under_way) < _PLACES:
+                    self._busy.add(call)
+                    return
+            # This one's end lets the call in; so does that of others, which nobody tells.
+            other = under_way[0]
+            if other.acquire(timeout=_LOOK_S):
+                other.release()
+
+    def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
+        worker = self._take()
+        try:
+            answer = worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
+        except WorkerDiedError as death:
+            return death.answer
+        except BaseException:
+            worker.close()  # interrupted half-way: it would answer the wrong question next
+            raise
+        self._idle.append(worker)
+        if self._closed:
+            self.close()
+        return answer
 
     def _take(self) -> Worker:
         while self._idle:

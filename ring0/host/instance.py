@@ -4,6 +4,7 @@ Every address the host uses is one it computed itself and checked against the si
 number read from the module ever becomes an address.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ring0 import abi
@@ -40,6 +41,14 @@ class Watch(Protocol):
     def struck(self) -> bool:
         """What an instance finds that was taken out: True, once it is stopped."""
         ...
+
+
+def holding(owner: object) -> Callable[[Any], object]:
+    """A destructor for a pointer into the owner's memory: it does nothing but keep the owner alive.
+
+    Not a function in Python: the exception of a signal's handler that ran in there would be lost.
+    """
+    return {0: owner}.get
 
 
 class Instance:
@@ -128,6 +137,12 @@ class Instance:
             self._trap[0] = NULL
             raise take_trap(self._lib, trap)
 
+    def _forget_trap(self) -> None:
+        trap = self._trap[0]
+        if trap != NULL:
+            self._trap[0] = NULL
+            self._lib.wasm_trap_delete(trap)
+
     @property
     def lib(self) -> Any:  # noqa: ANN401 - cffi libraries have no static type
         """The engine's library."""
@@ -197,38 +212,39 @@ class Instance:
     def lasting_window(self, address: int, length: int) -> Any:  # noqa: ANN401 - cffi's buffer type
         """The same, and as long as anyone holds it, the memory is there and this instance's."""
         assert 0 <= address <= address + length <= self.size, "the layout lies within memory"
-        return ffi.buffer(ffi.gc(self.data + address, self._held), length)
-
-    def _held(self, _: Any) -> None:  # noqa: ANN401 - a C pointer
-        """Nothing: that the pointer knows this method is what keeps the instance alive."""
+        return ffi.buffer(ffi.gc(self.data + address, holding(self)), length)
 
     def run(self, address: int) -> int:
         """Call `run`; its return code. Raises Stopped."""
         args = self._args
         args.i32 = address if address < 1 << 31 else address - (1 << 32)
-        watch = self.watch
+        watch, key = self.watch, id(self)
         # Written out, because calls of a method would take a tenth of the time that all this takes.
-        if watch is not None:
-            if self.epochs:
-                self.set_ticks(watch.ticks())
-            else:
-                watch.entries[id(self)] = watch.deadline, self
-        error = self._lib.wasmtime_func_call_unchecked(
-            self._context, self._run, args, 1, self._trap
-        )
-        # Whoever takes the entry out decides: either the call has ended, or it is stopped.
-        struck = (
-            watch is not None
-            and watch.entries.pop(id(self), None) is None
-            and not self.epochs
-            and watch.struck()
-        )
+        try:
+            if watch is not None:
+                if self.epochs:
+                    self.set_ticks(watch.ticks())
+                else:
+                    watch.entries[key] = watch.deadline, self
+            error = self._lib.wasmtime_func_call_unchecked(
+                self._context, self._run, args, 1, self._trap
+            )
+            # Whoever takes the entry out decides: either the call has ended, or it is stopped.
+            struck = (
+                watch is not None
+                and watch.entries.pop(key, None) is None
+                and not self.epochs
+                and watch.struck()
+            )
+        except BaseException:  # a signal came meanwhile, and its handler raised it
+            if watch is not None:
+                watch.entries.pop(key, None)
+            self._forget_trap()
+            raise
         if error != NULL:
             raise Stopped("trap", take_error(self._lib, error))
         if struck:
-            if self._trap[0] != NULL:
-                self._lib.wasm_trap_delete(self._trap[0])
-                self._trap[0] = NULL
+            self._forget_trap()
             raise Stopped(INTERRUPT, "the watchdog stopped it")
         if self._trap[0] != NULL:
             self._raise_trap()

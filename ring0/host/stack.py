@@ -58,8 +58,9 @@ def _elsewhere(work: Callable[[], _T]) -> _T:
 
     with _setting:
         # The size is a setting of the whole process, so it is changed for as short as possible.
-        before = threading.stack_size(_GRANTED_BYTES)
+        before = threading.stack_size()
         try:
+            threading.stack_size(_GRANTED_BYTES)
             thread = threading.Thread(target=body, name="redoxa-kernel")
             thread.start()
         finally:

@@ -39,7 +39,7 @@ class Watchdog:
     def __init__(self) -> None:
         # The calls under way that a dictionary watches; an entry belongs to whoever takes it out.
         self.deadlines: dict[int, tuple[float, Instance]] = {}
-        self._followed: dict[int, weakref.ref[Followed]] = {}
+        self._followed: set[weakref.ref[Followed]] = set()
         self._epochs: list[Engine] = []
         # Held while memory is taken away, so that nobody frees it meanwhile.
         self._striking = threading.Lock()
@@ -54,8 +54,9 @@ class Watchdog:
 
     def follow(self, one: Followed) -> None:
         """Look at that instance now and then, for as long as it exists."""
-        key = id(one)
-        self._followed[key] = weakref.ref(one, lambda _: self._followed.pop(key, None))
+        # Without a function that is called when it is gone: the exception of a signal's handler
+        # that ran in there would be lost.
+        self._followed.add(weakref.ref(one))
         self.start()
 
     def tick(self, engine: Engine) -> None:
@@ -91,10 +92,13 @@ class Watchdog:
             for key, (deadline, instance) in list(self.deadlines.items()):
                 if now > deadline:
                     self._strike(key, instance)
-            for reference in list(self._followed.values()):
+            for reference in list(self._followed):
                 one = reference()
-                if one is not None:
+                if one is None:
+                    self._followed.discard(reference)
+                else:
                     one.look(now)
+                del one  # it may go while this thread sleeps
 
     def _strike(self, key: int, instance: Instance) -> None:
         with self._striking:
