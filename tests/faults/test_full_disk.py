@@ -5,6 +5,7 @@ A home on a small disk of its own is filled to the last block.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -38,6 +39,20 @@ def test_what_only_reads_answers_before_anything_ever_ran(on_a_disk: Disk) -> No
             assert (code, said) == (0, "")
             assert shell.type("store gc --dry-run")[0] == 0
         assert shell.type("store gc --grace 0")[0] == 0
+
+
+def test_a_new_kernel_leaves_nothing_where_it_does_not_fit(on_a_disk: Disk) -> None:
+    with on_a_disk("3m") as (place, shell):
+        for blocks in range(5):  # for nothing; one folder; and the first of its four files
+            fill(place, but=blocks)
+            code, said = shell.type(f"kernel new {place}/a/mine")
+            assert (code, said.count("No space left on device")) == (3, 1)
+            assert not (place / "a").exists()
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        code, said = shell.type(f"kernel new {place}/a/mine")
+        subprocess.run(["mount", "-o", "remount,rw", str(place)], check=True)
+        assert (code, said.count("Read-only file system")) == (3, 1)
+        assert not (place / "a").exists()
 
 
 def test_garbage_is_collected_with_the_room_that_a_pack_reserved(on_a_disk: Disk) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cid_store.errors import InputError
 from ring2_orchestrator import kernel_build
 from ring2_orchestrator.commands import main
 from ring2_orchestrator.kernel_build import ToolchainError
+from ring2_orchestrator.kernel_new import create
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kernels.md"
 QUICK = ["--cases", "30", "--lengths", "40"]
@@ -127,6 +129,30 @@ def test_a_folder_is_never_replaced_and_a_name_must_be_one(
         assert main(["kernel", "new", name]) == 3
         said = capsys.readouterr().err
         assert f"short lower-case name, not '{Path(name).name}': a letter from a to z" in said
+    for name in (".", "", "/"):
+        assert main(["kernel", "new", name]) == 3
+        assert "names no folder to make; give a kernel's name" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize("failing", ["kernel.toml", "mine.c", "spec.md"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_that_cannot_be_finished_is_not_begun(
+    failing: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Path.write_text
+
+    def fail(path: Path, text: str, encoding: str) -> int:
+        write(path, text[:9], encoding)
+        if path.name == failing:
+            raise error
+        return len(text)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    Path("there").mkdir()
+    with pytest.raises((InputError, KeyboardInterrupt), match=r"No space left|^$"):
+        create(Path("there/more/mine"), "c")
+    assert [*Path().rglob("*")] == [Path("there")]
 
 
 @pytest.mark.usefixtures("empty")
