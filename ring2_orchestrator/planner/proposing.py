@@ -11,7 +11,7 @@ from ring2_orchestrator.container import Advance, Source
 from ring2_orchestrator.gene import Gene, Lowered, Offers
 from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
-from ring2_orchestrator.planner.offers import offers
+from ring2_orchestrator.planner.offers import delimiters_of, offers
 from ring2_orchestrator.planner.periods import Periods, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, TINY_BYTES, Profile
 from ring2_orchestrator.planner.resolve import NEVER, explored, rank, resolutions, resolve
@@ -73,7 +73,8 @@ def propose(
         return _ranked(_resolved(genes, yardstick, None), yardstick)
     sketcher = executor if sketcher is None else sketcher
     search = _search(source, sketcher, kernels, profile, known)
-    offered = functools.partial(offers, search.periods, sample=search.yardstick.sample.data)
+    delimiters = delimiters_of(search.yardstick.sample.data)
+    offered = functools.partial(offers, search.periods, delimiters=delimiters)
     closed = [gene for gene in genes if not gene.has_holes]
     if source.size < TINY_BYTES:
         closed = _foremost(closed, search.yardstick)
@@ -256,7 +257,8 @@ def start(
 ) -> Frontier | None:
     """The frontier of a gene with holes on this data, to be ticked; None where it does not fit."""
     search = _search(source, executor, kernels, profile)
-    offered = offers(search.periods, gene.program.dtype, search.yardstick.sample.data)
+    delimiters = delimiters_of(search.yardstick.sample.data)
+    offered = offers(search.periods, gene.program.dtype, delimiters)
     return search.start([(each.plan, each.holes) for each in resolutions(gene, offered)])
 
 
