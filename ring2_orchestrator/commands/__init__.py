@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "log": "list the runs in the ledger, newest first",
     "diff": "say what changed between two runs",
     "replay": "run a recorded run again in a scratch folder, and compare",
+    "export": "write a recorded run as an archive that can be run again elsewhere",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",

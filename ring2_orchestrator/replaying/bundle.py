@@ -52,6 +52,7 @@ class Bundler:
         self._present = Present(memo.cache, memo.key.seal)
         self._secrets = Secrets.of(home.path, env, memo.key.seal)
         self._roots = Roots(project=self._trace.root, writable=())
+        self.left_out: dict[str, str] = {}  # files that must be the same elsewhere: digests
         self.lacks: list[str] = []
         self.notes: list[str] = []
 
@@ -100,14 +101,16 @@ class Bundler:
 
     def _environment(self) -> tuple[dict[str, str], list[str]]:
         """The values that are surely those of the run, and the names of the others."""
-        now = self._memo.key.digests(self._env)
+        # Where the run was started from is known, wherever it is looked at from now.
+        env = {**self._env, "PWD": os.fsdecode(self._trace.surroundings.cwd)}
+        now = self._memo.key.digests(env)
         known: dict[str, str] = {}
         unknown: list[str] = []
         for raw, digest in sorted(self._trace.surroundings.environment.items()):
             name = os.fsdecode(raw)
             secret = self._wanted.elsewhere and self._secrets.is_variable(name)
             if now.get(raw) == digest and not secret:
-                known[name] = self._env[name]
+                known[name] = env[name]
             else:
                 unknown.append(name)
                 why = "is secret and not in here" if secret else "was another, which is not kept"
@@ -166,12 +169,18 @@ class Bundler:
         if self._wanted.elsewhere and not self._may_leave(path):
             self.lacks.append(f"{shown(path)} is secret, and no secret leaves its machine")
             return None
-        name = self._from_store(row) or self._from_disk(path, row)
-        if name is None:
+        data = self._from_store(row)
+        if data is None:
+            data = self._from_disk(path, row)
+        if data is None:
             if not row.product:  # what a run made itself, it makes of nothing as well
                 self.lacks.append(f"{shown(path)} has another content now, and the old is not kept")
             return None
+        if self._wanted.elsewhere and (source := self._secrets.found_in(data)) is not None:
+            self.lacks.append(f"{shown(path)} holds the value of {source}, which is secret")
+            return None
         status = self._present.status(path)
+        name = self._keep(data)
         item: dict[str, object] = {"what": "file", "mode": row.state.mode, "object": name}
         if status is not None and self._present.holds(path, row.state):
             item["mtime_ns"] = status.st_mtime_ns
@@ -184,17 +193,17 @@ class Bundler:
         except OSError:
             return not self._secrets.is_file(path)
 
-    def _from_store(self, row: Input) -> str | None:
+    def _from_store(self, row: Input) -> bytes | None:
         """The content, where the store has it for whatever reason."""
         cid = Cid(Codec.RAW, row.state.digest)
         if row.state.what != What.FILE or not self._home.store.has(cid):
             return None
         try:
-            return self._keep(self._home.store.get(cid))
+            return self._home.store.get(cid)
         except DamageError:
             return None
 
-    def _from_disk(self, path: bytes, row: Input) -> str | None:
+    def _from_disk(self, path: bytes, row: Input) -> bytes | None:
         try:
             with open(path, "rb") as file:
                 mtime_ns = os.fstat(file.fileno()).st_mtime_ns
@@ -205,8 +214,8 @@ class Bundler:
         if row.state.what == What.TIMED:
             digest = timed(digest, mtime_ns)
         if row.state.what == What.SECRET:
-            return self._keep(data) if self._present.holds(path, row.state) else None
-        return self._keep(data) if digest == row.state.digest else None
+            return data if self._present.holds(path, row.state) else None
+        return data if digest == row.state.digest else None
 
     def _expected_item(self, path: bytes, row: Input) -> dict[str, object] | None:
         """What must be so wherever the bundle is run; noted where it is not so here any more."""
@@ -219,7 +228,8 @@ class Bundler:
         if what == What.MISSING:
             return {"what": "missing"}
         if what in _CONTENT and not self._secrets.is_file(path):
-            return {"what": "file", "sha256": _sha256_of(path)}
+            digest = self.left_out[shown(path)] = _sha256_of(path)
+            return {"what": "file", "sha256": digest}
         return self._shape(path, row)
 
     # What it left.

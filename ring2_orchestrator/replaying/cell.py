@@ -128,7 +128,7 @@ class Cell:
         """Every path in the cell's own folders."""
         found: set[str] = set()
         for area in self.areas:
-            for folder, names, files in os.walk(self.root + area):
+            for folder, names, files in os.walk(self.root + area.rstrip("/")):
                 if area == "/" and folder == self.root:
                     names[:] = [name for name in names if "/" + name not in KERNELS_OWN]
                 found.update(os.path.join(folder, name)[len(self.root) :] for name in names + files)
