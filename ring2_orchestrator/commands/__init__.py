@@ -81,6 +81,7 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; whatever goes wrong becomes one sentence."""
     _streams.hold_closed_streams()
+    _streams.wait_for_slow_streams()
     _streams.print_in_any_encoding()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words[: words.index("--") if "--" in words else len(words)]
