@@ -154,6 +154,7 @@ class ProcessRecord:
     end_ns: int | None = None
     cpu_s: float | None = None
     max_rss_bytes: int | None = None
+    exit_code: int | None = None
 
 
 @dataclass(slots=True)
@@ -207,3 +208,5 @@ class Recording:
     interrupted: bool = False
     # How many calls of each kind were seen.
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    # Reads that told nothing new, but of another process: its place in `processes`, and the path.
+    uses: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])

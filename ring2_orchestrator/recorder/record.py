@@ -187,6 +187,7 @@ def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> 
         timed_out=relay.timed_out,
         interrupted=relay.interrupted,
         counts=_counts(stream),
+        uses=stream.uses,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ring2_orchestrator.recorder.event import Doubt, Event, Exit, Identity, Kind, ProcessRecord
 
-MAGIC = b"redoxa-trace 1\n"
+MAGIC = b"redoxa-trace 2\n"
 
 # The order is the format's: a kind's number is its place here, counted from 1.
 _KINDS = (
@@ -36,7 +36,8 @@ _WORD = struct.Struct("<I")
 _EVENT = struct.Struct("<BBBIIIIIIIQ")
 _IDENTITY = struct.Struct("<6Q")
 _PROCESS = struct.Struct("<IIIIQ")
-_ENDED = struct.Struct("<IQQQ")
+_ENDED = struct.Struct("<IIQQQ")
+_USE = struct.Struct("<II")
 _DOUBT = struct.Struct("<II")
 _REPEATS = struct.Struct("<IQ")
 _EXIT = struct.Struct("<IIQ")
@@ -52,6 +53,8 @@ class Stream:
     events: list[Event] = field(default_factory=list[Event])
     repeats: Counter[Kind] = field(default_factory=Counter[Kind])  # looks that told nothing new
     processes: list[ProcessRecord] = field(default_factory=list[ProcessRecord])
+    # Which files were read once more, each by another process: its place among them, and the path.
+    uses: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
     doubts: list[Doubt] = field(default_factory=list[Doubt])
     exit: Exit | None = None
     exit_ns: int = 0
@@ -89,6 +92,7 @@ class _Reader:
         # Word 0 stands for "none".
         self._words = [b""]
         self._living: dict[int, ProcessRecord] = {}
+        self._places: dict[int, int] = {}  # of each number's newest process
 
     def run(self) -> None:
         take = {
@@ -97,6 +101,7 @@ class _Reader:
             ord("S"): self._started,
             ord("X"): self._executed,
             ord("Z"): self._ended,
+            ord("U"): self._use,
             ord("D"): self._doubt,
             ord("R"): self._repeats,
             ord("Q"): self._exit,
@@ -165,6 +170,7 @@ class _Reader:
         pid, ppid, exe, argv, time_ns = self._process()
         process = ProcessRecord(pid, ppid, exe, argv, time_ns)
         self._living[pid] = process
+        self._places[pid] = len(self.stream.processes)
         self.stream.processes.append(process)
 
     def _executed(self) -> None:
@@ -174,14 +180,23 @@ class _Reader:
             process.exe, process.argv = exe, argv
 
     def _ended(self) -> None:
-        pid, time_ns, cpu_ns, max_rss_bytes = _ENDED.unpack_from(self._data, self._at)
+        pid, status, time_ns, cpu_ns, max_rss_bytes = _ENDED.unpack_from(self._data, self._at)
         self._at += _ENDED.size
         process = self._living.pop(pid, None)
         if process is None:
             return
         process.end_ns = time_ns
+        process.exit_code = status - 1 if status else None
         process.cpu_s = cpu_ns / 1e9 if cpu_ns else None
         process.max_rss_bytes = max_rss_bytes or None
+
+    def _use(self) -> None:
+        numbers: tuple[int, int] = _USE.unpack_from(self._data, self._at)
+        pid, path = numbers
+        self._at += _USE.size
+        word = self._words[path]
+        if pid in self._places:
+            self.stream.uses.append((self._places[pid], word))
 
     def _doubt(self) -> None:
         numbers: tuple[int, int] = _DOUBT.unpack_from(self._data, self._at)

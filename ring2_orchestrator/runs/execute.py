@@ -267,11 +267,14 @@ class _Run(NamedTuple):
                 waits = parting.waits
                 if parting.harm is not None:
                     cid, doubts = None, (*doubts, Doubt("overlap", parting.harm))
+            processes = found.processes
         except (RedoxaError, OSError) as error:
-            cid = None
+            cid = processes = None
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
-        result = result._replace(published=cid is not None and not waits, waits=waits)
+        result = result._replace(
+            published=cid is not None and not waits, waits=waits, processes=processes
+        )
         return self._acknowledge(result, recording.counts, recorded.words)
 
     def _searched(self) -> list[bytes]:

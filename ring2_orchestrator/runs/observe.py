@@ -26,6 +26,7 @@ from ring2_orchestrator.runs.fold import Depth, Edit, Folded, Look, fold
 from ring2_orchestrator.runs.inputs import Inputs, identity_of
 from ring2_orchestrator.runs.outputs import Outputs
 from ring2_orchestrator.runs.paths import folder_of, inside, name_of, shown
+from ring2_orchestrator.runs.process_table import table_of
 from ring2_orchestrator.runs.pseudo import Class
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.secrets import Secrets
@@ -56,6 +57,7 @@ class Observation:
     cuts: list[Cut] = field(default_factory=list[Cut])
     doubts: list[Doubt] = field(default_factory=list[Doubt])
     touched: Touched | None = None  # None where calls were not seen
+    processes: Cid | None = None  # the process table, which is kept whatever the doubts
 
 
 def observe(
@@ -124,6 +126,8 @@ def observe(
         found.printed = store.put(printed)
     if recording.complete and not any(doubt.kind in _BLIND for doubt in recording.doubts):
         found.touched = _touched(folded)
+    known = folded.looks.keys() | folded.edits.keys()
+    found.processes = table_of(recording, known, roots=roots, secrets=secrets).put(store)
     cache.save()
     return found
 

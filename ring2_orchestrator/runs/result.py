@@ -29,6 +29,7 @@ class RunResult(NamedTuple):
     subject: str
     message: str = ""
     trace: Cid | None = None
+    processes: Cid | None = None  # what each of its processes did, for people
     published: bool = False
     waits: bool = False  # it is published when commands that ran at the same time have ended
     known_before: bool = False  # the command had been recorded before
@@ -119,6 +120,7 @@ def entry_of(
         "inputs_changed": len(result.changed),
         "max_rss_bytes": result.max_rss_bytes,
         "outputs": result.outputs,
+        "processes": result.processes,
         "published": result.published,
         "reason": result.reason,
         "restored": result.restored,

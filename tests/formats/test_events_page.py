@@ -18,13 +18,15 @@ class Stranger:
     """Reads a stream from the page, with nothing of this project."""
 
     def __init__(self, data: bytes) -> None:
-        assert data[:15] == b"redoxa-trace 1\n"
+        assert data[:15] == b"redoxa-trace 2\n"
         self.data, self.at = data, 15
         self.words: list[bytes | None] = [None]
         self.events: list[dict[str, object]] = []
         self.doubts: list[tuple[bytes | None, bytes | None]] = []
         self.started: dict[int, list[bytes]] = {}
         self.repeated: dict[int, int] = {}
+        self.ended: dict[int, int | None] = {}
+        self.used: list[tuple[int, bytes | None]] = []
         self.exit: tuple[int, int] | None = None
         self.complete = False
         self.read()
@@ -34,7 +36,7 @@ class Stranger:
         self.at += size
         return struct.unpack("<" + layout, self.data[self.at - size : self.at])
 
-    def read(self) -> None:
+    def read(self) -> None:  # noqa: C901 - one case for each letter
         records = 0
         while self.at < len(self.data):
             self.at += 1
@@ -49,7 +51,11 @@ class Stranger:
                     pid, _, _, arguments, _ = self.numbers("4IQ")
                     self.started[pid] = (self.words[arguments] or b"").split(b"\0")[:-1]
                 case b"Z":
-                    self.numbers("I3Q")
+                    pid, code, _, _, _ = self.numbers("2I3Q")
+                    self.ended[pid] = code - 1 if code else None
+                case b"U":
+                    pid, path = self.numbers("2I")
+                    self.used.append((pid, self.words[path]))
                 case b"R":
                     kind, number = self.numbers("IQ")
                     self.repeated[kind] = number
@@ -136,7 +142,9 @@ def test_a_stranger_reads_a_real_stream_the_same(tmp_path: Path) -> None:
     scratch.mkdir()
     (project / "in").write_text("old")
     (project / "link").symlink_to("in")
-    line = "cat link; echo new >> in; mkdir d; mv in d/moved; ln d/moved also; ls .; exit 3"
+    line = (
+        "cat link; cat link; echo new >> in; mkdir d; mv in d/moved; ln d/moved also; ls .; exit 3"
+    )
     record(
         ["sh", "-c", line],
         cwd=project,
@@ -151,6 +159,10 @@ def test_a_stranger_reads_a_real_stream_the_same(tmp_path: Path) -> None:
     assert len(seen.events) == len(ours.events) > 20
     assert all(same(event, mine) for event, mine in zip(seen.events, ours.events, strict=True))
     assert seen.exit == (3, 0)
+    assert set(seen.ended.values()) == {0, 3}
+    assert {process.pid: process.exit_code for process in ours.processes} == seen.ended
+    assert [path for _, path in seen.used] == [path for _, path in ours.uses]
+    assert os.fsencode(project / "in") in [path for _, path in seen.used]
     assert ["sh", "-c", line] in [[*map(os.fsdecode, words)] for words in seen.started.values()]
     kept = [number for event in seen.events if (number := event["preimage"])]
     assert [(scratch / "pre" / str(number)).read_text() for number in kept] == ["old"]

@@ -32,7 +32,8 @@ RECORDS = [
     word(b"network"),
     word(b"cat speaks to inet:127.0.0.1:80"),
     b"D" + struct.pack("<II", 5, 6),
-    b"Z" + struct.pack("<IQQQ", 42, 4000, 1_000_000, 4096),
+    b"U" + struct.pack("<II", 42, 3),
+    b"Z" + struct.pack("<IIQQQ", 42, 1, 4000, 1_000_000, 4096),
     b"R" + struct.pack("<IQ", 1, 999),
     b"Q" + struct.pack("<IIQ", 3, 0, 4000),
 ]
@@ -59,6 +60,8 @@ def test_the_worked_example() -> None:
     assert second.preimage == PREIMAGES / "1"
     (process,) = stream.processes
     assert process.argv == [b"cat", b"in"]
+    assert process.exit_code == 0
+    assert stream.uses == [(0, b"/tmp/in")]
     assert (process.pid, process.ppid, process.end_ns, process.cpu_s) == (42, 7, 4000, 0.001)
 
 

@@ -107,7 +107,7 @@ void processes_reap(void) {
     for (int i = 0; i < count; i++) {
         struct process *process = ready[i].data.ptr;
         /* One that was killed never said goodbye: its clock still answers until it is reaped. */
-        if (!process->ended) stream_ended(process->pid, cpu_ns_of(process->pid), 0);
+        if (!process->ended) stream_ended(process->pid, -1, cpu_ns_of(process->pid), 0);
         forget(process);
     }
 }
@@ -176,7 +176,9 @@ void process_ends(const struct request *request) {
     if (process->ended) return;
     char room[4096];
     long peak_kb = status_number(status_text(process->pid, room, sizeof room), "\nVmHWM:");
-    stream_ended(process->pid, cpu_ns_of(process->pid), peak_kb > 0 ? (uint64_t)peak_kb * 1024 : 0);
+    int code = (int)(request->arg[0] & 0xff); /* as much of it as a parent is told */
+    uint64_t peak_bytes = peak_kb > 0 ? (uint64_t)peak_kb * 1024 : 0;
+    stream_ended(process->pid, code, cpu_ns_of(process->pid), peak_bytes);
     process->ended = true;
 }
 

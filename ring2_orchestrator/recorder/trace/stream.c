@@ -75,7 +75,7 @@ void stream_open(const char *path) {
     stream_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (stream_fd < 0) fail("the event stream cannot be made");
     opened_ns = now_ns();
-    put("redoxa-trace 1\n", 15);
+    put("redoxa-trace 2\n", 15);
 }
 
 uint64_t stream_events(void) { return events_seen; }
@@ -92,6 +92,7 @@ struct identity {
 
 struct look {
     const struct word *program;
+    pid_t pid; /* who was the last to look so */
     uint32_t flags, renames;
     struct identity identity;
 };
@@ -124,6 +125,13 @@ static void forget_looks(struct word *word) {
     if (word && word->looks) *word->looks = (struct looks){0};
 }
 
+/* The content is known, and that this process read it, too, is told in a few bytes. */
+static void put_use(pid_t pid, struct word *path) {
+    uint32_t fields[2] = {(uint32_t)pid, number_of(path)};
+    put_tag('U');
+    put(fields, sizeof fields);
+}
+
 /* Whether the same program sees the same at a path once more, and the run did nothing to the path
  * in between. A compiler looks a thousand times at each folder; only the first tells something. */
 static bool is_repeat(const struct event *event, const struct identity *identity) {
@@ -141,9 +149,13 @@ static bool is_repeat(const struct event *event, const struct identity *identity
     struct looks *looks = event->path->looks;
     struct look *last = event->kind == EVENT_STAT ? &looks->stat : &looks->read;
     if (last->program == event->program && last->flags == event->flags &&
-        last->renames == renames && !memcmp(&last->identity, identity, sizeof *identity))
+        last->renames == renames && !memcmp(&last->identity, identity, sizeof *identity)) {
+        if (event->kind == EVENT_READ && identity->found && last->pid != event->pid)
+            put_use(event->pid, event->path);
+        last->pid = event->pid;
         return true;
-    *last = (struct look){event->program, event->flags, renames, *identity};
+    }
+    *last = (struct look){event->program, event->pid, event->flags, renames, *identity};
     return false;
 }
 
@@ -214,10 +226,11 @@ void stream_executed(pid_t pid, struct word *exe, struct word *argv) {
     put_process('X', pid, 0, exe, argv);
 }
 
-void stream_ended(pid_t pid, uint64_t cpu_ns, uint64_t max_rss_bytes) {
+void stream_ended(pid_t pid, int code, uint64_t cpu_ns, uint64_t max_rss_bytes) {
     if (stream_fd < 0) return;
     put_tag('Z');
     put_u32((uint32_t)pid);
+    put_u32((uint32_t)(code + 1));
     put_u64(elapsed_ns());
     put_u64(cpu_ns);
     put_u64(max_rss_bytes);

@@ -96,7 +96,8 @@ void stream_event(const struct event *event);
 void stream_doubt(const char *kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void stream_started(pid_t pid, pid_t ppid, struct word *exe, struct word *argv);
 void stream_executed(pid_t pid, struct word *exe, struct word *argv);
-void stream_ended(pid_t pid, uint64_t cpu_ns, uint64_t max_rss_bytes);
+/* The code is -1 where it is not known, as of a process that a signal ended. */
+void stream_ended(pid_t pid, int code, uint64_t cpu_ns, uint64_t max_rss_bytes);
 void stream_exit(int code, int signal);
 void stream_close(void);
 bool stream_is_open(void);
