@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "diff": "say what changed between two runs",
     "replay": "run a recorded run again in a scratch folder, and compare",
     "export": "write a recorded run as an archive that can be run again elsewhere",
+    "graph": "draw a run: inputs, processes, outputs",
     "jit": "predict and steer: hint, plan, loop, status",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",

@@ -16,6 +16,7 @@ from cid_store.store import Store
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.ledger import Batch, Ledger
 from ring2_orchestrator.ledger.leaf import Leaf, decode_batch
+from ring2_orchestrator.runs.process_table import ProcessTable
 from ring2_orchestrator.runs.result import LEDGER_KIND, WITHDRAWAL_KIND
 from ring2_orchestrator.runs.trace import Trace
 
@@ -42,6 +43,7 @@ class Run(NamedTuple):
     saved_s: float = 0.0
     reason: str = ""
     trace: Cid | None = None
+    processes: Cid | None = None
     published: bool = False
     doubts: Doubts = ()
     inputs: int = 0
@@ -78,7 +80,7 @@ def run_in(batch: Batch) -> Run | None:
             } as entry,
             *_,
         ):
-            trace = entry.get("trace")
+            trace, processes = entry.get("trace"), entry.get("processes")
             return Run(
                 seq=batch.seq,
                 id=batch.cid.digest.hex(),
@@ -93,6 +95,7 @@ def run_in(batch: Batch) -> Run | None:
                 saved_s=_seconds(entry.get("saved_s")),
                 reason=_text(entry.get("reason")),
                 trace=trace if isinstance(trace, Cid) else None,
+                processes=processes if isinstance(processes, Cid) else None,
                 published=entry.get("published") is True,
                 doubts=doubts_in(entry.get("doubts")),
                 inputs=_number(entry.get("inputs")),
@@ -103,14 +106,16 @@ def run_in(batch: Batch) -> Run | None:
             return None
 
 
-def runs(home: Home, *, wanted: Callable[[Leaf], bool] | None = None) -> Iterator[Run | LostRun]:
-    """Every run in the ledger, newest first; only those whose leaf is `wanted`, if that is said.
+def runs(
+    home: Home, *, subject: str | None = None, wanted: Callable[[Leaf], bool] | None = None
+) -> Iterator[Run | LostRun]:
+    """Every run in the ledger, newest first; of that `subject`, and of leaves that are `wanted`.
 
     Raises LedgerDamagedError where the log itself is not what it was.
     """
     if not home.has_ledger:
         return
-    leaves = home.ledger.leaves(LEDGER_KIND, newest_first=True)
+    leaves = home.ledger.leaves(LEDGER_KIND, subject, newest_first=True)
     chosen = ((seq, leaf) for seq, leaf in leaves if wanted is None or wanted(leaf))
     count = _FIRST_READ
     while part := list(islice(chosen, count)):
@@ -189,6 +194,22 @@ def trace_of(home: Home, run: Run) -> Trace:
             + "; the ledger has only its verdict and its cost"
         )
     return Trace.from_node(get_node(home.store, run.trace))
+
+
+def table_of(home: Home, run: Run) -> ProcessTable | None:
+    """The processes of a run, or of the one whose trace it reused; None where none were kept.
+
+    Raises DamageError where they are lost.
+    """
+    cid = run.processes
+    if cid is None and run.trace is not None:
+        same = (
+            each.processes
+            for each in runs(home, subject=run.subject)
+            if isinstance(each, Run) and each.trace == run.trace and each.processes is not None
+        )
+        cid = next(same, None)
+    return None if cid is None else ProcessTable.load(home.store, cid)
 
 
 def doubts_in(value: Node) -> Doubts:

@@ -40,6 +40,7 @@ HOSTILE = {
         ["jit", "loop", "--"],
         ["ledger", "verify", "--checkpoint"],
         ["ledger", "show"],
+        ["graph"],
         [],
     ],
     ids=" ".join,
