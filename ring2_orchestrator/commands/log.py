@@ -35,7 +35,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa log --all --json",
 )
 SCHEMA = "redoxa.log/1"
-_UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(rf"([0-9]{{1,9}})({'|'.join(_UNITS_S)})")
 _INDENT = " " * 23
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since",
         type=_since,
         metavar="WHEN",
-        help="only runs from then on: a time (UTC), or 30min, 2h, 3d, 1w ago",
+        help="only runs from then on: a time (UTC), or 30m, 2h, 3d, 1w ago",
     )
     parser.add_argument(
         "words",

@@ -6,7 +6,7 @@ What a batch says is checked before it is believed: another Redoxa may have writ
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cid_store.cid import Cid
 from cid_store.encoding import Node
@@ -16,9 +16,11 @@ from cid_store.store import Store
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.ledger import Batch, Ledger
 from ring2_orchestrator.ledger.leaf import Leaf, decode_batch
-from ring2_orchestrator.runs.process_table import ProcessTable
 from ring2_orchestrator.runs.result import LEDGER_KIND, WITHDRAWAL_KIND
 from ring2_orchestrator.runs.trace import Trace
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.runs.process_table import ProcessTable
 
 SHORT_DIGITS = 10
 # Batches are read together, as they lie side by side in the packs; few at first, as few may do.
@@ -196,11 +198,13 @@ def trace_of(home: Home, run: Run) -> Trace:
     return Trace.from_node(get_node(home.store, run.trace))
 
 
-def table_of(home: Home, run: Run) -> ProcessTable | None:
+def table_of(home: Home, run: Run) -> "ProcessTable | None":
     """The processes of a run, or of the one whose trace it reused; None where none were kept.
 
     Raises DamageError where they are lost.
     """
+    from ring2_orchestrator.runs.process_table import ProcessTable  # noqa: PLC0415 - rarely asked
+
     cid = run.processes
     if cid is None and run.trace is not None:
         same = (

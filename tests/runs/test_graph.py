@@ -117,6 +117,18 @@ def test_a_reuse_and_a_doubtful_run_have_a_graph(person: Person, home: Path, cap
     assert "├─ cat in" in text
 
 
+def test_what_is_kept_of_a_run_outlives_a_collection(
+    person: Person, home: Path, capsys: Said
+) -> None:
+    person.write("in", "1")
+    person.run("cat in > out")
+    person.run("cat in; head -c 1 /dev/urandom > x")
+    before = [told(capsys, "--all", text) for text in ("@~1", "@")]
+    assert redoxa("store", "gc", "--grace", "0") == 0
+    assert [told(capsys, "--all", text) for text in ("@~1", "@")] == before
+    assert redoxa("diff", "@~1", "@~1") == 0
+
+
 def test_a_run_recorded_before_says_what_is_missing(
     person: Person, home: Path, capsys: Said
 ) -> None:

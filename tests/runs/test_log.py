@@ -94,7 +94,8 @@ def test_count_failure_and_time_choose_runs(person: Person, home: Path, capsys: 
         person.run(f"exit {code}")
     assert commands(listed(capsys, "-n", "1")) == ["sh -c 'exit 2'"]
     assert commands(listed(capsys, "--failed")) == ["sh -c 'exit 2'", "sh -c 'exit 1'"]
-    assert len(listed(capsys, "--since", "1h")) == 3
+    for ago in ("90s", "30m", "1h", "2d", "1w"):
+        assert len(listed(capsys, "--since", ago)) == 3
     assert listed(capsys, "--since", "2999-01-01") == []
     with Home(home) as opened:
         entry = {"verdict": "ran", "exit_code": 0, "wall_s": 1.0}
