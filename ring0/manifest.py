@@ -71,6 +71,10 @@ class Manifest:
     parameters: tuple[Parameter, ...]
     edges: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        # Enough to tell kernels apart that are met together; parts of parts would take longer.
+        return hash((self.name, self.version))
+
     @cached_property
     def has_variable(self) -> bool:
         """Whether parameter bytes begin with the width of the bound type."""

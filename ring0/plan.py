@@ -11,6 +11,7 @@ comes to exist, so one DAG has one order, one numbering and one CID.
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from cid_store.cid import Cid, Codec
@@ -41,7 +42,10 @@ class Dtype(enum.StrEnum):
     @property
     def width(self) -> int:
         """Bytes per element."""
-        return int(self.value[1:]) // 8
+        return _WIDTHS[self]
+
+
+_WIDTHS = {dtype: int(dtype.value[1:]) // 8 for dtype in Dtype}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Step:
     outputs: tuple[Dtype, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A canonical plan. Raises MalformedPlanError when its parts are not one."""
 
@@ -67,23 +71,31 @@ class Plan:
     def __post_init__(self) -> None:
         _check(self)
 
-    @property
+    # What follows from the parts is worked out once: a planner asks each plan many times.
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.input, self.steps))
+
+    @cached_property
     def values(self) -> tuple[Dtype, ...]:
         """The element type of every value, by its number."""
         return (self.input, *(dtype for step in self.steps for dtype in step.outputs))
 
-    @property
+    @cached_property
     def streams(self) -> tuple[int, ...]:
         """The numbers of the values that are the plan's outputs, in order."""
         used = {value for step in self.steps for value in step.inputs}
         return tuple(value for value in range(len(self.values)) if value not in used)
 
-    @property
+    @cached_property
     def kernels(self) -> tuple[Cid, ...]:
         """The kernels the plan calls, each once, in ascending order."""
         return tuple(sorted({step.kernel for step in self.steps if step.kernel is not None}))
 
-    @property
+    @cached_property
     def cid(self) -> Cid:
         """The plan's identity."""
         return Cid.of(self.to_bytes(), Codec.NODE)

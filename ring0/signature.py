@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cid_store.cid import Cid
 from ring0.errors import ParameterError
 from ring0.manifest import VARIABLE, WIDTHS, Manifest, Port
 from ring0.plan import Dtype, Plan, Step
+
+# A planner asks the same of the same kernels thousands of times.
+_KEPT_BINDINGS, _KEPT_PARAMETERS = 512, 2048
 
 
 class SignatureError(ParameterError):
@@ -28,6 +32,11 @@ def takes_several(manifest: Manifest) -> bool:
 
 def bind(manifest: Manifest, inputs: Sequence[Dtype]) -> Binding:
     """The outputs of the kernel on these inputs. Raises SignatureError when they do not fit."""
+    return _bind(manifest, tuple(inputs))
+
+
+@lru_cache(_KEPT_BINDINGS)
+def _bind(manifest: Manifest, inputs: tuple[Dtype, ...]) -> Binding:
     variable = _variable(manifest, inputs)
     width = variable.width if variable is not None else 1
     wanted = _expand(manifest.inputs, variable, width)
@@ -48,11 +57,21 @@ def accepted(manifest: Manifest) -> tuple[Dtype, ...]:
 
 def parameter_bytes(manifest: Manifest, step: Step, inputs: Sequence[Dtype]) -> bytes:
     """The parameter bytes of a step's call, checked. Raises ParameterError."""
+    return _parameter_bytes(manifest, step.parameters, tuple(inputs), step.outputs)
+
+
+@lru_cache(_KEPT_PARAMETERS)
+def _parameter_bytes(
+    manifest: Manifest,
+    parameters: tuple[int, ...],
+    inputs: tuple[Dtype, ...],
+    outputs: tuple[Dtype, ...],
+) -> bytes:
     binding = bind(manifest, inputs)
-    if binding.outputs != step.outputs:
+    if binding.outputs != outputs:
         raise SignatureError(f"{manifest.name} gives other streams than the plan says")
     return manifest.encode_parameters(
-        named(manifest, step.parameters),
+        named(manifest, parameters),
         dtype=binding.variable.value if binding.variable is not None else None,
     )
 

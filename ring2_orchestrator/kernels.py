@@ -46,6 +46,7 @@ class KernelSet:
         self._folders = {folder.name: folder for folder in sorted(folders, key=lambda f: f.name)}
         self._kernels: dict[str, Kernel] = {}
         self._others: dict[Cid, Kernel] = {}
+        self._prefixed: dict[bytes, tuple[Cid, ...]] = {}
 
     @classmethod
     def shipped(cls) -> Self:
@@ -74,9 +75,15 @@ class KernelSet:
 
     def with_prefix(self, prefix: bytes) -> tuple[Cid, ...]:
         """The kernels whose digests begin so: those in folders, or, where there is none, others."""
-        fitting = [cid for cid in self.cids if cid.digest.startswith(prefix)]
-        shipped = [cid for cid in fitting if cid in self._names_by_cid]
-        return (*sorted(shipped or fitting),)
+        found = self._prefixed.get(prefix)
+        if found is None:
+            fitting = [cid for cid in self.cids if cid.digest.startswith(prefix)]
+            shipped = [cid for cid in fitting if cid in self._names_by_cid]
+            found = (*sorted(shipped or fitting),)
+            # What none begins with is anyone's to make up, and is not remembered.
+            if found:
+                self._prefixed[prefix] = found
+        return found
 
     def knowing(self, others: Iterable[Kernel]) -> "KernelSet":
         """The same kernels, and others that only their CIDs find: names mean what they meant."""

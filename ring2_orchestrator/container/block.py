@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cid_store.cid import Cid
 from cid_store.errors import UnavailableError
@@ -18,6 +19,8 @@ from ring2_orchestrator.container.wire import Fields, varint
 STORED, PLANNED = 0, 1
 
 _SLACK = 64 * 1024
+# A planner asks for the limits of the same few lengths thousands of times.
+_KEPT_LIMITS = 64
 # Three times what a decoder of 1 MB a second takes.
 _FUEL_PER_BYTE = 10_000
 
@@ -42,6 +45,7 @@ class Extent:
         return self.cut.length
 
 
+@lru_cache(_KEPT_LIMITS)
 def limits(length: int, *, metered: bool = False) -> Limits:
     """What coding one block of that many bytes may use: the same to pack as to unpack.
 

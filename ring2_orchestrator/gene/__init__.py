@@ -1,6 +1,8 @@
 """The gene language: text to checked program to canonical plan, and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cid_store.errors import InputError
@@ -30,7 +32,7 @@ __all__ = [
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gene:
     """A checked gene under the name it is reported by."""
 
@@ -65,27 +67,47 @@ class Gene:
     @property
     def has_holes(self) -> bool:
         """Whether the planner has steps to find."""
-        return bool(lower(self.program, {}).holes)
+        return bool(self._first.holes)
 
     @property
     def choices(self) -> tuple[Met, ...]:
         """The choices that are met while every one takes its first alternative."""
-        return lower(self.program, {}).choices
+        return self._first.choices
 
     @property
     def unknowns(self) -> tuple[str, ...]:
         """The names of the parameters that are left to the planner."""
-        return lower(self.program, {}).unknowns
+        return self._first.unknowns
 
     @property
     def is_open(self) -> bool:
         """Whether the gene's plan depends on the data."""
-        lowered = lower(self.program, {})
-        return bool(lowered.holes or lowered.choices or lowered.unknowns)
+        first = self._first
+        return bool(first.holes or first.choices or first.unknowns)
 
     def plan(self) -> Plan:
         """The gene's plan with first alternatives, unknowns at their defaults, and empty holes."""
-        return lower(self.program, {}).plan
+        return self._first.plan
+
+    def lowered(self, picks: Mapping[Site, int], offers: Offers | None = None) -> Lowered:
+        """The gene under these picks; see `lower`."""
+        # A first alternative is what is taken without a pick, too.
+        taken = frozenset(pick for pick in picks.items() if pick[1])
+        known = self._known.get(taken)
+        if known is None:
+            known = lower(self.program, picks, offers)
+            # A file's parts are planned one after another: what no offer has a say in is the same.
+            if not known.unknowns:
+                self._known[taken] = known
+        return known
+
+    @cached_property
+    def _first(self) -> Lowered:
+        return lower(self.program, {})
+
+    @cached_property
+    def _known(self) -> dict[frozenset[tuple[Site, int]], Lowered]:
+        return {}
 
 
 def read_gene(path: Path, palette: Palette) -> Gene:

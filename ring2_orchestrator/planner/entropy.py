@@ -14,6 +14,9 @@ _TABLE_SIZE = 1 << 12
 # What a coder spends to say how frequent one more symbol is.
 _SYMBOL_BITS = 5
 
+# What a number of so many bits takes once that is known: the first of them is always set.
+_BITS = np.maximum(np.arange(66) - 1, 0)
+
 _UNSIGNED = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 
 
@@ -32,9 +35,8 @@ def lanes(dtype: Dtype, data: bytes) -> npt.NDArray[np.unsignedinteger]:
 
 def _planes_bits(data: npt.NDArray[np.uint8], width: int) -> int:
     """Order-0 entropy of each byte of a lane, with what its table takes."""
-    return sum(
-        _entropy_bits(np.bincount(data[place::width], minlength=256)) for place in range(width)
-    )
+    counts = [np.bincount(data[place::width], minlength=256) for place in range(width)]
+    return int(_entropy_bits(np.array(counts)).sum())
 
 
 def _magnitude_bits(values: npt.NDArray[np.unsignedinteger]) -> int:
@@ -44,30 +46,32 @@ def _magnitude_bits(values: npt.NDArray[np.unsignedinteger]) -> int:
     """
     signed = values.view(values.dtype.str.replace("u", "i"))
     folded = ((signed << 1) ^ (signed >> (8 * values.itemsize - 1))).view(values.dtype)
-    return min(_class_bits(values), _class_bits(folded))
+    counts = np.array([_lengths(values), _lengths(folded)])
+    return int((_entropy_bits(counts) + counts @ _BITS).min())
 
 
-def _class_bits(values: npt.NDArray[np.unsignedinteger]) -> int:
-    lengths = np.frexp(values.astype(np.float64))[1]
-    counts = np.bincount(lengths, minlength=65)
-    return _entropy_bits(counts) + int((counts[1:] * np.arange(len(counts) - 1)).sum())
+def _lengths(values: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.intp]:
+    """How many of the values have each number of bits."""
+    return np.bincount(np.frexp(values.astype(np.float64))[1], minlength=len(_BITS))
 
 
-def _entropy_bits(counts: npt.NDArray[np.intp]) -> int:
-    used = counts[counts > 0].astype(np.int64)
-    logarithms = _log2(np.append(used, used.sum()))
-    bits = int(used.sum() * logarithms[-1] - used @ logarithms[:-1])
-    return bits // _ONE + _SYMBOL_BITS * len(used)
+def _entropy_bits(counts: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """What each row's symbols take, which occur so often."""
+    totals = counts.sum(axis=1)
+    bits = totals * _log2(totals) - (counts * _log2(counts)).sum(axis=1)
+    return bits // _ONE + _SYMBOL_BITS * np.count_nonzero(counts, axis=1)
 
 
-def _log2(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Base-2 logarithms of numbers from 1, with 16 bits after the point."""
+def _log2(counts: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """Base-2 logarithms of numbers from 1, with 16 bits after the point; 0 for 0."""
+    if counts.max() < _TABLE_SIZE:
+        return _TABLE[counts]
     shifts = np.maximum(np.frexp(counts.astype(np.float64))[1] - 12, 0).astype(np.int64)
     return _TABLE[counts >> shifts] + shifts * _ONE
 
 
 def _make_table() -> npt.NDArray[np.int64]:
-    """Logarithms of 0 (never asked for) to 4095, bit by bit: a square's is twice as large."""
+    """Logarithms of 0 (as if of 1) to 4095, bit by bit: a square's is twice as large."""
     numbers = np.arange(_TABLE_SIZE, dtype=np.uint64)
     numbers[0] = 1
     whole = np.frexp(numbers.astype(np.float64))[1].astype(np.uint64) - np.uint64(1)

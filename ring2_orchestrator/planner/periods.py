@@ -56,12 +56,12 @@ def _distances(values: npt.NDArray[np.int64], width: int) -> tuple[int, ...]:
 
     What changes slowly hides its rows among lags that are nearly as near: differences show them.
     """
-    views = [values, np.diff(values)]
+    ranked = [_ranked(values), _ranked(np.diff(values))]
     if width == 1:
         # Interleaved bytes: each against its own kind, where there are kinds.
-        channels = min(_ranked(values), key=lambda lag: (lag > _CHANNELS, lag), default=1)
-        views.append(values[channels:] - values[:-channels])
-    ranked = [_ranked(view) for view in views]
+        channels = min(ranked[0], key=lambda lag: (lag > _CHANNELS, lag), default=1)
+        if channels > 1:
+            ranked.append(_ranked(values[channels:] - values[:-channels]))
     mixed = (lag for turn in zip_longest(*ranked) for lag in turn if lag is not None)
     return tuple(lag * width for lag in [*dict.fromkeys(mixed)][:_MOST])
 
@@ -128,7 +128,7 @@ def _unlikeness(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     if most < 4:
         return np.zeros(0, np.int64)
     centred = values - int(values.sum()) // count
-    size = 1 << (count + most).bit_length()
+    size = _fft_size(count + most)
     spectrum = np.fft.rfft(centred.astype(np.float64), size)
     product = np.fft.irfft(spectrum * spectrum.conj(), size)[:most]
     energy = np.concatenate([[0], np.cumsum(centred * centred)])
@@ -137,3 +137,9 @@ def _unlikeness(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     squared -= 2 * np.rint(product).astype(np.int64)
     chance = max(2 * int(energy[count]) // count, 1)
     return squared * _SCALE // ((count - lags) * chance)
+
+
+def _fft_size(least: int) -> int:
+    """So many samples or a few more, for which a transform is quick: a product of small factors."""
+    power = 1 << (least - 1).bit_length()
+    return next(size for size in (power // 8 * 5, power // 4 * 3, power) if size >= least)

@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ring0.execution import Executor
@@ -14,7 +15,14 @@ from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import delimiters_of, offers
 from ring2_orchestrator.planner.periods import Periods, find_periods
 from ring2_orchestrator.planner.profile import BALANCED, TINY_BYTES, Profile
-from ring2_orchestrator.planner.resolve import NEVER, explored, rank, resolutions, resolve
+from ring2_orchestrator.planner.resolve import (
+    NEVER,
+    Resolving,
+    explored,
+    rank,
+    resolutions,
+    resolve,
+)
 from ring2_orchestrator.planner.sample import ALIGNMENT, take_sample, take_stretch
 from ring2_orchestrator.planner.search import Frontier, Search, run_search, select_best
 from ring2_orchestrator.planner.yardstick import Yardstick
@@ -70,7 +78,7 @@ def propose(
     """
     if profile is None:
         yardstick = Yardstick(take_sample(source), executor, kernels)
-        return _ranked(_resolved(genes, yardstick, None), yardstick)
+        return _ranked(_resolved(genes, yardstick), yardstick)
     sketcher = executor if sketcher is None else sketcher
     search = _search(source, sketcher, kernels, profile, known)
     delimiters = delimiters_of(search.yardstick.sample.data)
@@ -83,7 +91,7 @@ def propose(
     else:
         found = _found(search, [gene for gene in genes if gene.has_holes], offered)
     plain = [gene for gene in closed if not gene.unknowns]
-    found |= _resolved(plain, search.yardstick, offered, search)
+    found |= _foremost_resolved(plain, offered, search, found)
     stretch = Yardstick(take_stretch(source, profile.judged_bytes), sketcher, kernels)
     ranked = _judged(found, search.yardstick)
     judged = {
@@ -230,21 +238,54 @@ def _found(search: Search, genes: Sequence[Gene], offered: Offered) -> dict[Plan
     return dict.fromkeys((each.plan for each in best.candidates if each.plan.steps), SEARCH)
 
 
-def _resolved(
-    genes: Sequence[Gene],
-    yardstick: Yardstick,
-    offered: Offered | None,
-    search: Search | None = None,
+def _resolved(genes: Sequence[Gene], yardstick: Yardstick) -> dict[Plan, str]:
+    """The plans of genes, holes filled."""
+    found = [(gene, _plan_of(gene, yardstick)) for gene in genes]
+    return _named((gene, plan) for gene, plan in found if plan is not None)
+
+
+def _foremost_resolved(
+    genes: Sequence[Gene], offered: Offered, search: Search, found: Collection[Plan]
 ) -> dict[Plan, str]:
-    """The plans of genes, each under the name of the gene that was written for its type."""
+    """The plans of genes that may be judged beside those `found`, and of the fallback.
+
+    Which of a gene's plans is best, and quick enough, is not asked where even its smallest is
+    larger on the sample than as many others as are judged.
+    """
+    yardstick = search.yardstick
+    plans = {*found}
+    sizes = sorted(map(yardstick.size_here, plans))
+    resolved: dict[int, Plan] = {}
+    considered = [_considered(gene, offered, search) for gene in genes]
+    for at in sorted(range(len(genes)), key=lambda at: considered[at].least):
+        gene, each = genes[at], considered[at]
+        smaller = bisect_left(sizes, each.least)
+        if gene.name != FALLBACK and smaller >= search.profile.judged:
+            continue
+        lowered = each.best() if gene.name == FALLBACK else each.best(search.fits)
+        if lowered is not None:
+            resolved[at] = lowered.plan
+            plan = without_leading_bitcast(lowered.plan)
+            if plan not in plans:
+                plans.add(plan)
+                insort(sizes, yardstick.size_here(plan))
+    return _named((genes[at], resolved[at]) for at in sorted(resolved))
+
+
+def _considered(gene: Gene, offered: Offered, search: Search) -> Resolving:
+    values = offered(gene.program.dtype)
+    if gene.name == FALLBACK:
+        return Resolving(gene, search.yardstick, values)
+    return Resolving(gene, search.yardstick, values, search.codes, most=_TOGETHER)
+
+
+def _named(plans: Iterable[tuple[Gene, Plan]]) -> dict[Plan, str]:
+    """The plans, each under the name of the gene that was written for its type."""
     found: dict[Plan, str] = {}
-    for gene in genes:
-        values = None if offered is None else offered(gene.program.dtype)
-        plan = _plan_of(gene, yardstick, values, search)
-        if plan is not None and plan.steps:
-            plan = without_leading_bitcast(plan)
-            if plan not in found or gene.program.dtype == plan.input:
-                found[plan] = gene.name
+    for gene, whole in plans:
+        plan = without_leading_bitcast(whole)
+        if whole.steps and (plan not in found or gene.program.dtype == plan.input):
+            found[plan] = gene.name
     return found
 
 
@@ -279,14 +320,9 @@ def _search(
     return Search(yardstick, profile=profile, periods=periods)
 
 
-def _plan_of(
-    gene: Gene, yardstick: Yardstick, offered: Offers | None, search: Search | None
-) -> Plan | None:
+def _plan_of(gene: Gene, yardstick: Yardstick) -> Plan | None:
     if not gene.has_holes:
-        if search is None or gene.name == FALLBACK:
-            lowered = resolve(gene, yardstick, offered)
-        else:
-            lowered = resolve(gene, yardstick, offered, search.fits, search.codes, most=_TOGETHER)
+        lowered = resolve(gene, yardstick)
         return None if lowered is None else lowered.plan
     frontier = Search(yardstick).start([(each.plan, each.holes) for each in resolutions(gene)])
     return None if frontier is None else select_best(run_search(frontier))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ring0.plan import Plan
-from ring2_orchestrator.gene import Gene, Lowered, Offers, Site, lower
+from ring2_orchestrator.gene import Gene, Lowered, Offers, Site
 from ring2_orchestrator.planner.yardstick import Yardstick
 
 # Up to this many combinations all are tried; beyond, one choice after another.
@@ -23,6 +23,46 @@ NEVER = 1 << 62
 Cost = Callable[[Lowered], tuple[Any, ...]]
 
 
+class Resolving:
+    """A gene's plans with what they take on the sample, and the choice among them."""
+
+    def __init__(
+        self,
+        gene: Gene,
+        yardstick: Yardstick,
+        offers: Offers | None = None,
+        codes: Callable[[Plan], bool] = lambda _: True,
+        *,
+        most: int = MAX_COMBINATIONS,
+    ) -> None:
+        """What is not held to code quickly enough is not tried."""
+        self.gene = gene
+        self._yardstick = yardstick
+        costs: dict[Plan, tuple[int, int, bytes]] = {}
+
+        def cost(lowered: Lowered) -> tuple[int, int, bytes]:
+            plan = lowered.plan
+            if plan not in costs:
+                size = yardstick.size_here(plan) if codes(plan) else NEVER
+                costs[plan] = (size, len(plan.steps), plan.cid.digest)
+            return costs[plan]
+
+        ordered = sorted(explored(gene, cost, offers, most=most), key=cost)
+        self._smallest = [each for each in ordered if cost(each)[0] < NEVER]
+        # The size of the smallest on the sample; that of none is beyond all.
+        self.least = min((cost(each)[0] for each in self._smallest[:1]), default=NEVER)
+
+    def best(self, fits: Callable[[Plan], bool] = lambda _: True) -> Lowered | None:
+        """Of the best some, the first that fits; the best where none does.
+
+        None where nothing is left.
+        """
+        smallest = self._smallest
+        nearest = sorted(smallest[:_PROJECTED], key=lambda each: rank(self._yardstick, each.plan))
+        ranked = [*nearest, *smallest[_PROJECTED:]]
+        return next((each for each in ranked[:_TRIED] if fits(each.plan)), next(iter(ranked), None))
+
+
 def resolve(
     gene: Gene,
     yardstick: Yardstick,
@@ -32,25 +72,8 @@ def resolve(
     *,
     most: int = MAX_COMBINATIONS,
 ) -> Lowered | None:
-    """The gene with its choices taken. Exact up to `most` combinations, else a local optimum.
-
-    Of the best some, the first that fits; the best where none does. What is not held to code
-    quickly enough is not tried; None where nothing is left.
-    """
-    costs: dict[Plan, tuple[int, int, bytes]] = {}
-
-    def cost(lowered: Lowered) -> tuple[int, int, bytes]:
-        plan = lowered.plan
-        if plan not in costs:
-            size = yardstick.size_here(plan) if codes(plan) else NEVER
-            costs[plan] = (size, len(plan.steps), plan.cid.digest)
-        return costs[plan]
-
-    ordered = sorted(explored(gene, cost, offers, most=most), key=cost)
-    smallest = [each for each in ordered if cost(each)[0] < NEVER]
-    nearest = sorted(smallest[:_PROJECTED], key=lambda each: rank(yardstick, each.plan))
-    ranked = [*nearest, *smallest[_PROJECTED:]]
-    return next((each for each in ranked[:_TRIED] if fits(each.plan)), next(iter(ranked), None))
+    """The gene with its choices taken. Exact up to `most` combinations, else a local optimum."""
+    return Resolving(gene, yardstick, offers, codes, most=most).best(fits)
 
 
 def explored(
@@ -94,7 +117,7 @@ class _Lowerings:
         # A first alternative is what is taken without a pick, too.
         taken = frozenset(pick for pick in picks.items() if pick[1])
         if taken not in self._known:
-            self._known[taken] = lower(self._gene.program, picks, self._offers)
+            self._known[taken] = self._gene.lowered(picks, self._offers)
         return self._known[taken]
 
     def every(self, most: int) -> list[Lowered] | None:

@@ -25,6 +25,7 @@ class Yardstick:
         self._executor = executor.with_limits(limits(len(sample.data)), memo=RecentMemo())
         self._known: dict[Plan, int] = {}
         self._here: dict[Plan, int] = {}
+        self._headers: dict[Plan, int] = {}
         # What was undone with its fuel counted; forward calls are remembered without.
         self._undone = RecentMemo(_UNDONE_BYTES)
         self._coding: dict[tuple[Plan, int], bool] = {}
@@ -53,8 +54,11 @@ class Yardstick:
 
     def header(self, plan: Plan) -> int:
         """How long the container's header will be."""
-        block_bytes = 0 if self.sample.total <= BLOCK_BYTES else BLOCK_BYTES
-        return header_bytes(plan, self.sample.total, block_bytes, self.kernels)
+        if plan not in self._headers:
+            total = self.sample.total
+            block_bytes = 0 if total <= BLOCK_BYTES else BLOCK_BYTES
+            self._headers[plan] = header_bytes(plan, total, block_bytes, self.kernels)
+        return self._headers[plan]
 
     def codes(self, plan: Plan, most: int) -> bool:
         """Whether a plan codes the sample's whole lanes with so much fuel, where it applies."""

@@ -113,3 +113,13 @@ def test_the_best_of_many_combinations_is_found_where_choices_are_independent(
     found = explored(gene, cost, {"row": rows})
     assert min(found, key=cost).plan == target
     assert len({each.plan for each in found}) <= 2 * (len(rows) + 4), "one choice after another"
+
+
+def test_what_is_offered_is_heard_however_often_a_gene_is_lowered(tools: Toolbox) -> None:
+    """Also where only a later alternative has an unknown."""
+    gene = parsed(tools, "input x: u16\nemit x |> (zigzag | predict2d(row=?)) |> residual\n")
+    (choice,) = gene.choices
+    for row in (5, 9):
+        assert gene.lowered({choice.site: 0}, {"row": (row,)}).unknowns == ()
+        lowered = gene.lowered({choice.site: 1}, {"row": (row,)})
+        assert values(tools, lowered, "row")[0] == row

@@ -10,6 +10,7 @@ from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import (
     FAST,
     MAX,
+    Proposal,
     Sample,
     Search,
     Yardstick,
@@ -113,3 +114,24 @@ def test_of_a_tiny_file_the_fallback_is_proposed_with_the_foremost(tools: Toolbo
     found = propose(BytesSource(grid(1)), genes, tools.packer, tools.kernels, GENES_ALONE)
     assert "repeats" in [each.gene for each in found]
     assert len({each.gene for each in found}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [grid(), log(900)])
+def test_what_is_not_asked_of_genes_would_change_nothing(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    names = ("repeats", "bytes", "byte_series", "series_u16", "audio_mono", "planes_u32", "table")
+    genes = [library_gene(name, tools.palette) for name in names]
+
+    def proposed() -> list[Proposal]:
+        profile = replace(FAST, search_fuel=0, judged=2)
+        return propose(BytesSource(data), genes, tools.packer, tools.kernels, profile)
+
+    found = proposed()
+
+    def none_is_smaller(sizes: list[int], least: int) -> int:
+        return 0 * len(sizes) * least
+
+    monkeypatch.setattr("ring2_orchestrator.planner.proposing.bisect_left", none_is_smaller)
+    assert proposed() == found
