@@ -92,19 +92,26 @@ def _has_zstandard() -> bool:
 
 
 def _zstandard(data: Buffer) -> bytes:
-    import zstandard  # noqa: PLC0415 - most commands do without
-
-    coded = zstandard.ZstdCompressor(level=LEVEL).compress(data)
+    coded = _at_level(LEVEL, data)
     if _NOISY * len(coded) < len(data):
         return coded
-    other = zstandard.ZstdCompressor(level=NOISE_LEVEL).compress(data)
+    other = _at_level(NOISE_LEVEL, data)
     return min(coded, other, key=len)
 
 
 def _sketched(data: Buffer) -> bytes:
-    import zstandard  # noqa: PLC0415 - most commands do without
-
-    glance = zstandard.ZstdCompressor(level=_GLANCE_LEVEL).compress(data)
+    glance = _at_level(_GLANCE_LEVEL, data)
     if (len(data) - len(glance)) * _SAVED < len(data):
         return glance
-    return zstandard.ZstdCompressor(level=_SKETCH_LEVEL).compress(data)
+    return _at_level(_SKETCH_LEVEL, data)
+
+
+def _at_level(level: int, data: Buffer) -> bytes:
+    """The frame of that level. Raises MemoryError."""
+    import zstandard  # noqa: PLC0415 - most commands do without
+
+    try:
+        return zstandard.ZstdCompressor(level=level).compress(data)
+    except zstandard.ZstdError as error:
+        # Any bytes can be compressed at these levels: nothing but memory can be missing.
+        raise MemoryError(str(error)) from error

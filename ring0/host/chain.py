@@ -70,6 +70,10 @@ class DirectProgram:
             self._keep(rig, bounds.kept_bytes)
         return ran
 
+    def drop_idle(self) -> None:
+        """Free the instances that no run is using."""
+        self._rigs.clear()
+
     def _take(self) -> _Rig:
         # Not asked first: between the question and the taking, another thread may take the last.
         try:

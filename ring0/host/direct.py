@@ -247,6 +247,10 @@ class DirectResident:
         if len(self._idle) < _KEPT_INSTANCES:
             self._idle.append(one)
 
+    def drop_idle(self) -> None:
+        """Free the instances that no call is using."""
+        self._idle.clear()
+
 
 class DirectLoan:
     """An instance whose memory is filled and read in place; see `session.Loan`."""

@@ -50,6 +50,8 @@ INSTANTIATION = "instantiation"
 OUT_OF_MEMORY = "out-of-memory"
 # There are no addresses for an instance, which reserves as many whatever the module is.
 NO_ADDRESSES = "no-addresses"
+# What says nothing of a module: with more room it would have gone well.
+NO_ROOM = (OUT_OF_MEMORY, NO_ADDRESSES)
 
 
 class Stopped(Exception):  # noqa: N818 - not an error of ours: the normal end of a hostile kernel

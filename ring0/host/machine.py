@@ -24,7 +24,7 @@ from ring0.host import stack, wire
 from ring0.host.answers import outcome_of
 from ring0.host.call import NO_MEMORY, NO_TIME, WORKER_DIED, Answer, Call, halted
 from ring0.host.chain import DirectProgram
-from ring0.host.engine import NO_ADDRESSES, Stopped, Tuning
+from ring0.host.engine import NO_ADDRESSES, NO_ROOM, Stopped, Tuning
 from ring0.host.foreign import DEFAULT_TUNING, Workers, empty_request
 from ring0.host.library import LibraryError, find
 from ring0.host.residents import Residents
@@ -171,8 +171,29 @@ class Host:
             if stack.is_large():
                 return resident.call(call, boundary.wall_ms, boundary.fuel)
             return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
-        except Stopped as stopped:  # the machine has no room for another instance
-            return halted(stopped)
+        except Stopped as stopped:
+            return (
+                halted(stopped)
+                if stopped.code not in NO_ROOM
+                else self._alone(kernel, call, boundary)
+            )
+
+    def _alone(self, kernel: Kernel, call: Call, boundary: Boundary) -> Answer:
+        """The answer without any idle instance. Raises EngineError where there is no room for one.
+
+        Whoever tries many plans must not take that for a fault of this one.
+        """
+        self._residents.drop_idle()
+        for program in [*self._programs.values()]:
+            if program is not None:
+                program.drop_idle()
+        try:
+            resident = self._residents.get(kernel, metered=boundary.fuel is not None)
+            return stack.run(lambda: resident.call(call, boundary.wall_ms, boundary.fuel))
+        except Stopped as stopped:
+            if stopped.code not in NO_ROOM:
+                return halted(stopped)
+            raise _no_addresses("this process", stopped.detail) from stopped
 
     def lend(
         self, kernel: Kernel, call: Call, lengths: tuple[int, ...], boundary: Boundary
@@ -282,11 +303,7 @@ class Host:
         except LibraryError as error:
             raise EngineError(str(error)) from error
         if answer.word == NO_ADDRESSES:  # no worker has room for any kernel: none is to blame
-            raise EngineError(
-                "this machine lacks address space: a worker process could not reserve what the "
-                f"engine takes for every kernel ({answer.detail}); raise the limit on virtual "
-                "memory (ulimit -v)"
-            )
+            raise _no_addresses("a worker process", answer.detail)
         if answer.kind in (NO_TIME, NO_MEMORY) or answer.word == WORKER_DIED:
             with self._counting:
                 self.unsettled += 1
@@ -300,6 +317,13 @@ class Host:
                 "this process was forked from one that has a host, where the engine would hang; "
                 "start processes with spawn, and give each its own host"
             )
+
+
+def _no_addresses(who: str, detail: str) -> EngineError:
+    return EngineError(
+        f"this machine lacks address space: {who} could not reserve what the engine takes for "
+        f"every kernel ({detail}); raise the limit on virtual memory (ulimit -v)"
+    )
 
 
 def _request(kind: int, kernel: Kernel, call: Call, boundary: Boundary) -> wire.Request:

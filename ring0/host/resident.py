@@ -81,6 +81,10 @@ class Resident:
             instance.reset(self._snapshot)
             self._idle.append(instance)
 
+    def drop_idle(self) -> None:
+        """Free the instances that no call is using."""
+        self._idle.clear()
+
 
 class Loan:
     """An instance whose memory is filled and read in place; see `session.Loan`."""

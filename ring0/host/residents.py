@@ -52,6 +52,11 @@ class Residents:
                     self._found[key] = resident
         return resident
 
+    def drop_idle(self) -> None:
+        """Free the instances that no call is using."""
+        for resident in [*self._found.values()]:
+            resident.drop_idle()
+
     def load(self, kernel: Kernel, *, metered: bool) -> tuple[Module, int] | None:
         """The module that was kept, with its traits; None where there is none to trust."""
         if self._folder is None:

@@ -55,6 +55,9 @@ exit codes:
 `redoxa run` gives the program's own code (128 + n for signal n); 125 when Redoxa could not
 record it, 126 when it cannot be executed, 127 when it cannot be found."""
 
+# How a loader says that a library found no room in memory.
+_UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")
+
 
 class Context(NamedTuple):
     """What every command is given: where the state is, and how to speak."""
@@ -108,6 +111,8 @@ def _refusal(error: BaseException) -> int:
         code, text = error.exit_code, "; ".join([error_text(error), *_notes(error)])
     elif isinstance(error, ModuleNotFoundError) and not _is_ours(error.name):
         code, text = UnavailableError.exit_code, one_line(_missing_package_text(error))
+    elif _lacks_memory(error):
+        code, text = UnavailableError.exit_code, system_text(MemoryError())
     elif isinstance(error, OSError | MemoryError):
         code, text = UnavailableError.exit_code, one_line(system_text(error))
     else:
@@ -121,6 +126,13 @@ def _refusal(error: BaseException) -> int:
 
 def _notes(error: BaseException) -> list[str]:
     return [one_line(note) for note in getattr(error, "__notes__", [])]
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory is what is missing, said by whatever has no error of its own for that."""
+    if isinstance(error, ImportError):
+        return any(words in str(error) for words in _UNMAPPED)
+    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
 
 
 def system_text(error: OSError | MemoryError) -> str:

@@ -1,14 +1,16 @@
 """A base kernel comes to the same, word for word, whether it is called through C or not."""
 
 from collections.abc import Callable, Iterator, Sequence
+from weakref import WeakSet
 
 import pytest
 
 from cid_store.store import Buffer
 from ring0.abi import Op
 from ring0.boundary import MIB, Boundary
+from ring0.errors import EngineError
 from ring0.host import Host, direct
-from ring0.host.engine import Stopped
+from ring0.host.engine import NO_ROOM, Stopped
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, OutOfMemory, Refused, Result, TimedOut, Trapped
 from ring0.program import Link, Program, Ran
@@ -238,6 +240,31 @@ def test_where_there_is_no_room_for_all_instances_it_goes_call_by_call(
             patch.setattr(direct.DirectResident, "make", full)
             assert host.run(chain(good, good), [b"abcd"], LIMITS, 1 << 40) is None
         assert host.run(chain(good, good), [b"abcd"], LIMITS, 1 << 40) == Ran([b"cbcd"], 16)
+
+
+@pytest.mark.parametrize("lacking", NO_ROOM)
+def test_idle_instances_make_room_for_another(
+    lacking: str, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, other = twin(COPY, length=4), twin(COPY + "(nop)", length=4)
+    living: WeakSet[direct.DirectInstance] = WeakSet()
+    make = direct.DirectResident.make
+
+    def one_at_a_time(resident: direct.DirectResident) -> direct.DirectInstance:
+        if living:
+            raise Stopped(lacking, "no addresses are left")
+        made = make(resident)
+        living.add(made)
+        return made
+
+    monkeypatch.setattr(direct.DirectResident, "make", one_at_a_time)
+    with Host(base=frozenset({good.cid, other.cid}), compiled=True) as host:
+        for kernel in (good, other, good):
+            assert host.call(kernel, Op.FORWARD, b"", [b"abcd"], LIMITS) == Result([b"bbcd"])
+        assert host.run(chain(good), [b"abcd"], LIMITS, 1 << 40) is None
+        with host.prepare(good, Op.FORWARD).open([4], LIMITS), pytest.raises(EngineError):
+            host.call(other, Op.FORWARD, b"", [b"abcd"], LIMITS)
+        assert host.call(other, Op.FORWARD, b"", [b"abcd"], LIMITS) == Result([b"bbcd"])
 
 
 @pytest.mark.slow
