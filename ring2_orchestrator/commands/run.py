@@ -95,6 +95,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the pause before the first of these, twice as long before each other (default: 1)",
     )
     parser.add_argument(
+        "--keep-inputs",
+        action="store_true",
+        help="keep the files it read, so that it can be replayed when they have changed",
+    )
+    parser.add_argument(
         "--shortcut",
         action="store_true",
         help="leave what redoxa-run needs to answer the same reuse without Python",
@@ -167,6 +172,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         kill_after_s=args.kill_after,
         retries=args.retries,
         retry_delay_s=args.retry_delay,
+        keep_inputs=args.keep_inputs,
     )
 
 

@@ -15,6 +15,7 @@ from cid_store.errors import DamageError
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.replaying.__main__ import FORMAT
 from ring2_orchestrator.runs import pseudo
+from ring2_orchestrator.runs.kept_inputs import kept_inputs
 from ring2_orchestrator.runs.memo import Memo
 from ring2_orchestrator.runs.past import Run, trace_of
 from ring2_orchestrator.runs.paths import inside, shown
@@ -51,6 +52,8 @@ class Bundler:
         self._memo = memo
         self._present = Present(memo.cache, memo.key.seal)
         self._secrets = Secrets.of(home.path, env, memo.key.seal)
+        assert run.trace is not None, "it has just been read"
+        self._kept = kept_inputs(home.store, run.subject, run.trace)
         self._roots = Roots(project=self._trace.root, writable=())
         self.left_out: dict[str, str] = {}  # files that must be the same elsewhere: digests
         self.lacks: list[str] = []
@@ -182,7 +185,9 @@ class Bundler:
         status = self._present.status(path)
         name = self._keep(data)
         item: dict[str, object] = {"what": "file", "mode": row.state.mode, "object": name}
-        if status is not None and self._present.holds(path, row.state):
+        if (kept := self._kept.get(row.path)) is not None:
+            item["mtime_ns"] = kept.mtime_ns
+        elif status is not None and self._present.holds(path, row.state):
             item["mtime_ns"] = status.st_mtime_ns
         return item
 
@@ -194,9 +199,10 @@ class Bundler:
             return not self._secrets.is_file(path)
 
     def _from_store(self, row: Input) -> bytes | None:
-        """The content, where the store has it for whatever reason."""
-        cid = Cid(Codec.RAW, row.state.digest)
-        if row.state.what != What.FILE or not self._home.store.has(cid):
+        """The content, where it was kept, or the store has it for another reason."""
+        kept = self._kept.get(row.path)
+        cid = Cid(Codec.RAW, row.state.digest) if kept is None else kept.cid
+        if kept is None and (row.state.what != What.FILE or not self._home.store.has(cid)):
             return None
         try:
             return self._home.store.get(cid)

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cid_store.errors import RedoxaError
+
 if TYPE_CHECKING:
+    from cid_store.cid import Cid
     from ring2_orchestrator.home import Home
     from ring2_orchestrator.runs.result import RunResult
 
@@ -20,6 +23,7 @@ class Asked(NamedTuple):
     kill_after_s: float = 5.0
     retries: int = 0
     retry_delay_s: float = 1.0
+    keep_inputs: bool = False  # so that it can be replayed when they have changed
 
 
 def do(
@@ -83,7 +87,7 @@ def _recorded(
         if number > 1:
             stdin.rewind()
         with open_home() as home:
-            return execute(
+            result = execute(
                 command,
                 home=home,
                 cwd=cwd,
@@ -96,5 +100,22 @@ def _recorded(
                 attempt=number,
                 stdin=stdin,
             )
+            if asked.keep_inputs and result.trace is not None:
+                result = _with_inputs(home, result, result.trace, cwd, env)
+            return result
 
     return once
+
+
+def _with_inputs(
+    home: "Home", result: "RunResult", trace: "Cid", cwd: Path, env: Mapping[str, str]
+) -> "RunResult":
+    """Keep what the run read; the same result, whose message says so."""
+    from ring2_orchestrator.runs.kept_inputs import keep_inputs  # noqa: PLC0415 - rarely
+
+    try:
+        files, size_bytes = keep_inputs(home, result.subject, trace, cwd=cwd, env=env)
+    except (RedoxaError, OSError) as error:
+        return result._replace(message=f"{result.message}; its inputs are not kept: {error}")
+    said = f"{files:,} inputs kept ({size_bytes:,} bytes)"
+    return result._replace(message=f"{result.message}; {said}")

@@ -128,6 +128,44 @@ def test_what_the_store_holds_comes_from_there(person: Person, typed: Typed) -> 
     assert done.stdout.startswith("EXACT"), done.stderr
 
 
+def test_inputs_that_were_asked_to_be_kept_are_there_later(person: Person, typed: Typed) -> None:
+    for name in ("a.in", "b.in", ".env", "late.in"):
+        person.write(name, f"{name} and more\n")
+    os.utime(person.project / "a.in", (5, 5))
+    line = "wc -c a.in b.in; wc -c < .env; tar cf /dev/null late.in"
+    done = typed("run", "--keep-inputs", "--", "sh", "-c", line)
+    assert "; 3 inputs kept (45 bytes)" in done.stderr, done.stderr
+    done = typed("run", "--keep-inputs", "--", "sh", "-c", line)
+    assert "reused: " in done.stderr
+    assert "; 3 inputs kept (45 bytes)" in done.stderr
+    person.write("a.in", "other\n")
+    (person.project / "b.in").unlink()
+    person.write("late.in", "other\n")
+    typed("store", "gc", "--grace", "0")
+    done = typed("replay", "@")
+    assert done.stdout.startswith("EXACT"), done.stderr
+    person.write(".env", "other\n")
+    done = typed("replay", "@")
+    assert "project/.env has another content now, and the old is not kept" in done.stderr
+
+
+def test_what_is_kept_goes_with_its_trace(person: Person, typed: Typed) -> None:
+    for value in range(33):
+        person.write("in", f"{value}\n")
+        person.run("wc -c in")
+    person.write("in", "0\n")
+    typed("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
+    with Home(person.home_path) as home:
+        (root,) = home.store.roots("inputs/")
+    for value in range(33):
+        person.write("in", f"new {value}\n")
+        person.run("wc -c in")
+    typed("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
+    with Home(person.home_path) as home:
+        (other,) = home.store.roots("inputs/")
+    assert root != other
+
+
 def test_other_values_of_the_environment_are_said(person: Person, typed: Typed) -> None:
     person.env["SHADE"] = "blue"
     typed("run", "--", "sh", "-c", "echo $SHADE")
