@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from ring2_orchestrator.nesting import inside_recording  # noqa: E402
+
 OUT = ROOT / "demos" / "out"
 SCRIPT = "demos/clean_weather.py"
 
@@ -26,6 +30,9 @@ class Pass:
 
 def main() -> int:
     """Show both passes; 1 when the second was not a reuse or left something else."""
+    if inside_recording():
+        print("This demo records by itself, which it cannot inside a recorded run: start it alone.")
+        return 0
     list_fonts()
     print("First pass: run and recorded, whatever was recorded before.\n", flush=True)
     first = run("--no-reuse")

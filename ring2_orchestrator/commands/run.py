@@ -8,14 +8,13 @@ is a JSON object (docs/formats/run.md); standard output stays the program's.
 import argparse
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cid_store.errors import RedoxaError, UsageError
-from ring2_orchestrator.commands import Context, system_text
+from cid_store.errors import UsageError
+from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands._doing import CANNOT_RECORD, exit_code_of, result_of
 from ring2_orchestrator.report import OutputError
-from ring2_orchestrator.runs.asked import Asked, do
-from ring2_orchestrator.runs.environment import given_environment
+from ring2_orchestrator.runs.asked import Asked
 
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.result import RunResult
@@ -28,11 +27,10 @@ EXAMPLES: Sequence[str] = (
     "redoxa run --dry-run -- make -j2",
     "redoxa run --timeout 60 --retries 2 -- ./fetch.sh",
     "redoxa run --list",
+    "redoxa run -j4 --scripts prepare/ report.py",
     "redoxa run --json -- make 2>&1 >/dev/null | tail -n 1",
 )
-CANNOT_RECORD = 125
 _MOST_SECONDS = 1e9  # thirty years; more would not fit a clock
-SCHEMA = "redoxa.run/1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +111,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the first word is a script file: run it by its suffix or its #! line",
     )
     parser.add_argument(
+        "--scripts",
+        action="store_true",
+        help="each word is a script, or a folder of scripts (none: demos); run all of them",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="run up to N of several scripts at a time (default: 1)",
+    )
+    parser.add_argument(
+        "-x",
+        "--fail-fast",
+        action="store_true",
+        help="start no other script when one has failed (default: all but those that need it)",
+    )
+    parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
         metavar="-- COMMAND",
@@ -143,12 +160,22 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _jobs(text: str) -> int:
+    if not (count := _count(text)):
+        raise argparse.ArgumentTypeError("0 at a time would never end; name 1 or more")
+    return count
+
+
 def run(args: argparse.Namespace, context: Context) -> int:
     """Run the command; the exit code is the program's own."""
     if args.list:
         from ring2_orchestrator.commands._asking import list_scripts  # noqa: PLC0415 - start-up
 
         return list_scripts(args.words[args.words[:1] == ["--"] :], context)
+    if args.scripts:
+        from ring2_orchestrator.commands._round import run_scripts  # noqa: PLC0415 - start-up
+
+        return run_scripts(args.words[args.words[:1] == ["--"] :], asked_in(args), args, context)
     command = command_of(args.words)
     if args.script:
         from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415 - start-up
@@ -188,7 +215,7 @@ def run_command(
     command: Sequence[str], asked: Asked, context: Context, *, verbose: bool = False
 ) -> int:
     """Run, say the one line, and give the program's exit code, or 125 to 127 where it never ran."""
-    result = _result_of(command, asked, context)
+    result = result_of(command, asked, context)
     if isinstance(result, int):
         return result
     if context.report.json:
@@ -198,43 +225,7 @@ def run_command(
         if verbose:
             _say_details(result, context)
         context.report.say(result.message)
-    if result.exit_code == 0 and any(doubt.kind == "output-lost" for doubt in result.doubts):
-        return CANNOT_RECORD  # the program cannot know that what it printed went nowhere
-    return result.exit_code
-
-
-def _result_of(command: Sequence[str], asked: Asked, context: Context) -> "RunResult | int":
-    """What became of it; where it never ran or could not be recorded, the exit code of that."""
-    from ring2_orchestrator.recorder.errors import (  # noqa: PLC0415 - start-up is performance
-        CannotExecuteError,
-    )
-    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
-        NoSuchCommandError,
-        NotExecutableError,
-    )
-
-    try:
-        return do(
-            command,
-            asked,
-            open_home=context.open_home,
-            cwd=Path.cwd(),
-            env=given_environment(),
-            tell=context.report.say,
-        )
-    except (NoSuchCommandError, NotExecutableError, BrokenPipeError):
-        raise
-    except CannotExecuteError as error:
-        if context.debug:
-            raise
-        context.report.refuse(error)
-        return NoSuchCommandError.exit_code if error.missing else NotExecutableError.exit_code
-    except (RedoxaError, OSError) as error:
-        # Every other code would be taken for the program's.
-        if context.debug:
-            raise
-        context.report.warn(str(error) if isinstance(error, RedoxaError) else system_text(error))
-        return CANNOT_RECORD
+    return exit_code_of(result)
 
 
 def _say_details(result: "RunResult", context: Context) -> None:
@@ -245,32 +236,11 @@ def _say_details(result: "RunResult", context: Context) -> None:
 
 
 def _tell_as_json(command: Sequence[str], result: "RunResult", context: Context) -> bool:
-    """The answer for programs; whether it arrived. Its names are those of docs/formats/run.md."""
+    """The answer for programs; whether it arrived."""
+    from ring2_orchestrator.runs.answer import answer_of  # noqa: PLC0415 - if asked for
+
     try:
-        context.report.data_aside(
-            {
-                "attempt": result.attempt,
-                "changed": [change._asdict() for change in result.changed],
-                "command": list(command),
-                "cpu_s": result.cpu_s,
-                "doubts": [{"detail": doubt.detail, "kind": doubt.kind} for doubt in result.doubts],
-                "entry": result.seq,
-                "exit_code": result.exit_code,
-                "flaky": result.flaky,
-                "inputs": result.inputs,
-                "max_rss_bytes": result.max_rss_bytes,
-                "message": result.message,
-                "outputs": result.outputs,
-                "reason": result.reason,
-                "restored": result.restored,
-                "saved_s": result.saved_s,
-                "schema": SCHEMA,
-                "subject": result.subject,
-                "trace": None if result.trace is None else str(result.trace),
-                "verdict": result.verdict,
-                "wall_s": result.wall_s,
-            }
-        )
+        context.report.data_aside(answer_of(command, result))
     except (OutputError, BrokenPipeError):
         return False
     return True

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ring2_orchestrator.runs.observe import Observation
     from ring2_orchestrator.runs.presence import Presence
     from ring2_orchestrator.runs.secrets import Secrets
+    from ring2_orchestrator.runs.touched import Touched
 
 
 def execute(
@@ -230,6 +231,7 @@ class _Run(NamedTuple):
         cid: Cid | None = None
         candidate: Candidate | None = None
         doubts: tuple[Doubt, ...] = ()
+        touched: Touched | None = None
         waits = False
         around = decision.around
         assert around is not None, "a decision made here has looked around"
@@ -247,6 +249,7 @@ class _Run(NamedTuple):
                     secrets=recorded.secrets,
                 )
                 trace = self._trace_of(decision, recorded, found)
+                touched = found.touched
                 if _identity_of_folder(self.cwd) != recorded.folder:
                     # Its paths would be taken for those of whatever stands here now.
                     found.doubts.append(Doubt("moved-folder", "its working folder was moved"))
@@ -272,8 +275,9 @@ class _Run(NamedTuple):
             cid = processes = None
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
+        published = cid is not None and not waits
         result = result._replace(
-            published=cid is not None and not waits, waits=waits, processes=processes
+            published=published, waits=waits, processes=processes, touched=touched
         )
         return self._acknowledge(result, recording.counts, recorded.words)
 

@@ -12,6 +12,7 @@ from ring2_orchestrator.runs.surroundings import Change
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt
+    from ring2_orchestrator.runs.touched import Touched
 
 Verdict = Literal["reused", "ran", "failed", "drifted"]
 LEDGER_KIND = "run"
@@ -45,6 +46,7 @@ class RunResult(NamedTuple):
     seq: int | None = None
     attempt: int = 1  # which try it was, of those that one command line made
     timed_out: bool = False  # it was ended because its time was over
+    touched: "Touched | None" = None  # all paths of a run that was recorded, where they were seen
     interrupted: bool = False  # a signal was sent to us meanwhile
 
     @property

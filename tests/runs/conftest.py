@@ -71,6 +71,13 @@ def person(tmp_path: Path) -> Person:
     return Person(project, tmp_path / "redoxa", env)
 
 
+def environment(person: Person) -> dict[str, str]:
+    """The person's variables, with what it takes to start this Redoxa quickly."""
+    caches = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    mine = {"PYTHONPATH": str(ROOT), "REDOXA_HOME": str(person.home_path)}
+    return {**person.env, **mine, "XDG_CACHE_HOME": caches}
+
+
 @pytest.fixture
 def typed(person: Person) -> Callable[..., Done]:
     """Type words after `redoxa`, or after `python scripts/run.py` where they begin with RUN."""
@@ -80,12 +87,7 @@ def typed(person: Person) -> Callable[..., Done]:
         return subprocess.run(
             [sys.executable, *program],
             cwd=person.project,
-            env={
-                **person.env,
-                "PYTHONPATH": str(ROOT),
-                "REDOXA_HOME": str(person.home_path),
-                "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-            },
+            env=environment(person),
             input=stdin,
             capture_output=True,
             timeout=120,

@@ -1,7 +1,6 @@
 """--dry-run, --list, --force and --no-ce1 as a person types them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.conftest import ROOT, RUN, Done, Person, sentence
+from tests.runs.conftest import RUN, Done, Person, environment, sentence
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +66,7 @@ def test_a_dry_run_leaves_a_pipe_as_it_is(person: Person) -> None:
     line = f"{sys.executable} -m redoxa run -n -- cat >/dev/null; cat"
     done = subprocess.run(
         ["sh", "-c", line], cwd=person.project, input=b"all of it", capture_output=True, check=True,
-        env={**person.env, "PYTHONPATH": str(ROOT), "REDOXA_HOME": str(person.home_path)},
+        env=environment(person),
     )  # fmt: skip
     assert done.stdout == b"all of it"
 
@@ -147,7 +146,7 @@ def test_a_signal_to_plain_execution_is_the_programs(person: Person) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "redoxa", "run", "--no-ce1", "--", "sh", "-c", line],
         cwd=person.project, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "REDOXA_HOME": str(person.home_path)},
+        env=environment(person),
     )  # fmt: skip
     assert child.stdout is not None
     with child.stdout as out:
