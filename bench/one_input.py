@@ -4,10 +4,10 @@
 
 Each real program is recorded. Then, trial by trial, one thing that it saw in its own folder or in
 its Python is changed as an editor, an installer or an adversary would: a byte in place with size
-and time put back, other bytes under the same name, nothing any more, another mode, something where it
-found nothing, one more name in a folder it listed, a link that leads elsewhere. Both that decide,
-`redoxa why` and the native front end, must say that the run cannot be reused; put back, it must be
-reusable again. The exit code is 1 when one was not.
+and time put back, other bytes under the same name, nothing any more, another mode, something where
+it found nothing, one more name in a folder it listed, a link that leads elsewhere. Both that
+decide, `redoxa why` and the native front end, must say that the run cannot be reused; put back, it
+must be reusable again. The exit code is 1 when one was not.
 """
 
 import argparse
@@ -260,9 +260,9 @@ PAGE = """\
 # One input changed
 
 Made by `python bench/one_input.py --write` on {day}, seed {seed}. Each program was recorded; in
-every trial one thing that it had seen was changed, `redoxa why` and the native front end were asked, and
-the change was undone. Inputs: those in the program's own folder and in its Python, of which one
-is drawn for each trial. Wrong: either of them would have reused the run.
+every trial one thing that it had seen was changed, `redoxa why` and the native front end were
+asked, and the change was undone. Inputs: those in the program's own folder and in its Python, of
+which one is drawn for each trial. Wrong: either of them would have reused the run.
 
 | program | inputs | trials | wrong |
 |---|--:|--:|--:|
