@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         type=Path,
         metavar="FILE|DIR",
-        help="the file or the directory; '-' is standard input",
+        help="the file or the directory; '-' is standard input, kept in a file in TMPDIR meanwhile",
     )
     add_output(parser, "OUT.rdx", "FILE.rdx")
     add_bounds(parser)
