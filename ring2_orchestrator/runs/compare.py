@@ -189,6 +189,8 @@ class Comparison:
     def _names_excused(self, path: bytes, row: Input) -> bool:
         if self.present.status(path) is None:
             return row.product
+        if self._mode_of_folder(path, row) is not None:
+            return False
         difference = self._names_difference(path, row)
         if difference is None:
             return False
@@ -196,10 +198,21 @@ class Comparison:
         known = self._known_products()
         return not other and all(join(row.path, name) in known for name in appeared | gone)
 
+    def _mode_of_folder(self, path: bytes, row: Input) -> int | None:
+        """The permissions of a listed folder, where they differ and are not the command's own."""
+        now = self.present.now(path)
+        same = row.state.mode in (0, stat.S_IFDIR | now.mode)
+        if now.what != What.DIR or same:
+            return None
+        own = row.product and now in self._known_products().get(row.path, ())
+        return None if own else now.mode
+
     def _names_difference(
         self, path: bytes, row: Input
     ) -> tuple[set[bytes], set[bytes], set[bytes]] | None:
         """Names that appeared, are gone, or are of another type; None where it cannot be said."""
+        if self.present.now(path).what != What.DIR:
+            return None  # a link to a folder with these names is another thing
         now = self.present.entries(path)
         if now is None:
             return None
@@ -244,6 +257,9 @@ class Comparison:
         return Change(name, "content", _describe(was), _describe(now))
 
     def _names_change(self, name: str, path: bytes, row: Input) -> Change:
+        if (mode := self._mode_of_folder(path, row)) is not None:
+            was = f"mode {stat.S_IMODE(row.state.mode):04o}"
+            return Change(name, "mode", was, f"mode {mode:04o}")
         was = "a folder with other entries"
         difference = self._names_difference(path, row)
         if difference is None:

@@ -1,6 +1,7 @@
 """What two runs saw, left and said differently; time and memory, which always differ, left out."""
 
 from collections.abc import Iterable, Mapping
+from stat import S_IMODE
 from typing import NamedTuple
 
 from cid_store.cid import Cid, Codec
@@ -125,7 +126,7 @@ def _seen(state: State | None, target: bytes | None) -> Thing | None:
     named = state.what in (What.FILE, What.NAMES)
     return Thing(
         _WORDS.get(state.what, f"of kind {int(state.what)}"),
-        state.mode,
+        S_IMODE(state.mode) if state.what == What.NAMES else state.mode,
         Cid(Codec.RAW, state.digest) if named else None,
         target,
     )

@@ -61,6 +61,7 @@ class Inputs:
         self._started_ns = started_ns
         self._doubt = doubt
         self.targets: dict[bytes, bytes] = {}
+        self._mistrusted = self._mistrusted_bytecode()
         self._changed_names: dict[bytes, set[bytes]] = {}
         for path in folded.edits:
             self._changed_names.setdefault(folder_of(path), set()).add(name_of(path))
@@ -101,7 +102,8 @@ class Inputs:
         """What stood at the path at first sight; None where that cannot be said."""
         if look.is_listed:
             return self._initial_names(path, look)
-        if (source := self._bytecode_source(path, look)) is not None:
+        source = self._bytecode_source(path, look)
+        if source is not None and path not in self._mistrusted:
             return self._initial_bytecode(path, look, source)
         if look.before is None:
             return State(What.BLANK) if look.depth == Depth.BLANK else MISSING
@@ -208,7 +210,9 @@ class Inputs:
                 entries[name] = letter_of(before.mode)
         blob = names_blob(entries)
         self._store.put(blob)
-        return State(What.NAMES, 0, digest_of(blob))
+        # With its type, so that no permissions differ from permissions that do not count.
+        mode = 0 if look.before is None else look.before.mode
+        return State(What.NAMES, mode, digest_of(blob))
 
     def _untouched_entries(self, path: bytes, look: Look) -> dict[bytes, bytes] | None:
         now = identity_of(path)
@@ -249,6 +253,23 @@ class Inputs:
             return None
         folder = self._folded.looks.get(folder_of(path))
         return None if folder is not None and folder.is_listed else source
+
+    def _mistrusted_bytecode(self) -> frozenset[bytes]:
+        """The caches that were used and may be of an earlier source of the same time and size.
+
+        Without such a cache Python would run other code. So it counts as it is, and so does its
+        source with its time.
+        """
+        found: set[bytes] = set()
+        for path, look in self._folded.looks.items():
+            source = self._bytecode_source(path, look)
+            if source is None or look.before is None or path in self._folded.edits:
+                continue
+            seen = self._folded.looks[source]
+            if seen.before is not None and look.before.mtime_ns <= seen.before.ctime_ns:
+                seen.timed = True
+                found.add(path)
+        return frozenset(found)
 
     def _initial_bytecode(self, path: bytes, look: Look, source: bytes) -> State | None:
         """What the cache's code must be wherever Python would use it: the code that ran."""

@@ -26,9 +26,10 @@ class Class(enum.Enum):
 _STEADY = frozenset({
     b"/dev", b"/dev/null", b"/dev/zero", b"/dev/full", b"/dev/fd", b"/dev/stdin", b"/dev/stdout",
     b"/dev/stderr", b"/dev/tty",
-    b"/dev/ptmx", b"/dev/pts", b"/dev/shm", b"/dev/pts/ptmx", b"/dev/mqueue",
+    b"/dev/ptmx", b"/dev/pts", b"/dev/pts/ptmx", b"/dev/mqueue",
     b"/proc", b"/sys",
 })  # fmt: skip
+_MEMORY = b"/dev/shm"  # files like others, only not on a disk
 _FLEETING = frozenset({
     b"/dev/urandom", b"/dev/random", b"/dev/hwrng", b"/proc/meminfo", b"/proc/stat",
     b"/proc/loadavg", b"/proc/uptime", b"/proc/vmstat", b"/proc/diskstats", b"/proc/interrupts",
@@ -50,14 +51,16 @@ _LIMIT_BYTES = 1 << 20
 
 def is_pseudo(path: bytes) -> bool:
     """Whether the path lies where the kernel makes files up."""
-    return path.startswith((b"/proc", b"/sys", b"/dev")) and (
-        path in _STEADY or any(inside(path, root) for root in (b"/proc", b"/sys", b"/dev"))
-    )
+    if not path.startswith((b"/proc", b"/sys", b"/dev")):
+        return False
+    if path == _MEMORY or inside(path, _MEMORY):
+        return False
+    return path in _STEADY or any(inside(path, root) for root in (b"/proc", b"/sys", b"/dev"))
 
 
 def classify(path: bytes, pids: frozenset[int] = frozenset()) -> Class:
     """How a path is treated in a run that consisted of these processes."""
-    if not is_pseudo(path) or inside(path, b"/dev/shm"):
+    if not is_pseudo(path):
         return Class.FILE
     if path in _STEADY or path.startswith((b"/dev/fd/", b"/dev/pts/")):
         return Class.STEADY

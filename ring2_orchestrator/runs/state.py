@@ -28,7 +28,7 @@ class What(enum.IntEnum):
     FILE = 1  # a regular file with this mode and these bytes
     DIR = 2  # a directory
     LINK = 3  # a symbolic link with this target
-    NAMES = 4  # a directory with exactly these entries
+    NAMES = 4  # a directory with exactly these entries, and this mode where the run did not make it
     OTHER = 5  # a device, socket or pipe of this type
     PRESENT = 6  # a regular file, whatever it holds
     BLANK = 7  # nothing, or an empty file
@@ -209,7 +209,7 @@ class Present:
             target = self.target(path) if stat.S_ISLNK(mode) else None
             return target is not None and digest_of(target) == state.digest
         if what == What.NAMES:
-            return self.names_digest(path) == state.digest
+            return state.mode in (0, mode) and self.names_digest(path) == state.digest
         if what == What.OTHER:
             return stat.S_IFMT(mode) == state.mode
         return stat.S_ISREG(mode) and self._holds_of_file(path, status, state)

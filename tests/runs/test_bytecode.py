@@ -137,6 +137,28 @@ def test_a_cache_that_python_would_use_is_an_input(
     assert capfd.readouterr().out == "9\n"
 
 
+@pytest.mark.parametrize("by", ["deletion of the cache", "a new time of the source"])
+def test_a_cache_of_an_earlier_source_is_used_no_longer_than_python_would(
+    person: Person, by: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An edit that leaves time and size alone is not noticed by Python, until something else is."""
+    command = begin(person)
+    source = person.project / "shapes.py"
+    os.utime(source, (1_600_000_000, 1_600_000_000))
+    person.command(*command)
+    source.write_text("AREA = 9\n")
+    os.utime(source, (1_600_000_000, 1_600_000_000))
+    assert person.command(*command).published
+    assert person.command(*command).reused
+    assert capfd.readouterr().out == "4\n4\n4\n"
+    if by == "deletion of the cache":
+        (person.project / CACHE).unlink()
+    else:
+        os.utime(source, (1_700_000_000, 1_700_000_000))
+    person.command(*command)
+    assert capfd.readouterr().out == "9\n"
+
+
 def test_a_cache_whose_source_is_gone_is_no_module(person: Person) -> None:
     command = begin(person)
     person.command(*command)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from ring2_orchestrator.runs import pseudo
 from tests.runs.conftest import Person
 
 
@@ -34,6 +35,13 @@ def test_the_mode_of_a_folder_is_an_input(person: Person) -> None:
     person.run("stat -c %a d; test -w d")
     (person.project / "d").chmod(0o700)
     assert [change.path for change in person.run("stat -c %a d; test -w d").changed] == ["d"]
+
+
+@pytest.mark.parametrize("path", [b"/dev/shm", b"/dev/shm/project/file"])
+def test_files_in_memory_are_files(path: bytes) -> None:
+    assert not pseudo.is_pseudo(path)
+    assert pseudo.classify(path) is pseudo.Class.FILE
+    assert pseudo.is_pseudo(b"/dev/shmem")
 
 
 def test_a_file_with_a_further_name_is_written_to_both(person: Person) -> None:
