@@ -111,6 +111,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the first word is a script file: run it by its suffix or its #! line",
     )
     parser.add_argument(
+        "--verify",
+        type=_fraction,
+        default=0.0,
+        metavar="P",
+        help="of what would be reused, run the fraction P (0 to 1) again, keep nothing, compare",
+    )
+    parser.add_argument(
         "--scripts",
         action="store_true",
         help="each word is a script, or a folder of scripts (none: demos); run all of them",
@@ -160,6 +167,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _fraction(text: str) -> float:
+    try:
+        fraction = float(text)
+    except ValueError:
+        fraction = math.nan
+    if not 0 <= fraction <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no fraction from 0 to 1, such as 0.05")
+    return fraction
+
+
 def _jobs(text: str) -> int:
     if not (count := _count(text)):
         raise argparse.ArgumentTypeError("0 at a time would never end; name 1 or more")
@@ -199,6 +216,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         kill_after_s=args.kill_after,
         retries=args.retries,
         retry_delay_s=args.retry_delay,
+        verify=args.verify,
         keep_inputs=args.keep_inputs,
     )
 

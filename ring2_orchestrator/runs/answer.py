@@ -29,5 +29,6 @@ def answer_of(command: Sequence[str], result: RunResult) -> dict[str, object]:
         "subject": result.subject,
         "trace": None if result.trace is None else str(result.trace),
         "verdict": result.verdict,
+        "verified": result.verified,
         "wall_s": result.wall_s,
     }

@@ -23,6 +23,7 @@ class Asked(NamedTuple):
     kill_after_s: float = 5.0
     retries: int = 0
     retry_delay_s: float = 1.0
+    verify: float = 0.0
     keep_inputs: bool = False  # so that it can be replayed when they have changed
 
 
@@ -98,6 +99,7 @@ def _recorded(
                 timeout_s=asked.timeout_s,
                 kill_after_s=asked.kill_after_s,
                 attempt=number,
+                verify=asked.verify,
                 stdin=stdin,
             )
             if asked.keep_inputs and result.trace is not None:

@@ -20,6 +20,7 @@ from ring2_orchestrator.runs.result import TIMED_OUT, RunResult, Verdict, append
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
 from ring2_orchestrator.runs.trace import Trace
+from ring2_orchestrator.runs.verify import is_chosen
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
@@ -41,13 +42,15 @@ def execute(
     timeout_s: float | None = None,
     kill_after_s: float = 5.0,
     attempt: int = 1,
+    verify: float = 0.0,
     stdin: int | StandardInput = 0,
 ) -> RunResult:
     """Do what the command does: from the store when nothing it depends on changed, else by running.
 
     What the program prints goes to our standard output and error, byte for byte. With `shortcut` a
     reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. A run whose
-    time is over ends with exit code 124. `attempt` says which try of the same it is. Raises
+    time is over ends with exit code 124. `attempt` says which try of the same it is, `verify` which
+    fraction of reuses is run again instead, to compare and not to keep. Raises
     NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
     program ran is told in the result's message, never by another exit code.
     """
@@ -67,8 +70,11 @@ def execute(
         )
     source = StandardInput(stdin) if isinstance(stdin, int) else stdin
     run = _Run(list(command), program, home, folder, environment, source, attempt)
-    run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s)
+    run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s, verify=verify)
     return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut)
+
+
+_DRIFTED = "a second run on the same inputs has contradicted these results before"
 
 
 class _Recorded(NamedTuple):
@@ -80,6 +86,7 @@ class _Recorded(NamedTuple):
     folder: tuple[int, int] | None  # device and inode of the working folder
     words: list[str]  # the command without the values of secret variables
     secrets: "Secrets"
+    verifying: bool  # it only confirms what is kept already
 
 
 class _Run(NamedTuple):
@@ -92,6 +99,7 @@ class _Run(NamedTuple):
     attempt: int
     timeout_s: float | None = None
     kill_after_s: float = 5.0
+    verify: float = 0.0
 
     def result(self, *, reuse: bool, cache_failures: bool, shortcut: bool) -> RunResult:
         begun_ns = self.home.clock.monotonic_ns()
@@ -104,6 +112,8 @@ class _Run(NamedTuple):
             cache_failures=cache_failures,
         )
         if reuse and decision.reuse and decision.kept is not None:
+            if self.verify and is_chosen(self.verify, self.home, decision.subject):
+                return self._record(memo, decision, verifying=True)
             try:
                 return self._replay(memo, decision, decision.kept, begun_ns, shortcut=shortcut)
             except DamageError as error:
@@ -176,7 +186,7 @@ class _Run(NamedTuple):
 
     # Recording.
 
-    def _record(self, memo: Memo, decision: Decision) -> RunResult:
+    def _record(self, memo: Memo, decision: Decision, *, verifying: bool = False) -> RunResult:
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.relay import Limits  # noqa: PLC0415 - a hit needs none
@@ -209,7 +219,9 @@ class _Run(NamedTuple):
                 recording.doubts.append(
                     Doubt("secret", "its words hold a secret, and no secret is kept")
                 )
-            recorded = _Recorded(recording, started_ns, file_rest, folder, words, secrets)
+            recorded = _Recorded(
+                recording, started_ns, file_rest, folder, words, secrets, verifying
+            )
             return self._keep(memo, decision, presence, recorded)
 
     def _keep(
@@ -254,14 +266,17 @@ class _Run(NamedTuple):
                     # Its paths would be taken for those of whatever stands here now.
                     found.doubts.append(Doubt("moved-folder", "its working folder was moved"))
                 doubts = tuple(found.doubts)
-                if not doubts:
+                if not doubts and not recorded.verifying:
                     cid, entry = memo.put(
                         trace,
                         wall_ns=int(recording.wall_s * 1e9),
                         cpu_ns=int(recording.cpu_s * 1e9),
                         max_rss_bytes=recording.max_rss_bytes,
                     )
-                    candidate = Candidate(decision.subject, entry)
+                    if memo.is_condemned(decision.subject, cid):
+                        cid, doubts = None, (Doubt("drifted", _DRIFTED),)
+                    else:
+                        candidate = Candidate(decision.subject, entry)
                 alone = not leaves_some and end_run_alone(memo, presence, candidate)
             if not alone:
                 parting = end_run(
@@ -275,6 +290,8 @@ class _Run(NamedTuple):
             cid = processes = None
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
+        if recorded.verifying:
+            result = _verified(memo, decision, result)
         published = cid is not None and not waits
         result = result._replace(
             published=published, waits=waits, processes=processes, touched=touched
@@ -378,6 +395,23 @@ def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
     return decision._replace(
         reuse=False, kept=None, reason=f"its results are not to be had: {error}"
     )
+
+
+def _verified(memo: Memo, decision: Decision, result: RunResult) -> RunResult:
+    """What became of a run that was to confirm its recording; one that drifted is given up."""
+    assert decision.kept is not None, "only what would be reused is verified"
+    if result.doubts:
+        return result._replace(verified="not compared")
+    if result.verdict != "drifted":
+        return result._replace(
+            verified="same", reason="run again to verify it, with the same results"
+        )
+    reason = f"{result.reason}; that recording is never reused again"
+    try:
+        memo.condemn(decision.subject, decision.kept)
+    except (RedoxaError, OSError) as error:
+        reason = f"{result.reason}; its recording could not be given up: {error}"
+    return result._replace(verified="drifted", reason=reason)
 
 
 def _print_again(trace: Trace, printed: bytes) -> None:

@@ -195,6 +195,17 @@ class Memo:
         self._drop_shortcut(kept.trace)
         self._home.store.set_root(kept.name, None)
 
+    def condemn(self, subject: str, kept: Kept) -> None:
+        """Drop a trace that a second run contradicts, and never take an equal one again."""
+        self.forget(kept)
+        store = self._home.store
+        mark = {"trace": kept.cid.digest, "type": "drifted-trace", "v": 1}
+        store.set_root(_mark_name(subject, kept.cid), put_node(store, mark))
+
+    def is_condemned(self, subject: str, trace: Cid) -> bool:
+        """Whether such a trace was dropped because a second run contradicted it."""
+        return any(self._home.store.roots(_mark_name(subject, trace)))
+
     def products(self, subject: str) -> Products:
         """What a command is known to have left at each path, by any of its traces."""
         return products_of(kept.trace for kept in self.traces(subject))
@@ -397,6 +408,10 @@ def _number(node: dict[str, Node], key: str) -> int:
     if not isinstance(value, int):
         raise MalformedNodeError(f"a kept trace names no {key}")
     return value
+
+
+def _mark_name(subject: str, trace: Cid) -> str:
+    return f"drifted/{subject}/{trace.digest.hex()}"
 
 
 def _root_name(subject: str, clock: Clock, older: Sequence[tuple[str, Cid]]) -> str:

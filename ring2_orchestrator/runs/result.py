@@ -19,6 +19,7 @@ LEDGER_KIND = "run"
 WITHDRAWAL_KIND = "withdrawal"
 TIMED_OUT = 124  # as timeout(1) has it
 _MOST_DOUBTS = 20
+_NOT = "not reusable"
 
 
 class RunResult(NamedTuple):
@@ -45,6 +46,7 @@ class RunResult(NamedTuple):
     saved_s: float = 0.0
     seq: int | None = None
     attempt: int = 1  # which try it was, of those that one command line made
+    verified: str | None = None  # same, drifted or not compared: it was run again to verify it
     timed_out: bool = False  # it was ended because its time was over
     touched: "Touched | None" = None  # all paths of a run that was recorded, where they were seen
     interrupted: bool = False  # a signal was sent to us meanwhile
@@ -74,7 +76,8 @@ def _message(result: RunResult) -> str:
         return f"timed out: {detail} (exit code {result.exit_code})"
     if result.doubts:
         more = len(result.doubts) - 1
-        return f"not reusable: {result.doubts[0].detail}" + (f" and {more} more" if more else "")
+        said = "ran again to verify it, and could not be compared" if result.verified else _NOT
+        return f"{said}: {result.doubts[0].detail}" + (f" and {more} more" if more else "")
     counted = f"{_count(result.inputs, 'input')}, {_count(result.outputs, 'output')}"
     if result.verdict == "drifted":
         return f"ran again: {result.reason}"
@@ -129,6 +132,7 @@ def entry_of(
         "saved_s": result.saved_s,
         "trace": result.trace,
         "verdict": result.verdict,
+        "verified": result.verified,
         "wall_s": result.wall_s,
     }
 
