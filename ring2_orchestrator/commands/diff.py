@@ -160,6 +160,8 @@ class _Teller:
         if names is not None:
             words = zip(("new", "gone"), names, strict=True)
             parts = [f"{word}: {_some(these)}" for word, these in words if these]
+            if change.was.mode != change.now.mode:
+                parts.append(f"mode {change.was.mode:04o} -> {change.now.mode:04o}")
             return "; ".join(parts) or "another type of some entry"
         was, now = _thing(change.was), _thing(change.now)
         if was == now and change.was.mode != change.now.mode:

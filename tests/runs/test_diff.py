@@ -94,6 +94,14 @@ def test_paths_that_only_one_run_has_are_told(person: Person, home: Path, capsys
     assert "\ncommand: sh -c 'cat a; ls folder; ln -s a link; mkdir made' -> " in text
 
 
+def test_a_listed_folder_s_permissions_are_told(person: Person, home: Path, capsys: Said) -> None:
+    path = person.write("folder/x", "").parent
+    for mode in (0o755, 0o700):
+        path.chmod(mode)
+        person.run("ls folder")
+    assert "  changed  folder: mode 0755 -> 0700\n" in told(capsys, "@~1", "@")
+
+
 def test_a_run_without_a_trace_is_compared_by_the_ledger(
     person: Person, home: Path, capsys: Said
 ) -> None:
