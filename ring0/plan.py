@@ -75,6 +75,10 @@ class Plan:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type["Plan"], tuple[Dtype, tuple[Step, ...]]]:
+        # A hash means nothing to another process.
+        return Plan, (self.input, self.steps)
+
     @cached_property
     def _hash(self) -> int:
         return hash((self.input, self.steps))

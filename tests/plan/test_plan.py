@@ -1,5 +1,6 @@
 """A plan has one form, one order and one name; anything else is refused."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -28,6 +29,14 @@ def test_a_plan_comes_back_from_its_bytes() -> None:
     assert plan.streams == (3, 4)
     assert plan.values == (U16, U8, U8, U8, U8)
     assert plan.kernels == tuple(sorted((A, B)))
+
+
+def test_a_plan_is_handed_to_another_process_without_what_holds_here_alone() -> None:
+    plan = split_and_code()
+    assert hash(plan) == hash(split_and_code())
+    copied = copy.copy(plan)
+    assert copied == plan
+    assert not {"_hash"} & vars(copied).keys(), "hashes differ from process to process"
 
 
 def test_steps_added_in_another_order_are_the_same_plan() -> None:
