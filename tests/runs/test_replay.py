@@ -16,6 +16,7 @@ from ring2_orchestrator.replaying import cell as cells
 from ring2_orchestrator.replaying.__main__ import replay
 from ring2_orchestrator.replaying.bundle import Bundler, Wanted
 from ring2_orchestrator.replaying.parts import CannotReplayError
+from ring2_orchestrator.runs.statcache import Stamp, stamp_of
 from ring2_orchestrator.runs.which import find_run
 from tests.runs.conftest import Person
 
@@ -69,6 +70,12 @@ def bundle(person: Person, folder: Path, **wanted: bool) -> dict[str, Any]:
     return json.loads((folder / "run.json").read_text())
 
 
+def stamps(person: Person) -> dict[Path, tuple[int, Stamp]]:
+    """Everything in the project as it stands; times of reading may change."""
+    found = {path: path.lstat() for path in person.project.rglob("*")}
+    return {path: (status.st_mode, stamp_of(status)) for path, status in found.items()}
+
+
 def test_the_same_again_is_exact_and_touches_nothing(person: Person, typed: Typed) -> None:
     for name in ("in", "gone", "moved"):
         person.write(name, f"{name}\n")
@@ -78,11 +85,11 @@ def test_the_same_again_is_exact_and_touches_nothing(person: Person, typed: Type
         person.write(name, f"{name}\n")
     (person.project / "m").unlink()
     person.write("out", "mine\n")
-    before = {path: path.lstat() for path in person.project.rglob("*")}
+    before = stamps(person)
     done = typed("replay", "@")
     assert done.stdout.startswith("EXACT: run "), done.stdout + done.stderr
     assert (done.returncode, done.stderr) == (0, "")
-    assert {path: path.lstat() for path in person.project.rglob("*")} == before
+    assert stamps(person) == before
     assert not list((person.home_path / "scratch").iterdir())
     answer = json.loads(typed("replay", "--json", "@").stdout)
     assert answer["schema"] == "redoxa.replay/1"
