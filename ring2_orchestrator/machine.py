@@ -111,11 +111,8 @@ class VM:
 
     def gene(self, text_or_name: str) -> Gene:
         """A gene from its text, or a shipped one by its name. Raises GeneError or InputError."""
-        palette = self._tools.palette
         _require(text_or_name, str, "a gene's text, or the name of a shipped one")
-        if "\n" in text_or_name:
-            return Gene.parse(text_or_name, palette)
-        return planner.library_gene(text_or_name, palette)
+        return planner.gene_from(text_or_name, self._tools.palette)
 
     @_entered
     def plan(

@@ -5,8 +5,7 @@ Importing this registers both under the name `redoxa`; an installed Redoxa is fo
 """
 
 import asyncio
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any, Self
@@ -20,71 +19,91 @@ from zarr.core.array_spec import ArraySpec
 from zarr.core.buffer import Buffer as Bytes
 from zarr.registry import register_codec as register_zarr_codec
 
-from cid_store.errors import DamageError
+from cid_store.errors import DamageError, UsageError
 from cid_store.store import Buffer
 from ring0.plan import Plan
 from ring2_orchestrator.container import BytesSource, Container, Original, stored_size
 from ring2_orchestrator.container import write_planned as write
 from ring2_orchestrator.container import write_stored as store
 from ring2_orchestrator.gene import Gene
-from ring2_orchestrator.packing_parts import best_plan
-from ring2_orchestrator.planner import BALANCED, library, library_gene
+from ring2_orchestrator.packing import pack
+from ring2_orchestrator.planner import FAST, find_profile, gene_from, library
 from ring2_orchestrator.toolbox import Toolbox, shared_toolbox
 
 NAME = "redoxa"
+# Chunks are many and small: unless it is asked for, no search is made for each.
+_QUICK = replace(FAST, search_fuel=0)
 
 
 class Chunks:
-    """Packs chunks of one array: the plan that suits the first is used for all of them.
+    """Packs chunks: what a chunk becomes depends on its bytes and on what is asked for here alone.
 
-    With a gene, a name of the library or a text, there is nothing to look for. Any thread may use
-    it.
+    With a gene, a name of the library or a text, there is nothing to look for; with a profile, a
+    plan is searched for as `redoxa pack` does. With neither, the genes that leave nothing open are
+    compared, zstd among them. Any thread may use it. Raises UsageError.
     """
 
-    def __init__(self, gene: str | None = None) -> None:
+    def __init__(self, gene: str | None = None, profile: str | None = None) -> None:
+        if not isinstance(gene, str | None):
+            raise UsageError(
+                "a gene is its text or a name of `redoxa gene list`, and not of type "
+                f"{type(gene).__name__}"
+            )
+        if gene is not None and profile is not None:
+            raise UsageError("a gene leaves nothing to search for; give it, or a profile")
         self.gene = gene
-        self._plans: dict[str, Plan | None] = {}
-        self._planning = threading.Lock()
+        self.profile = profile
+        self._bounds = _QUICK if profile is None else find_profile(profile)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str | None]]:
-        """Copies that go to other processes, as dask sends them, look for a plan of their own."""
-        return type(self), (self.gene,)
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None, str | None]]:
+        """What other processes need to make the same of the same chunks."""
+        return type(self), (self.gene, self.profile)
 
-    def encode(self, data: bytes, kind: str) -> bytes:
-        """The container of a chunk, decoded once before it is given; `kind` is its element type."""
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What is kept beside the array."""
+        chosen = {} if self.profile is None else {"profile": self.profile}
+        return {"gene": self.gene, **chosen}
+
+    def encode(self, data: bytes) -> bytes:
+        """The container of a chunk, decoded once before it is given."""
         tools = shared_toolbox()
-        original = Original.of(BytesSource(data, "the chunk"))
-        plan = self._plan(data, kind, tools)
-        if plan is not None and data:
-            out = BytesIO()
-            size = write(
-                out, original, original.header(plan), tools.packer, tools.kernels,
-                below=stored_size(original, tools.kernels),
-            )  # fmt: skip
-            if size is not None and _gives_back(out.getvalue(), data, tools):
-                return out.getvalue()
         out = BytesIO()
-        store(out, original, tools.kernels)
+        source = BytesSource(data, "the chunk")
+        if self.gene is None:
+            pack(source, out, self._genes, tools, profile=self._bounds, in_parts=False)
+        else:
+            self._encode_as_told(source, out, tools)
         return out.getvalue()
 
     def decode(self, container: bytes) -> bytes:
         """The chunk. Raises DamagedContainerError."""
         return _decoded(container, shared_toolbox())
 
-    def _plan(self, data: bytes, kind: str, tools: Toolbox) -> Plan | None:
-        with self._planning:
-            if kind not in self._plans:
-                self._plans[kind] = self._found(data, tools)
-            return self._plans[kind]
+    @cached_property
+    def _genes(self) -> list[Gene]:
+        every = library(shared_toolbox().palette)
+        if self.profile is not None:
+            return every
+        return [each for each in every if not each.unknowns and not each.has_holes]
 
-    def _found(self, data: bytes, tools: Toolbox) -> Plan | None:
-        if self.gene is None:
-            return best_plan(
-                BytesSource(data, "the chunk"), library(tools.palette), tools, BALANCED
-            )
-        if "\n" in self.gene:
-            return Gene.parse(self.gene, tools.palette).plan()
-        return library_gene(self.gene, tools.palette).plan()
+    @cached_property
+    def _plan(self) -> Plan:
+        assert self.gene is not None, "without one, every chunk has a plan of its own"
+        return gene_from(self.gene, shared_toolbox().palette).plan()
+
+    def _encode_as_told(self, source: BytesSource, out: BytesIO, tools: Toolbox) -> None:
+        original = Original.of(source)
+        below = stored_size(original, tools.kernels)
+        header = original.header(self._plan)
+        if header.has_blocks:
+            made = BytesIO()
+            size = write(made, original, header, tools.packer, tools.kernels, below=below)
+            data = source.read(0, source.size)
+            if size is not None and _gives_back(made.getvalue(), data, tools):
+                out.write(made.getvalue())
+                return
+        store(out, original, tools.kernels)
 
 
 class Redoxa(Codec):
@@ -92,14 +111,13 @@ class Redoxa(Codec):
 
     codec_id = NAME
 
-    def __init__(self, gene: str | None = None) -> None:
-        self.gene = gene
-        self._chunks = Chunks(gene)
+    def __init__(self, gene: str | None = None, profile: str | None = None) -> None:
+        self._chunks = Chunks(gene, profile)
+        self.gene, self.profile = gene, profile
 
     def encode(self, buf: Buffer) -> bytes:
         """The container of a chunk."""
-        kind = str(buf.dtype) if isinstance(buf, np.ndarray) else "bytes"
-        return self._chunks.encode(ensure_contiguous_ndarray(buf).tobytes(), kind)
+        return self._chunks.encode(ensure_contiguous_ndarray(buf).tobytes())
 
     def decode(self, buf: Buffer, out: Buffer | None = None) -> NDArrayLike:
         """The chunk, in `out` where that is given."""
@@ -108,7 +126,7 @@ class Redoxa(Codec):
 
     def get_config(self) -> dict[str, Any]:
         """What is kept beside the array."""
-        return {"id": NAME, "gene": self.gene}
+        return {"id": NAME, **self._chunks.configuration}
 
 
 @dataclass(frozen=True)
@@ -118,10 +136,15 @@ class RedoxaCodec(BytesBytesCodec):
     is_fixed_size = False
 
     gene: str | None = None
+    profile: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no codec, before an array is made with it."""
+        Chunks(self.gene, self.profile)
 
     @cached_property
     def _chunks(self) -> Chunks:
-        return Chunks(self.gene)
+        return Chunks(self.gene, self.profile)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -130,11 +153,10 @@ class RedoxaCodec(BytesBytesCodec):
 
     def to_dict(self) -> dict[str, Any]:
         """What stands in an array's metadata."""
-        return {"name": NAME, "configuration": {"gene": self.gene}}
+        return {"name": NAME, "configuration": self._chunks.configuration}
 
     async def _encode_single(self, chunk_bytes: Bytes, chunk_spec: ArraySpec) -> Bytes:
-        kind = str(chunk_spec.dtype)
-        made = await asyncio.to_thread(self._chunks.encode, chunk_bytes.to_bytes(), kind)
+        made = await asyncio.to_thread(self._chunks.encode, chunk_bytes.to_bytes())
         return chunk_spec.prototype.buffer.from_bytes(made)
 
     async def _decode_single(self, chunk_bytes: Bytes, chunk_spec: ArraySpec) -> Bytes:

@@ -1,6 +1,12 @@
 """The planner: which plan makes the smallest container of some data."""
 
-from ring2_orchestrator.planner.library import find_gene, library, library_gene, library_names
+from ring2_orchestrator.planner.library import (
+    find_gene,
+    gene_from,
+    library,
+    library_gene,
+    library_names,
+)
 from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import (
     BALANCED,
@@ -48,6 +54,7 @@ __all__ = [
     "Yardstick",
     "find_gene",
     "find_profile",
+    "gene_from",
     "library",
     "library_gene",
     "library_names",

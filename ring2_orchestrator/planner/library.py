@@ -1,5 +1,6 @@
 """The genes that ship with Redoxa, and genes named on the command line."""
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from ring2_orchestrator.gene import Gene, Palette, read_gene
 from ring2_orchestrator.gene.errors import did_you_mean
 
 SUFFIX = ".gene"
+_NAME = re.compile(r"[A-Za-z0-9_.-]*")
 
 
 def library_names() -> list[str]:
@@ -26,6 +28,16 @@ def library_gene(name: str, palette: Palette) -> Gene:
         raise InputError(f"no gene named '{name}'{hint}")
     text = (resources.files("genes") / f"{name}{SUFFIX}").read_text("utf-8")
     return Gene.parse(text, palette, name=name)
+
+
+def gene_from(text_or_name: str, palette: Palette) -> Gene:
+    """A gene from its text, or a shipped one by its name. Raises GeneError or InputError.
+
+    What could be a name is one: no text of a gene does without a space.
+    """
+    if _NAME.fullmatch(text_or_name):
+        return library_gene(text_or_name, palette)
+    return Gene.parse(text_or_name, palette)
 
 
 def library(palette: Palette) -> list[Gene]:

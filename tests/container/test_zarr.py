@@ -1,11 +1,15 @@
 # pyright: basic, reportMissingImports=false
 """Arrays go through real zarr stores, of both formats, and come back."""
 
+from collections.abc import Callable
 from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
+
+from cid_store.errors import UsageError
 
 zarr = pytest.importorskip("zarr", reason="zarr is an extra")
 numcodecs = pytest.importorskip("numcodecs", reason="numcodecs is an extra")
@@ -57,6 +61,50 @@ def test_a_codec_and_its_arrays_go_to_other_processes(tmp_path: Path, codec: obj
         sent = receiver.recv()
     assert sent[0] == codec
     assert (sent[1][:] == SERIES).all()
+
+
+def test_a_chunk_becomes_the_same_whatever_came_before() -> None:
+    """Were a plan kept from one chunk for the next, the order of threads would show."""
+    rng = np.random.default_rng(7)
+    noise = rng.integers(0, 1 << 16, 1024, dtype=np.uint16).tobytes()
+    series = np.cumsum(rng.integers(0, 7, 1024), dtype=np.uint16).tobytes()
+    alone = [Redoxa().encode(chunk) for chunk in (noise, series)]
+    codec = Redoxa()
+    assert [codec.encode(chunk) for chunk in (series, noise)] == alone[::-1]
+    zstd = [len(zstandard.ZstdCompressor(19).compress(chunk)) for chunk in (noise, series)]
+    assert all(len(made) <= size + 64 for made, size in zip(alone, zstd, strict=True))
+    assert len(alone[1]) < zstd[1]
+
+
+def test_a_profile_is_part_of_the_configuration() -> None:
+    codec = RedoxaCodec(profile="fast")
+    assert codec.to_dict()["configuration"] == {"gene": None, "profile": "fast"}
+    assert RedoxaCodec.from_dict(codec.to_dict()) == codec
+    old = Redoxa(profile="fast")
+    assert numcodecs.get_codec(old.get_config()) == old
+    out = bytearray(300)
+    old.decode(old.encode(b"abc" * 100), out)
+    assert out == b"abc" * 100
+    assert RedoxaCodec().to_dict()["configuration"] == {"gene": None}
+
+
+@pytest.mark.parametrize("make", [Redoxa, RedoxaCodec])
+@pytest.mark.parametrize(
+    "wrong", [{"gene": 5}, {"profile": "slow"}, {"gene": "bytes", "profile": "max"}]
+)
+def test_what_is_no_codec_is_refused_when_it_is_made(
+    make: Callable[..., object], wrong: dict[str, object]
+) -> None:
+    with pytest.raises(UsageError):
+        make(**wrong)
+
+
+def test_the_text_of_a_gene_may_stand_on_one_line() -> None:
+    text = "input x: u8 emit x |> delta |> zstd"
+    codec = Redoxa(text)
+    made = codec.encode(SERIES.tobytes())
+    assert made == Redoxa(text.replace(" emit", "\nemit")).encode(SERIES.tobytes())
+    assert len(made) < SERIES.nbytes
 
 
 def test_a_damaged_chunk_is_an_error(tmp_path: Path) -> None:
