@@ -16,7 +16,7 @@ from ring2_orchestrator.runs.trace import Input, Output, Trace
 Products = Mapping[bytes, set[State]]
 
 _SHOWN_NAMES = 3
-_FILES = (What.FILE, What.TIMED, What.BYTECODE, What.SECRET)
+_FILES = (What.FILE, What.TIMED, What.BYTECODE, What.SECRET, What.PRESENT)
 _KINDS = {What.FILE: stat.S_IFREG, What.LINK: stat.S_IFLNK, What.DIR: stat.S_IFDIR}
 
 
@@ -248,8 +248,8 @@ class Comparison:
     def _file_change(self, name: str, was: State, now: State) -> Change:
         if was.what == What.BYTECODE:
             return Change(name, "content", "bytecode of the same source", "other bytecode")
-        if was.mode != now.mode:
-            return Change(name, "mode", f"mode {was.mode:04o}", f"mode {now.mode:04o}")
+        if (mode := stat.S_IMODE(was.mode)) != now.mode:
+            return Change(name, "mode", f"mode {mode:04o}", f"mode {now.mode:04o}")
         if was.what == What.SECRET:
             return Change(name, "content", "other content", "content that is kept secret")
         if was.what == What.TIMED:

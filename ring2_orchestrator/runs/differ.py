@@ -126,7 +126,7 @@ def _seen(state: State | None, target: bytes | None) -> Thing | None:
     named = state.what in (What.FILE, What.NAMES)
     return Thing(
         _WORDS.get(state.what, f"of kind {int(state.what)}"),
-        S_IMODE(state.mode) if state.what == What.NAMES else state.mode,
+        S_IMODE(state.mode) if state.what in (What.NAMES, What.PRESENT) else state.mode,
         Cid(Codec.RAW, state.digest) if named else None,
         target,
     )

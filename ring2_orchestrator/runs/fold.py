@@ -48,6 +48,7 @@ class Edit:
     owner: bool = False
     xattr: bool = False
     times: bool = False
+    mode_set: bool = False
     link_of: bytes | None = None
     expect: tuple[int, int] | None = None  # device and inode that a rename alone should put here
     seen_since: bool = False  # a later event found something there
@@ -278,6 +279,7 @@ class _Folding:
         edit.owner = edit.owner or bool(event.flags & Flag.OWNER)
         edit.xattr = edit.xattr or bool(event.flags & Flag.XATTR)
         edit.times = edit.times or bool(event.flags & Flag.TIMES)
+        edit.mode_set = edit.mode_set or bool(event.flags & Flag.MODE)
 
     def _preserve(self, event: Event) -> None:
         self._look(event, Depth.CONTENT)

@@ -50,10 +50,12 @@ class Inputs:
         cache: StatCache,
         roots: Roots,
         started_ns: int,
+        umask: int,
         secrets: Secrets,
         doubt: DoubtSink,
     ) -> None:
         self._folded = folded
+        self._umask = umask
         self._secrets = secrets
         self._store = store
         self._cache = cache
@@ -79,7 +81,23 @@ class Inputs:
             unread = look.depth <= Depth.LOOKED or (look.before is None and _within(path, caches))
             product = made is not None and made.what != What.MISSING and unread
             found.append(Input(short, state, product))
+        for path in self._folded.edits.keys() - self._folded.looks.keys():
+            found += self._kept_mode(path, outputs.get(self._roots.short(path)))
         return found
+
+    def _kept_mode(self, path: bytes, made: Output | None) -> list[Input]:
+        """That a file with these permissions is there, where the run emptied one and left them.
+
+        A file that nobody has given others would have had those of every new file.
+        """
+        edit = self._folded.edits[path]
+        if made is None or made.what != What.FILE or edit.mode_set or edit.before is None:
+            return []
+        now = identity_of(path)
+        in_place = now is not None and now[1:3] == edit.before[1:3]
+        if not in_place or made.mode in (0o666 & ~self._umask, 0o777 & ~self._umask):
+            return []
+        return [Input(made.path, State(What.PRESENT, stat.S_IFREG | made.mode), product=False)]
 
     def _own_caches(self, outputs: Mapping[bytes, Output]) -> frozenset[bytes]:
         """The folders that the run made and tagged as caches (https://bford.info/cachedir/).

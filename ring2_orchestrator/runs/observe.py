@@ -113,6 +113,7 @@ def observe(
         cache=cache,
         roots=roots,
         started_ns=started_ns,
+        umask=around.umask,
         secrets=secrets,
         doubt=doubt,
     )

@@ -30,7 +30,7 @@ class What(enum.IntEnum):
     LINK = 3  # a symbolic link with this target
     NAMES = 4  # a directory with exactly these entries, and this mode where the run did not make it
     OTHER = 5  # a device, socket or pipe of this type
-    PRESENT = 6  # a regular file, whatever it holds
+    PRESENT = 6  # a regular file, whatever it holds, of this mode if one is said
     BLANK = 7  # nothing, or an empty file
     BYTECODE = 8  # a Python bytecode cache that is of no effect, or of this effect
     TIMED = 9  # a regular file with this mode, these bytes and this time
@@ -216,7 +216,7 @@ class Present:
 
     def _holds_of_file(self, path: bytes, status: os.stat_result, state: State) -> bool:
         if state.what in (What.PRESENT, What.UNKNOWN):
-            return state.what == What.PRESENT
+            return state.what == What.PRESENT and state.mode in (0, status.st_mode)
         if stat.S_IMODE(status.st_mode) != state.mode:
             return False
         digest = self.content(path)

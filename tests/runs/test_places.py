@@ -44,6 +44,19 @@ def test_files_in_memory_are_files(path: bytes) -> None:
     assert pseudo.is_pseudo(b"/dev/shmem")
 
 
+def test_permissions_that_an_output_had_before_are_no_work_of_the_run(person: Person) -> None:
+    person.write("in", "1")
+    person.run("cat in > out")
+    (person.project / "out").chmod(0o600)
+    person.write("in", "2")
+    assert person.run("cat in > out").published
+    assert mode(person, "out") == 0o600
+    assert person.run("cat in > out").reused
+    (person.project / "out").unlink()
+    assert not person.run("cat in > out").reused
+    assert mode(person, "out") == 0o644
+
+
 def test_a_file_with_a_further_name_is_written_to_both(person: Person) -> None:
     person.write("in", "new\n")
     person.run("cat in > out")

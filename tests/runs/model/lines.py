@@ -1,0 +1,100 @@
+"""The lines that a world runs: each depends on its files in another way."""
+
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """A shell line, and which changes of the world a reuse need not notice.
+
+    What `docs/runs.md` does not count is a line's own earlier work, and times. So a reuse may also
+    give what the line gives after one of the snippets in `as_good`, which change nothing else.
+    """
+
+    text: str
+    as_good: tuple[str, ...] = ()
+
+
+FILES = (
+    Line("cat a.txt b.txt > out.txt 2>/dev/null; ls d > list.txt; test -e c.txt && echo it; true"),
+    Line("mkdir -p made/deep; cp a.txt made/deep/copy; rm -f b.txt; echo done"),
+    Line("echo more >> log.txt"),
+    Line('for f in d/*; do echo "$f"; wc -c < "$f"; done > sizes.txt; echo warned >&2'),
+    Line("cat c.txt > c.out"),
+    Line("sort -o a.txt a.txt d/x.txt"),
+    Line("mv c.txt b.txt; echo moved"),
+    Line("sh sub.sh"),
+    Line("test -x sub.sh && ./sub.sh; test -s a.txt && test -r b.txt && echo both > out.txt"),
+    Line("cmp -s a.txt b.txt && echo same > out.txt || echo other > out.txt; stat -c %a a.txt"),
+    Line("tr a-z A-Z < a.txt > made.tmp && mv made.tmp upper.txt; cat upper.txt"),
+    Line("cat a.txt > cut.txt; truncate -s 3 cut.txt; cat b.txt >> cut.txt; truncate -s 1 a.txt"),
+    Line("dd if=a.txt of=patched.bin bs=1 seek=2 conv=notrunc 2>/dev/null; wc -c < patched.bin"),
+    Line("tee one.out two.out < a.txt > /dev/null; ln -f two.out three.out; chmod 600 one.out"),
+    Line("git hash-object a.txt d/x.txt 2>/dev/null > hashes.txt; echo $?"),
+    Line("cat <<END | sort > sorted.txt\n$(cat a.txt d/*.txt)\nlast\nEND\ncat sorted.txt"),
+    Line('cat b.txt > "$TMPDIR/part" && sort "$TMPDIR/part" > sorted.txt; rm -f "$TMPDIR/part"'),
+)
+FOLDERS = (
+    Line("find d e -type f -print | sort > found.txt; wc -l < found.txt"),
+    Line("find . -name '*.txt' | sort; find . -type l | sort"),
+    Line("cd d && cat x.txt ../a.txt > ../joined.txt; ls .."),
+    Line("mkdir -p stage/in; cp d/*.txt stage/in/; rm -rf shipped; mv stage shipped; ls shipped"),
+    Line("rm -rf copy; cp -r d copy; ls copy; grep -r o d e | sort > grep.txt"),
+    Line("ls d > d/list; wc -l < d/list"),
+    Line("cat e/x.txt d/y.txt; test -d d -a ! -L d && echo folder"),
+    Line("mkdir fresh && echo made; cp a.txt fresh/a", ("rm -rf fresh",)),
+    Line("mv d moved && cat moved/x.txt; mv moved d"),
+)
+LINKS = (
+    Line("ln -sf a.txt link; cat link > behind.txt; chmod 640 behind.txt"),
+    Line("cat chain; readlink chain; readlink -f chain | sed 's,.*/,,' > leads.txt"),
+    Line("cat chain > behind.txt; test -L hop && cp -P hop hop.copy; true"),
+    Line("cat c.txt; cat way/x.txt > through.txt; ls way/"),
+    Line("cat a.txt > chain; echo $?"),
+)
+SEARCHES = (
+    Line(
+        'for f in ./.toolrc "$HOME/.toolrc" etc/toolrc; do [ -r "$f" ] && cat "$f" && break; done'
+    ),
+    Line("rev < a.txt > rev.txt; command -v rev | sed 's,.*/bin,bin,'"),
+    Line(
+        "python3 -c 'import conf, json; print(json.dumps([conf.x, len(open(\"a.txt\").read())]))'"
+        " > p.out"
+    ),
+    Line("python3 -B -c 'import conf, os; print(conf.x, sorted(os.listdir(\"d\")))'"),
+    Line(
+        'python3 -c \'import mmap; f = open("map.bin", "w+b"); f.truncate(9); '
+        'm = mmap.mmap(f.fileno(), 9); t = open("a.txt", "rb").read()[:9]; m[:len(t)] = t\''
+    ),
+)
+ORDERED = (
+    Line(
+        "cat a.txt > one.part & cat b.txt > two.part & wait; cat one.part two.part; cat a.txt >&2",
+    ),
+    Line(
+        "test a.txt -nt b.txt && echo newer > newer.txt || echo older > newer.txt",
+        (
+            "touch -cd @1 a.txt; touch -cd @2 b.txt",
+            "touch -cd @2 a.txt; touch -cd @1 b.txt",
+        ),
+    ),
+    Line(
+        "make",
+        (
+            "rm -f first second",
+            "rm -f first",
+            "rm -f second",
+            "touch -c first && touch -c second",
+            "touch -cd @1 second",
+        ),
+    ),
+    Line("cp -p a.txt kept.txt; tar cf both.tar a.txt d/x.txt; tar tf both.tar"),
+    Line("cat a.txt; sleep 0.02; cat b.txt d/x.txt > late.txt; sleep 0.02; cat a.txt; ls d"),
+)
+LINES = (*FILES, *FOLDERS, *LINKS, *SEARCHES, *ORDERED)
+OUTPUTS = (
+    "out.txt", "list.txt", "sizes.txt", "behind.txt", "link", "c.out", "log.txt", "made",
+    "upper.txt", "cut.txt", "patched.bin", "one.out", "two.out", "three.out", "hashes.txt",
+    "sorted.txt", "found.txt", "joined.txt", "shipped", "copy", "grep.txt", "d/list", "fresh",
+    "leads.txt", "hop.copy", "through.txt", "rev.txt", "p.out", "map.bin", "one.part", "two.part",
+    "newer.txt", "first", "second", "kept.txt", "both.tar", "late.txt", "moved", "__pycache__",
+)  # fmt: skip

@@ -1,0 +1,339 @@
+"""A person's files, changed and used in turns, beside the same files without Redoxa."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ring2_orchestrator.clock import SystemClock
+from ring2_orchestrator.home import Home
+from ring2_orchestrator.runs.execute import execute
+from ring2_orchestrator.runs.statcache import RACY_NS
+from tests.runs.model.edits import ANY, PROGRAMS, SUDDEN, Edit
+from tests.runs.model.lines import LINES, OUTPUTS, Line
+from tests.runs.model.meddler import Meddler
+
+NOT_ANSWERED = 125  # there is no `redoxa` beside the copy of `redoxa-run` that is used here
+PATIENCE_S = 120
+JUMPS_NS = (0, 3_600_000_000_000, -3_600_000_000_000, 150_000_000)
+DELAYS_S = (0.0, 0.005, 0.015, 0.03, 0.06, 0.12, 0.25)
+# What somebody did to the permissions of a line's earlier work is put aside with the work.
+USUAL_MODES = f"find {' '.join(OUTPUTS)} -maxdepth 0 -type f -exec chmod 644 {{}} + 2>/dev/null"
+Tree = dict[str, tuple[int, bytes | str]]
+
+
+class Outcome(NamedTuple):
+    """What a line leaves and says."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    tree: Tree
+
+    def __str__(self) -> str:
+        return f"exit {self.exit_code}, {self.stdout!r}, {self.stderr!r}"
+
+
+class Answer(NamedTuple):
+    """What Redoxa made of a line, and how."""
+
+    outcome: Outcome
+    verdict: str
+    message: str
+
+    @property
+    def is_reuse(self) -> bool:
+        return self.verdict in ("reused", "native")
+
+
+class SkewedClock(SystemClock):
+    """The machine's clock, set wrong by so much."""
+
+    def __init__(self, skew_ns: int) -> None:
+        self._skew_ns = skew_ns
+
+    def now_ns(self) -> int:
+        return super().now_ns() + self._skew_ns
+
+
+class World(RuleBasedStateMachine):
+    """Edits, and runs of two lines in between; each run gives what plain execution gives.
+
+    `front` is a copy of `redoxa-run` that is asked first in some worlds, where there is one.
+    """
+
+    counts: ClassVar[Counter[str]] = Counter()
+    front: ClassVar[Path | None] = None
+    meddler: ClassVar[Meddler]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = Path(tempfile.mkdtemp(prefix="redoxa-model-"))
+        self.real, self.plain, self.before = (
+            self.place / name for name in ("real", "plain", "before")
+        )
+        for name in ("project/d", "project/e", "person", "temp"):
+            (self.real / name).mkdir(parents=True)
+        self.lines: tuple[Line, Line] = (LINES[0], LINES[0])
+        self.asks_front = False
+        self.skew_ns = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.place)
+
+    @property
+    def project(self) -> Path:
+        return self.real / "project"
+
+    # What happens.
+
+    @initialize(
+        lines=st.tuples(st.sampled_from(LINES), st.sampled_from(LINES)), asks_front=st.booleans()
+    )
+    def begin(self, lines: tuple[Line, Line], asks_front: bool) -> None:
+        self.lines, self.asks_front = lines, asks_front
+        for name, text in {
+            "a.txt": "one\n",
+            "d/x.txt": "one\n",
+            "e/x.txt": "two\n",
+            "e/y.txt": "",
+            **{name: texts[0] for name, texts in PROGRAMS.items()},
+        }.items():
+            (self.project / name).write_text(text)
+        for name, target in (("chain", "hop"), ("hop", "a.txt"), ("way", "e")):
+            (self.project / name).symlink_to(target)
+
+    @rule(edit=ANY)
+    def edit(self, edit: Edit) -> None:
+        self.counts["edits"] += 1
+        edit(self.project)
+
+    @rule(edits=st.lists(ANY, min_size=2, max_size=4))
+    def several_edits(self, edits: list[Edit]) -> None:
+        self.counts["edits"] += len(edits)
+        for edit in edits:
+            edit(self.project)
+
+    @rule(first=st.booleans(), failures=st.booleans())
+    def run(self, first: bool, failures: bool) -> None:
+        self.compare(self.lines[first], failures=failures)
+
+    @rule(skew_ns=st.sampled_from(JUMPS_NS))
+    def clock_jumps(self, skew_ns: int) -> None:
+        self.skew_ns = skew_ns
+
+    @rule()
+    def all_stands_still(self) -> None:
+        """Long enough for every shortcut and every cache of digests to trust what it sees."""
+        time.sleep(RACY_NS * 1.2e-9)
+        self.compare(self.lines[0])
+
+    @rule(first=st.booleans(), edit=SUDDEN, delay_s=st.sampled_from(DELAYS_S))
+    def run_while_another_edits(self, first: bool, edit: Edit, delay_s: float) -> None:
+        """Whatever the run saw of it, what is reused then is right, with the edit and without."""
+        line = self.lines[first]
+        self.counts["meanwhile"] += 1
+        self.save()
+        self.meddler.order(delay_s, self.project, edit)
+        answer = self.ask(line)
+        self.meddler.wait()
+        if answer.is_reuse:
+            assert answer.outcome in self.legal_meanwhile(line, edit), explain(answer, [])
+        self.compare(line)
+        self.bring_back()
+        self.compare(line)
+
+    @invariant()
+    def run_after_every_step(self) -> None:
+        self.compare(self.lines[0])
+
+    # What must hold.
+
+    def compare(self, line: Line, *, failures: bool = False) -> None:
+        self.save()
+        self.copy(self.before)
+        wanted = self.plainly(line.text)
+        answer = self.ask(line, failures=failures)
+        if answer.outcome == wanted:
+            return
+        legal = [wanted, *(self.as_good(line) if answer.is_reuse else ())]
+        assert answer.outcome in legal, explain(answer, legal)
+
+    def as_good(self, line: Line) -> Iterator[Outcome]:
+        for snippet in (USUAL_MODES, *line.as_good):
+            self.copy(self.before)
+            self.shell(snippet)
+            yield self.plainly(line.text)
+
+    def legal_meanwhile(self, line: Line, edit: Edit) -> list[Outcome]:
+        """The run before the edit, the edit before the run, or the edit amid it and overwritten."""
+        found: list[Outcome] = []
+        for snippet in ("", *line.as_good):
+            for steps in [(0,), *permutations((0, 1))]:
+                self.copy(self.before)
+                self.shell(snippet)
+                said: Outcome | None = None
+                for step in steps:
+                    if step:
+                        edit(self.plain / "project")
+                    else:
+                        said = self.plainly(line.text)
+                assert said is not None, "the line is run each time"
+                found.append(said._replace(tree=tree_of(self.plain)))
+        return found
+
+    # Redoxa.
+
+    def ask(self, line: Line, *, failures: bool = False) -> Answer:
+        env = env_of(self.real) | {"REDOXA_HOME": str(self.place / "home")}
+        words = ["sh", "-c", line.text]
+        answer = None
+        if self.asks_front and self.front is not None:
+            answer = self.ask_front(words, env)
+        if answer is None:
+            answer = self.ask_python(words, env, failures=failures)
+        self.counts["runs"] += 1
+        self.counts[answer.verdict] += 1
+        note(f"{answer.verdict}: {answer.message}")
+        return answer
+
+    def ask_front(self, words: list[str], env: dict[str, str]) -> Answer | None:
+        """The answer of `redoxa-run`; None where it leaves it to Python."""
+        assert self.front is not None, "the caller has looked"
+        done = run([str(self.front), "--", *words], cwd=self.project, env=env)
+        if done.returncode == NOT_ANSWERED and b"cannot be started" in done.stderr:
+            return None
+        said, mark, message = done.stderr.rpartition(b"redoxa: reused: ")
+        assert mark, done.stderr
+        outcome = Outcome(done.returncode, done.stdout, said, tree_of(self.real))
+        return Answer(outcome, "native", message.decode())
+
+    def ask_python(self, words: list[str], env: dict[str, str], *, failures: bool) -> Answer:
+        with (
+            Home(self.place / "home", clock=SkewedClock(self.skew_ns)) as home,
+            outputs_to(self.place) as (stdout, stderr),
+            Path(os.devnull).open() as nothing,
+        ):
+            result = execute(
+                words,
+                home=home,
+                cwd=self.project,
+                env=env,
+                stdin=nothing.fileno(),
+                shortcut=self.asks_front,
+                cache_failures=failures,
+            )
+        self.counts["restored"] += result.restored
+        self.counts["published"] += result.published
+        outcome = Outcome(
+            result.exit_code, stdout.read_bytes(), stderr.read_bytes(), tree_of(self.real)
+        )
+        return Answer(outcome, result.verdict, result.message)
+
+    # Plain execution.
+
+    def plainly(self, text: str) -> Outcome:
+        done = self.shell(text)
+        return Outcome(done.returncode, done.stdout, done.stderr, tree_of(self.plain))
+
+    def shell(self, text: str) -> subprocess.CompletedProcess[bytes]:
+        return run(["sh", "-c", text], cwd=self.plain / "project", env=env_of(self.plain))
+
+    def copy(self, source: Path) -> None:
+        """Make the plain world like that one: contents, modes, times and links of both kinds."""
+        duplicate(source, self.plain)
+
+    def save(self) -> None:
+        duplicate(self.real, self.before)
+
+    def bring_back(self) -> None:
+        duplicate(self.before, self.real)
+
+
+def explain(answer: Answer, legal: Sequence[Outcome]) -> str:
+    """What came of a line, and how it differs from what it was to be."""
+    lines = [f"{answer.verdict}: {answer.message}", f"got {answer.outcome}"]
+    for outcome in legal:
+        lines.append(f"not {outcome}")
+        got, wanted = answer.outcome.tree, outcome.tree
+        lines += [
+            f"    {name}: {got.get(name)} and not {wanted.get(name)}"
+            for name in sorted(got.keys() | wanted.keys())
+            if got.get(name) != wanted.get(name)
+        ]
+    return "\n".join(lines)
+
+
+def env_of(world: Path) -> dict[str, str]:
+    """An environment in which the project's own programs come first."""
+    return {
+        "PATH": "bin:/usr/bin:/bin",
+        "HOME": str(world / "person"),
+        "TMPDIR": str(world / "temp"),
+        "LC_ALL": "C",
+    }
+
+
+def run(
+    words: Sequence[str], *, cwd: Path, env: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """With nothing on standard input and each of the other streams in a file of its own."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        done = subprocess.run(
+            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read())
+    return subprocess.CompletedProcess(words, done.returncode, *said)
+
+
+@contextmanager
+def outputs_to(folder: Path) -> Generator[tuple[Path, Path]]:
+    """Our own standard output and error go to two files for a while."""
+    kept = os.dup(1), os.dup(2)
+    names = folder / "stdout", folder / "stderr"
+    try:
+        for number, name in enumerate(names, start=1):
+            with name.open("wb") as file:
+                os.dup2(file.fileno(), number)
+        yield names
+    finally:
+        for number, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def duplicate(source: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    subprocess.run(["/bin/cp", "-a", source, target], check=True)
+
+
+def tree_of(world: Path) -> Tree:
+    """Mode and content, or where a link points, of all but what Python keeps for itself."""
+    found: Tree = {}
+    for folder, folders, names in os.walk(world):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            where = str(path.relative_to(world))
+            if path.is_symlink():
+                found[where] = (mode, str(path.readlink()))
+            else:
+                found[where] = (mode, path.read_bytes() if path.is_file() else b"")
+    return found
