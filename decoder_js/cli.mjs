@@ -2,7 +2,7 @@
 //
 // Writes the original to standard output. Its hash is checked before the first byte is written, so
 // what is longer than memory is decoded twice. FILE may be a pipe, and - is standard input; both are
-// kept in an unnamed file meanwhile. Exit codes are those of `redoxa unpack`.
+// kept in an unnamed file meanwhile. A directory is refused. Exit codes are those of `redoxa unpack`.
 import {
   closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, readdirSync, realpathSync, statSync,
 } from "node:fs";
@@ -63,6 +63,10 @@ async function main(words) {
   try {
     const kernels = readKernels(options.kernels);
     const container = open(fileSource(file), { kernels, allowForeignKernels: options.allow });
+    if (container.contents === "tree") {
+      // Its bytes are an archive, and whoever takes them for a file has not got what was packed.
+      throw new Usage(`${options.file} holds a directory, which this program cannot make; use redoxa unpack`);
+    }
     if (options.range !== null) {
       await write(container.read(...options.range));
       return;

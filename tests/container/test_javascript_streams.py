@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ring2_orchestrator.container import BytesSource, Original, write_stored
+from ring2_orchestrator.container import BytesSource, Contents, Original, write_stored
 from ring2_orchestrator.kernels import KernelSet
+from ring2_orchestrator.packing_parts import pack_parts
+from ring2_orchestrator.planner import gene_from
+from ring2_orchestrator.toolbox import Toolbox
 from tests.container.conftest import node
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +119,26 @@ def test_a_named_pipe_is_a_container_as_well(packed: Path, tmp_path: Path) -> No
     pipe.write_bytes(packed.read_bytes())
     whole, said = program.communicate(timeout=60)
     assert (program.returncode, said, whole) == (0, b"", WHOLE)
+
+
+@pytest.mark.parametrize("words", [(), ("--range", "0:5")])
+def test_a_directory_is_refused_and_not_written_as_bytes(
+    tmp_path: Path, tools: Toolbox, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "folder.rdx"
+    with path.open("wb") as file:
+        pack_parts(
+            BytesSource(b"ab" * 900),
+            [1800],
+            file,
+            tools,
+            lambda _: gene_from("bytes", tools.palette).plan(),
+            contents=Contents.TREE,
+        )
+    command = [node(), str(ROOT / "decoder_js" / "cli.mjs"), str(path), *words]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"holds a directory" in done.stderr
 
 
 def test_it_runs_under_another_name(packed: Path, tmp_path: Path) -> None:
