@@ -154,6 +154,11 @@ def put_back(path: Path, top: Path, kept: Path | None) -> None:
         kept.rename(path)
 
 
+def can_be(path: Path) -> bool:
+    """Whether something may stand there: nothing stands below a file."""
+    return next(folder for folder in path.parents if os.path.lexists(folder)).is_dir()
+
+
 # ---- trials ----
 
 
@@ -206,7 +211,7 @@ class Workshop:
             for row in trace.inputs
             if not row.product and row.path not in made and row.state.what in EDITS
         ]
-        return [(path, what) for path, what in found if path.is_relative_to(within)]
+        return [row for row in found if row[0].is_relative_to(within) and can_be(row[0])]
 
     def _ask(
         self, *words: str, program: Path | None = None
