@@ -94,7 +94,7 @@ def test_a_stranger_reads_the_inputs(tmp_path: Path) -> None:
     assert rows[b"P/link"] == (3, 0, 0, digest(b"in"))
     assert [b"P/link", b"in"] in trace["inputs"]["targets"]
     entries = b"ffile\0dfolder"
-    assert rows[b"P/d"] == (4, 0, 0, digest(entries))
+    assert rows[b"P/d"] == (4, 0, (project / "d").stat().st_mode, digest(entries))
     with Home(home) as opened:
         blobs = [bytes(opened.store.get(cid)) for cid in trace["inputs"]["names"]]
     listings = [row[3] for row in rows.values() if row[0] == 4]

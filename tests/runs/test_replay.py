@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ring2_orchestrator.replaying import cell as cells
 from ring2_orchestrator.replaying.__main__ import replay
 from ring2_orchestrator.replaying.bundle import Bundler, Wanted
 from ring2_orchestrator.replaying.parts import CannotReplayError
-from ring2_orchestrator.runs.statcache import Stamp, stamp_of
+from ring2_orchestrator.runs.statcache import TICK_NS, Stamp, stamp_of
 from ring2_orchestrator.runs.which import find_run
 from tests.runs.conftest import Person
 
@@ -56,6 +57,8 @@ def recorded(person: Person) -> Person:
         person.write(name, f"{name}\n")
     (person.project / "link").symlink_to("in")
     person.env["MARK"] = "given"
+    # A name in a folder that the run changes, too, must be older than the clock's tick.
+    time.sleep(2 * TICK_NS / 1e9)
     result = person.run(LINE)
     assert result.published, result.message
     return person
