@@ -4,6 +4,7 @@ Python runs handlers where a function begins and after each call of a function i
 called at the same places, so one that raises tries every one of them in turn.
 """
 
+import gc
 import signal
 import sys
 import threading
@@ -38,10 +39,12 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     found: list[Any] = []
 
     def note(said: Any) -> None:
-        found.append(said.exc_type)
+        found.append((said.exc_type, str(said.exc_value), repr(said.object)))
 
+    gc.collect()  # of earlier tests
     monkeypatch.setattr(sys, "unraisablehook", note)
     yield found
+    gc.collect()
     assert not found
 
 
