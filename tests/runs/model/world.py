@@ -14,7 +14,13 @@ from typing import ClassVar, NamedTuple
 
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from ring2_orchestrator.clock import SystemClock
 from ring2_orchestrator.home import Home
@@ -76,6 +82,7 @@ class World(RuleBasedStateMachine):
     counts: ClassVar[Counter[str]] = Counter()
     front: ClassVar[Path | None] = None
     meddler: ClassVar[Meddler]
+    meddles: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,6 +146,7 @@ class World(RuleBasedStateMachine):
         time.sleep(RACY_NS * 1.2e-9)
         self.compare(self.lines[0])
 
+    @precondition(lambda self: self.meddles)
     @rule(first=st.booleans(), edit=SUDDEN, delay_s=st.sampled_from(DELAYS_S))
     def run_while_another_edits(self, first: bool, edit: Edit, delay_s: float) -> None:
         """Whatever the run saw of it, what is reused then is right, with the edit and without."""
