@@ -10,6 +10,7 @@ from ring2_orchestrator.report import one_line, seconds_text
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.past import Doubts, Run
 
+RUN_HELP = "a run: the beginning of its id, or @ (the newest), @~1 (the one before), @17 (entry 17)"
 # A command of a hundred thousand letters would hide all others; --json has the whole.
 _MOST_LETTERS = 200
 _STYLES: Mapping[str, str | None] = {"recorded": None, "reused": "good", "failed": "bad"}

@@ -1,8 +1,6 @@
 """Say what changed between two runs: command, surroundings, inputs, outputs, exit code and costs.
 
-The exit code is 0 where nothing but time and memory differs, and 1 where something does. A RUN is
-the beginning of an id that `redoxa log` shows, or @ (the newest), @~1 (the one before it) or @17
-(entry 17 of the ledger).
+The exit code is 0 where nothing but time and memory differs, and 1 where something does.
 """
 
 import argparse
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 from cid_store.errors import InputError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._runs import (
+    RUN_HELP,
     command_text,
     outcome_part,
     run_json,
@@ -43,8 +42,8 @@ _MOST_NAMES = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two runs."""
-    parser.add_argument("was", metavar="RUN", help="the run to start from")
-    parser.add_argument("now", metavar="RUN", help="the run to compare with it")
+    parser.add_argument("was", metavar="RUN", help=RUN_HELP)
+    parser.add_argument("now", metavar="RUN", help="the run to compare with it, named alike")
     parser.add_argument("--all", action="store_true", help=f"name every path, not {_MOST_SHOWN}")
     parser.add_argument(
         "-u",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from cid_store.errors import InputError
 from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands._runs import RUN_HELP, command_text
 from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _MOST_SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which run, and where to."""
-    from ring2_orchestrator.runs.which import HELP  # noqa: PLC0415 - start-up is performance
-
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the tar file to write"
     )
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anyway", action="store_true", help="write it even if something cannot be re-created"
     )
-    parser.add_argument("run", metavar="RUN", help=HELP)
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -100,8 +99,6 @@ def _refuse(context: Context, found: "Run", lacks: Sequence[str]) -> None:
 
 def _readme(found: "Run", bundler: "Bundler", *, whole: bool) -> str:
     """What a stranger reads who gets the archive."""
-    from ring2_orchestrator.commands._runs import command_text  # noqa: PLC0415 - start-up
-
     lines = [
         "One recorded run, to be run again",
         "",

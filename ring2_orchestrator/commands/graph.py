@@ -1,8 +1,7 @@
 """Draw a run: what went in, which process did what to which file, what came out.
 
 The tree of processes is told as they were started, each with what it took. Files of the system, and
-many in one folder, are told together. A RUN is the beginning of an id that `redoxa log` shows, or
-@ (the newest), @~1 (the one before it) or @17 (entry 17 of the ledger).
+many in one folder, are told together.
 """
 
 import argparse
@@ -15,6 +14,7 @@ from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._files import STREAM, open_output
 from ring2_orchestrator.commands._runs import (
+    RUN_HELP,
     command_text,
     outcome_part,
     run_json,
@@ -39,7 +39,7 @@ SCHEMA = "redoxa.graph/1"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and where to draw it."""
-    parser.add_argument("run", metavar="RUN", help="the run to draw")
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
     parser.add_argument("--all", action="store_true", help="name every path and every process")
     form = parser.add_mutually_exclusive_group()
     form.add_argument(

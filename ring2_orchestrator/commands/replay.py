@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, RedoxaError
 from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands._runs import RUN_HELP
 from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
@@ -31,12 +32,10 @@ _MOST_SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which run."""
-    from ring2_orchestrator.runs.which import HELP  # noqa: PLC0415 - start-up is performance
-
     parser.add_argument(
         "--anyway", action="store_true", help="run it even if something cannot be re-created"
     )
-    parser.add_argument("run", metavar="RUN", help=HELP)
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:

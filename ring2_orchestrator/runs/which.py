@@ -15,7 +15,6 @@ from ring2_orchestrator.runs.errors import AmbiguousRunError, NoSuchRunError
 from ring2_orchestrator.runs.past import SHORT_DIGITS, Run, run_at
 from ring2_orchestrator.runs.result import LEDGER_KIND
 
-HELP = "a run: the beginning of its id, or @ (the newest), @~1 (the one before), @17 (entry 17)"
 _NAMED = re.compile(r"@(?:~(?P<back>[0-9]{1,18})|(?P<seq>[0-9]{1,18}))?|(?P<id>[0-9a-fA-F]{4,64})")
 _MOST_SHOWN = 5
 

@@ -1,6 +1,7 @@
 """A project folder, a home, and a person who runs commands in them."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -95,6 +96,27 @@ def typed(person: Person) -> Callable[..., Done]:
         )
 
     return type_words
+
+
+@pytest.fixture
+def typed_text(typed: Callable[..., Done]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same, and what it prints is text."""
+
+    def type_words(*words: str) -> subprocess.CompletedProcess[str]:
+        done = typed(*words)
+        printed = done.stdout.decode(), done.stderr.decode()
+        return subprocess.CompletedProcess(done.args, done.returncode, *printed)
+
+    return type_words
+
+
+def named_keys(page: Path, command: str) -> tuple[set[str], set[str]]:
+    """The keys that a page names for a command's answer, and those of the things listed in it."""
+    part = page.read_text(encoding="utf-8").partition(f"## `redoxa {command}")[2]
+    heads = re.findall(r"^\| (.+?) \| ", part.partition("\n## ")[0], re.MULTILINE)
+    at = heads.index("key", 1)
+    outer, inner = (re.findall(r"`(\w+)`", "".join(some)) for some in (heads[:at], heads[at:]))
+    return set(outer), set(inner)
 
 
 def sentence(done: Done) -> str:

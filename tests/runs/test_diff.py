@@ -15,7 +15,7 @@ from ring2_orchestrator.runs.state import State, What
 from ring2_orchestrator.runs.trace import Input
 from ring2_orchestrator.runs.which import find_run
 from tests.manners.shell import ROOT, redoxa
-from tests.runs.conftest import Person
+from tests.runs.conftest import Person, named_keys
 from tests.runs.test_log import Said, home
 
 __all__ = ["home"]
@@ -170,13 +170,7 @@ def test_the_page_of_the_answer_is_true(person: Person, home: Path, capsys: Said
     person.write("in", "2")
     person.run("cat in")
     found = answer(capsys, "@~1", "@")
-    part = PAGE.read_text(encoding="utf-8").partition("## `redoxa diff")[2].partition("\n## ")[0]
-    heads = re.findall(r"^\| (.+?) \| ", part, re.MULTILINE)
-    at = heads.index("key", 1)
-    names = [
-        {name for head in some for name in re.findall(r"`(\w+)`", head)}
-        for some in (heads[:at], heads[at:])
-    ]
+    names = named_keys(PAGE, "diff")
     assert set(found) == names[0]
     assert isinstance(found["inputs"], list)
     assert set(found["inputs"][0]) == names[1]

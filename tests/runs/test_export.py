@@ -20,23 +20,6 @@ pytestmark = pytest.mark.slow
 CANARY = "correct-horse-battery"
 
 
-@pytest.fixture
-def typed(person: Person) -> Typed:
-    def type_words(*words: str) -> Done:
-        return subprocess.run(
-            [sys.executable, "-m", "redoxa", *words],
-            cwd=person.project,
-            env={**person.env, "PYTHONPATH": str(ROOT), "REDOXA_HOME": str(person.home_path)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return type_words
-
-
 def unpack(archive: Path, where: Path) -> Path:
     """What `tar xf` makes of it."""
     with tarfile.open(archive) as tar:
@@ -60,18 +43,18 @@ def again(folder: Path, *words: str) -> Done:
 
 
 def test_it_does_the_same_where_nothing_of_it_is(
-    person: Person, typed: Typed, tmp_path: Path
+    person: Person, typed_text: Typed, tmp_path: Path
 ) -> None:
     for name in ("in", "gone", "d/listed"):
         person.write(name, f"{name}\n")
     line = "cat in; ls d; cat in > out; chmod 750 out; mkdir new; ln -s ../out new/link; echo e >&2"
-    typed("run", "--", "sh", "-c", line)
+    typed_text("run", "--", "sh", "-c", line)
     (person.project / "out").unlink()
     (person.project / "new/link").unlink()
     (person.project / "new").rmdir()
     archives = [tmp_path / "one.tar", tmp_path / "two.tar"]
     for archive in archives:
-        done = typed("export", "@", "-o", str(archive))
+        done = typed_text("export", "@", "-o", str(archive))
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"wrote {archive}: ")
     assert archives[0].read_bytes() == archives[1].read_bytes()
@@ -90,10 +73,10 @@ def test_it_does_the_same_where_nothing_of_it_is(
     assert again(folder, "--other").returncode == 2
 
 
-def test_names_in_an_archive_lie_below_one_folder(typed: Typed, tmp_path: Path) -> None:
-    typed("run", "--", "sh", "-c", "echo a > out")
+def test_names_in_an_archive_lie_below_one_folder(typed_text: Typed, tmp_path: Path) -> None:
+    typed_text("run", "--", "sh", "-c", "echo a > out")
     archive = tmp_path / "run.tar"
-    answer = json.loads(typed("export", "--json", "@", "-o", str(archive)).stdout)
+    answer = json.loads(typed_text("export", "--json", "@", "-o", str(archive)).stdout)
     with tarfile.open(archive) as tar:
         members = tar.getmembers()
     names = [member.name for member in members]
@@ -109,9 +92,9 @@ def test_names_in_an_archive_lie_below_one_folder(typed: Typed, tmp_path: Path) 
     assert any("libc" in path or "musl" in path for path in answer["system"])
 
 
-def test_what_is_other_there_is_named(typed: Typed, tmp_path: Path) -> None:
-    typed("run", "--", "sh", "-c", "echo a")
-    typed("export", "@", "-o", str(tmp_path / "run.tar"))
+def test_what_is_other_there_is_named(typed_text: Typed, tmp_path: Path) -> None:
+    typed_text("run", "--", "sh", "-c", "echo a")
+    typed_text("export", "@", "-o", str(tmp_path / "run.tar"))
     folder = unpack(tmp_path / "run.tar", tmp_path / "there")
     run = json.loads((folder / "run.json").read_text())
     item = next(item for item in run["expected"] if item["what"] == "file")
@@ -125,40 +108,40 @@ def test_what_is_other_there_is_named(typed: Typed, tmp_path: Path) -> None:
     assert again(folder, "--anyway").stdout.startswith("EXACT")
 
 
-def test_no_secret_is_exported(person: Person, typed: Typed, tmp_path: Path) -> None:
+def test_no_secret_is_exported(person: Person, typed_text: Typed, tmp_path: Path) -> None:
     person.env |= {"DEPLOY_TOKEN": CANARY, "COLOUR": "blue"}
     person.write("in", "21\n")
     person.write(".env", f"DB_PASSWORD={CANARY}2\n")
     person.write("config", f"token: {CANARY}\n")
     archive = tmp_path / "run.tar"
-    typed("run", "--", "sh", "-c", "cat in")
-    assert typed("export", "@", "-o", str(archive)).returncode == 0
+    typed_text("run", "--", "sh", "-c", "cat in")
+    assert typed_text("export", "@", "-o", str(archive)).returncode == 0
     assert CANARY.encode() not in archive.read_bytes()
     assert b"blue" in archive.read_bytes()
     for name, why in (
         (".env", "is secret, and no secret leaves"),
         ("config", "holds the value of"),
     ):
-        typed("run", "--", "wc", "-c", name)
+        typed_text("run", "--", "wc", "-c", name)
         archive.unlink()
-        done = typed("export", "@", "-o", str(archive))
+        done = typed_text("export", "@", "-o", str(archive))
         assert (done.returncode, archive.exists()) == (3, False)
         assert f"project/{name} {why}" in done.stderr
-        assert typed("export", "--anyway", "@", "-o", str(archive)).returncode == 0
+        assert typed_text("export", "--anyway", "@", "-o", str(archive)).returncode == 0
         assert CANARY.encode() not in archive.read_bytes()
         folder = unpack(archive, tmp_path / f"without {name}")
         done = again(folder)
         assert done.returncode == 3
         assert f"project/{name} {why}" in done.stdout
-        assert typed("replay", "@").returncode == 0, "here it is read where it lies"
+        assert typed_text("replay", "@").returncode == 0, "here it is read where it lies"
 
 
 def test_with_the_system_it_runs_in_that_alone(
-    person: Person, typed: Typed, tmp_path: Path
+    person: Person, typed_text: Typed, tmp_path: Path
 ) -> None:
     person.write("in", "2\n1\n")
-    typed("run", "--", "sh", "-c", "sort in > out; cat out")
-    done = typed("export", "--with-system", "--json", "@", "-o", str(tmp_path / "run.tar"))
+    typed_text("run", "--", "sh", "-c", "sort in > out; cat out")
+    done = typed_text("export", "--with-system", "--json", "@", "-o", str(tmp_path / "run.tar"))
     assert json.loads(done.stdout)["system"] == {}
     folder = unpack(tmp_path / "run.tar", tmp_path / "there")
     done = again(folder)
@@ -171,19 +154,19 @@ def test_with_the_system_it_runs_in_that_alone(
     assert again(folder).returncode in (1, 3)
 
 
-def test_the_archive_is_there_whole_or_not_at_all(typed: Typed, tmp_path: Path) -> None:
-    typed("run", "--", "sh", "-c", "echo a")
-    done = typed("export", "@", "-o", str(tmp_path))
+def test_the_archive_is_there_whole_or_not_at_all(typed_text: Typed, tmp_path: Path) -> None:
+    typed_text("run", "--", "sh", "-c", "echo a")
+    done = typed_text("export", "@", "-o", str(tmp_path))
     assert (done.returncode, "is a directory; name the file" in done.stderr) == (3, True)
-    done = typed("export", "@", "-o", str(tmp_path / "none" / "run.tar"))
+    done = typed_text("export", "@", "-o", str(tmp_path / "none" / "run.tar"))
     assert done.returncode == 5
     assert not (tmp_path / "none").exists()
-    done = typed("export", "abcdef", "-o", str(tmp_path / "run.tar"))
+    done = typed_text("export", "abcdef", "-o", str(tmp_path / "run.tar"))
     assert done.returncode == 3
     assert not (tmp_path / "run.tar").exists()
     old = os.umask(0o027)
     try:
-        typed("export", "@", "-o", str(tmp_path / "run.tar"))
+        typed_text("export", "@", "-o", str(tmp_path / "run.tar"))
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "run.tar").stat().st_mode) == 0o640

@@ -17,7 +17,7 @@ from ring2_orchestrator.runs.past import table_of
 from ring2_orchestrator.runs.process_table import Process, ProcessTable, Use
 from ring2_orchestrator.runs.which import find_run
 from tests.manners.shell import ROOT, redoxa
-from tests.runs.conftest import Person
+from tests.runs.conftest import Person, named_keys
 from tests.runs.test_log import Said, home
 
 __all__ = ["home"]
@@ -202,13 +202,7 @@ def test_files_are_replaced_only_when_asked(
 def test_the_page_of_the_answer_is_true(person: Person, home: Path, capsys: Said) -> None:
     person.run("true")
     found = answer(capsys, "@")
-    part = PAGE.read_text(encoding="utf-8").partition("## `redoxa graph")[2]
-    heads = re.findall(r"^\| (.+?) \| ", part, re.MULTILINE)
-    at = heads.index("key", 1)
-    names = [
-        {name for head in some for name in re.findall(r"`(\w+)`", head)}
-        for some in (heads[:at], heads[at:])
-    ]
+    names = named_keys(PAGE, "graph")
     assert set(found) == names[0]
     assert set(found["processes"][0]) == names[1]
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,23 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 Done = subprocess.CompletedProcess[str]
 Typed = Callable[..., Done]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def typed(person: Person) -> Typed:
-    def type_words(*words: str) -> Done:
-        return subprocess.run(
-            [sys.executable, "-m", "redoxa", *words],
-            cwd=person.project,
-            env={**person.env, "PYTHONPATH": str(ROOT), "REDOXA_HOME": str(person.home_path)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return type_words
 
 
 LINE = """
@@ -79,22 +61,22 @@ def stamps(person: Person) -> dict[Path, tuple[int, Stamp]]:
     return {path: (status.st_mode, stamp_of(status)) for path, status in found.items()}
 
 
-def test_the_same_again_is_exact_and_touches_nothing(person: Person, typed: Typed) -> None:
+def test_the_same_again_is_exact_and_touches_nothing(person: Person, typed_text: Typed) -> None:
     for name in ("in", "gone", "moved"):
         person.write(name, f"{name}\n")
     line = "cat in; echo e >&2; cat in > out; chmod 750 out; rm gone; mv moved m; ln -s out l"
-    typed("run", "--", "sh", "-c", line)
+    typed_text("run", "--", "sh", "-c", line)
     for name in ("gone", "moved"):
         person.write(name, f"{name}\n")
     (person.project / "m").unlink()
     person.write("out", "mine\n")
     before = stamps(person)
-    done = typed("replay", "@")
+    done = typed_text("replay", "@")
     assert done.stdout.startswith("EXACT: run "), done.stdout + done.stderr
     assert (done.returncode, done.stderr) == (0, "")
     assert stamps(person) == before
     assert not list((person.home_path / "scratch").iterdir())
-    answer = json.loads(typed("replay", "--json", "@").stdout)
+    answer = json.loads(typed_text("replay", "--json", "@").stdout)
     assert answer["schema"] == "redoxa.replay/1"
     assert (answer["cannot"], answer["differences"]) == ([], [])
 
@@ -110,97 +92,99 @@ def test_the_same_again_is_exact_and_touches_nothing(person: Person, typed: Type
         ("exit $(( $(date +1%N) % 250 ))", "DIFFERS: the exit code is "),
     ],
 )
-def test_what_differs_is_named(typed: Typed, line: str, said: str) -> None:
-    typed("run", "--", "sh", "-c", line)
-    done = typed("replay", "@")
+def test_what_differs_is_named(typed_text: Typed, line: str, said: str) -> None:
+    typed_text("run", "--", "sh", "-c", line)
+    done = typed_text("replay", "@")
     assert done.returncode == 1
     assert said in done.stdout
 
 
-def test_an_input_that_changed_and_is_not_kept_is_said(person: Person, typed: Typed) -> None:
+def test_an_input_that_changed_and_is_not_kept_is_said(person: Person, typed_text: Typed) -> None:
     person.write("in", "old and gone\n")
-    typed("run", "--", "sh", "-c", "wc -c < in")
+    typed_text("run", "--", "sh", "-c", "wc -c < in")
     person.write("in", "new\n")
-    done = typed("replay", "@")
+    done = typed_text("replay", "@")
     assert done.returncode == 3
     assert "project/in has another content now, and the old is not kept" in done.stderr
     assert "--anyway runs it with what there is" in done.stderr
     assert done.stdout == ""
-    assert typed("replay", "--anyway", "@").returncode == 1
+    assert typed_text("replay", "--anyway", "@").returncode == 1
 
 
-def test_what_the_store_holds_comes_from_there(person: Person, typed: Typed) -> None:
+def test_what_the_store_holds_comes_from_there(person: Person, typed_text: Typed) -> None:
     person.write("src", "old\n")
-    typed("run", "--", "sh", "-c", "cat src > copy")
-    typed("run", "--", "sh", "-c", "wc -c copy > size")
+    typed_text("run", "--", "sh", "-c", "cat src > copy")
+    typed_text("run", "--", "sh", "-c", "wc -c copy > size")
     person.write("copy", "new\n")
-    done = typed("replay", "@")
+    done = typed_text("replay", "@")
     assert done.stdout.startswith("EXACT"), done.stderr
 
 
-def test_inputs_that_were_asked_to_be_kept_are_there_later(person: Person, typed: Typed) -> None:
+def test_inputs_that_were_asked_to_be_kept_are_there_later(
+    person: Person, typed_text: Typed
+) -> None:
     for name in ("a.in", "b.in", ".env", "late.in"):
         person.write(name, f"{name} and more\n")
     os.utime(person.project / "a.in", (5, 5))
     line = "wc -c a.in b.in; wc -c < .env; tar cf /dev/null late.in"
-    done = typed("run", "--keep-inputs", "--", "sh", "-c", line)
+    done = typed_text("run", "--keep-inputs", "--", "sh", "-c", line)
     assert "; 3 inputs kept (45 bytes)" in done.stderr, done.stderr
-    done = typed("run", "--keep-inputs", "--", "sh", "-c", line)
+    done = typed_text("run", "--keep-inputs", "--", "sh", "-c", line)
     assert "reused: " in done.stderr
     assert "; 3 inputs kept (45 bytes)" in done.stderr
     person.write("a.in", "other\n")
     (person.project / "b.in").unlink()
     person.write("late.in", "other\n")
-    typed("store", "gc", "--grace", "0")
-    done = typed("replay", "@")
+    typed_text("store", "gc", "--grace", "0")
+    done = typed_text("replay", "@")
     assert done.stdout.startswith("EXACT"), done.stderr
     person.write(".env", "other\n")
-    done = typed("replay", "@")
+    done = typed_text("replay", "@")
     assert "project/.env has another content now, and the old is not kept" in done.stderr
 
 
-def test_what_is_kept_goes_with_its_trace(person: Person, typed: Typed) -> None:
+def test_what_is_kept_goes_with_its_trace(person: Person, typed_text: Typed) -> None:
     for value in range(33):
         person.write("in", f"{value}\n")
         person.run("wc -c in")
     person.write("in", "0\n")
-    typed("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
+    typed_text("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
     with Home(person.home_path) as home:
         (root,) = home.store.roots("inputs/")
     for value in range(33):
         person.write("in", f"new {value}\n")
         person.run("wc -c in")
-    typed("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
+    typed_text("run", "--keep-inputs", "--", "sh", "-c", "wc -c in")
     with Home(person.home_path) as home:
         (other,) = home.store.roots("inputs/")
     assert root != other
 
 
-def test_other_values_of_the_environment_are_said(person: Person, typed: Typed) -> None:
+def test_other_values_of_the_environment_are_said(person: Person, typed_text: Typed) -> None:
     person.env["SHADE"] = "blue"
-    typed("run", "--", "sh", "-c", "echo $SHADE")
+    typed_text("run", "--", "sh", "-c", "echo $SHADE")
     person.env["SHADE"] = "red"
-    done = typed("replay", "@")
+    done = typed_text("replay", "@")
     assert done.returncode == 1
     assert "the value of $SHADE was another, which is not kept" in done.stdout
 
 
-def test_a_run_without_a_trace_cannot_be_replayed(typed: Typed) -> None:
-    typed("run", "--", "sh", "-c", "kill -TERM $$")
-    done = typed("replay", "@")
+def test_a_run_without_a_trace_cannot_be_replayed(typed_text: Typed) -> None:
+    typed_text("run", "--", "sh", "-c", "kill -TERM $$")
+    done = typed_text("replay", "@")
     assert (done.returncode, done.stdout) == (3, "")
     assert "has no trace" in done.stderr
 
 
-def test_make_does_the_same_again(person: Person, typed: Typed) -> None:
+def test_make_does_the_same_again(person: Person, typed_text: Typed) -> None:
     person.write("Makefile", "all: a b\n%: %.in\n\tcat $< > $@\n\techo made $@\n")
     for name in ("a", "b"):
         os.utime(person.write(f"{name}.in", name), (1, 1))
-    typed("run", "--", "make")
-    typed("run", "--", "make")  # finds that all is made
-    assert typed("replay", "@").returncode == 0
+    typed_text("run", "--", "make")
+    typed_text("run", "--", "make")  # finds that all is made
+    assert typed_text("replay", "@").returncode == 0
     (person.project / "a").unlink()
-    done = typed("replay", "@~1")
+    done = typed_text("replay", "@~1")
     assert done.stdout.startswith("EXACT"), done.stdout + done.stderr
 
 
