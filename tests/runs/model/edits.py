@@ -61,6 +61,12 @@ class Edit:
         with suppress(OSError):
             EDITS[self.name](project, *self.args)
 
+    def halves(self) -> "tuple[Edit, ...]":
+        """What can be seen of a change at two paths by whoever looks at one of them too early."""
+        if self.name != "move":
+            return ()
+        return Edit("copy", self.args), Edit("delete", self.args[:1])
+
 
 def _cleared(path: Path) -> Path:
     """The path with nothing there, and a folder to be in."""
@@ -176,6 +182,13 @@ def move(project: Path, name: str, to: str) -> None:
     (project / name).rename(project / to)
 
 
+def copy(project: Path, name: str, to: str) -> None:
+    """What is seen of a move where its source was looked at before, and its target after."""
+    beside = project.parent / f"new-{os.getpid()}"
+    shutil.copy2(project / name, beside, follow_symlinks=False)
+    beside.replace(project / to)
+
+
 def exchange_folders(project: Path) -> None:
     """Two folders with the same names in them take each other's place."""
     aside = project.parent / "aside"
@@ -219,7 +232,7 @@ EDITS: dict[str, Callable[..., None]] = {
     for each in (
         write, write_through, replace, same_size_and_time, replace_same_size_and_time, cut, delete,
         delete_and_restore, touch, touch_now, chmod, link, relink, hard_link, move,
-        exchange_folders, folder_to_link, link_to_folder, copy_folder, shadow,
+        copy, exchange_folders, folder_to_link, link_to_folder, copy_folder, shadow,
     )
 }  # fmt: skip
 

@@ -6,9 +6,8 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import permutations
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -61,6 +60,34 @@ class Answer(NamedTuple):
     @property
     def is_reuse(self) -> bool:
         return self.verdict in ("reused", "native")
+
+
+class Meanwhile(NamedTuple):
+    """What may come of a line while another process edits: each file is seen before or after.
+
+    So is each file that a plain execution reads. `outcome` is the line's in the world as `seen`,
+    `edited` the world after the edit alone, `last` the same after the line and then the edit.
+    """
+
+    outcome: Outcome
+    seen: Tree
+    edited: Tree
+    last: Tree
+
+    def allows(self, got: Outcome) -> bool:
+        """Whether it is the outcome, with each file of the edit's either way."""
+        if got._replace(tree={}) != self.outcome._replace(tree={}):
+            return False
+        names = got.tree.keys() | self.outcome.tree.keys() | self.edited.keys() | self.last.keys()
+        return all(got.tree.get(name) in self._allowed(name) for name in names)
+
+    def _allowed(self, name: str) -> set[tuple[int, bytes | str] | None]:
+        """What may stand there: what the line left, or the edit, whichever came last."""
+        seen, left = self.seen.get(name), self.outcome.tree.get(name)
+        edited, last = self.edited.get(name), self.last.get(name)
+        by_line = {left} if left != seen else set[tuple[int, bytes | str] | None]()
+        by_edit = {edited, last} if edited != seen or last != left else {left}
+        return by_line | by_edit
 
 
 class SkewedClock(SystemClock):
@@ -154,10 +181,14 @@ class World(RuleBasedStateMachine):
         self.counts["meanwhile"] += 1
         self.save()
         self.meddler.order(delay_s, self.project, edit)
-        answer = self.ask(line)
-        self.meddler.wait()
+        # Looked at half-way, an edit shows what neither it nor the run ever leaves.
+        answer = self.ask(line, before_looking=self.meddler.wait)
         if answer.is_reuse:
-            assert answer.outcome in self.legal_meanwhile(line, edit), explain(answer, [])
+            legal = list(self.legal_meanwhile(line, edit))
+            assert any(each.allows(answer.outcome) for each in legal), (
+                f"{line.text}\nwhile after {delay_s} s {edit}\n"
+                + explain(answer, [each.outcome for each in legal])
+            )
         self.compare(line)
         self.bring_back()
         self.compare(line)
@@ -184,26 +215,43 @@ class World(RuleBasedStateMachine):
             self.shell(snippet)
             yield self.plainly(line.text)
 
-    def legal_meanwhile(self, line: Line, edit: Edit) -> list[Outcome]:
-        """The run before the edit, the edit before the run, or the edit amid it and overwritten."""
-        found: list[Outcome] = []
-        for snippet in ("", *line.as_good):
-            for steps in [(0,), *permutations((0, 1))]:
+    def legal_meanwhile(self, line: Line, edit: Edit) -> Iterator["Meanwhile"]:
+        """What may come of the line and the edit at the same time."""
+        for snippet in ("", USUAL_MODES, *line.as_good):
+            views = (None, edit, *edit.halves())
+            for view in views if self.changes(edit) else (None,):
                 self.copy(self.before)
                 self.shell(snippet)
-                said: Outcome | None = None
-                for step in steps:
-                    if step:
-                        edit(self.plain / "project")
-                    else:
-                        said = self.plainly(line.text)
-                assert said is not None, "the line is run each time"
-                found.append(said._replace(tree=tree_of(self.plain)))
-        return found
+                edited = self.edited(edit)
+                self.copy(self.before)
+                self.shell(snippet)
+                if view is not None:
+                    view(self.plain / "project")
+                seen = tree_of(self.plain)
+                outcome = self.plainly(line.text)
+                yield Meanwhile(outcome, seen, edited, self.edited(edit))
+
+    def changes(self, edit: Edit) -> bool:
+        """Whether the edit did anything to the world as it was."""
+        self.copy(self.before)
+        was = tree_of(self.plain)
+        return self.edited(edit) != was
+
+    def edited(self, edit: Edit) -> Tree:
+        """The plain world after the edit."""
+        edit(self.plain / "project")
+        return tree_of(self.plain)
 
     # Redoxa.
 
-    def ask(self, line: Line, *, failures: bool = False) -> Answer:
+    def ask(
+        self,
+        line: Line,
+        *,
+        failures: bool = False,
+        before_looking: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """The answer, with the files as they are after `before_looking`."""
         env = env_of(self.real) | {"REDOXA_HOME": str(self.place / "home")}
         words = ["sh", "-c", line.text]
         answer = None
@@ -211,23 +259,27 @@ class World(RuleBasedStateMachine):
             answer = self.ask_front(words, env)
         if answer is None:
             answer = self.ask_python(words, env, failures=failures)
+        before_looking()
+        outcome = answer.outcome._replace(tree=tree_of(self.real))
+        answer = answer._replace(outcome=outcome)
         self.counts["runs"] += 1
         self.counts[answer.verdict] += 1
         note(f"{answer.verdict}: {answer.message}")
         return answer
 
     def ask_front(self, words: list[str], env: dict[str, str]) -> Answer | None:
-        """The answer of `redoxa-run`; None where it leaves it to Python."""
+        """The answer of `redoxa-run`, the files aside; None where it leaves it to Python."""
         assert self.front is not None, "the caller has looked"
         done = run([str(self.front), "--", *words], cwd=self.project, env=env)
         if done.returncode == NOT_ANSWERED and b"cannot be started" in done.stderr:
             return None
         said, mark, message = done.stderr.rpartition(b"redoxa: reused: ")
         assert mark, done.stderr
-        outcome = Outcome(done.returncode, done.stdout, said, tree_of(self.real))
+        outcome = Outcome(done.returncode, done.stdout, said, {})
         return Answer(outcome, "native", message.decode())
 
     def ask_python(self, words: list[str], env: dict[str, str], *, failures: bool) -> Answer:
+        """The answer of `execute`, the files aside."""
         with (
             Home(self.place / "home", clock=SkewedClock(self.skew_ns)) as home,
             outputs_to(self.place) as (stdout, stderr),
@@ -244,9 +296,7 @@ class World(RuleBasedStateMachine):
             )
         self.counts["restored"] += result.restored
         self.counts["published"] += result.published
-        outcome = Outcome(
-            result.exit_code, stdout.read_bytes(), stderr.read_bytes(), tree_of(self.real)
-        )
+        outcome = Outcome(result.exit_code, stdout.read_bytes(), stderr.read_bytes(), {})
         return Answer(outcome, result.verdict, result.message)
 
     # Plain execution.
