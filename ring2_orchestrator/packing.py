@@ -13,6 +13,7 @@ from ring2_orchestrator.container import (
     MAX_BLOCK,
     Advance,
     Container,
+    Contents,
     Original,
     Segment,
     Source,
@@ -93,6 +94,7 @@ def pack(
     tools: Toolbox,
     *,
     profile: Profile | None = None,
+    contents: Contents = Contents.FILE,
     in_parts: bool = True,
     winners: Winners | None = None,
     advance: Advance | None = None,
@@ -100,19 +102,21 @@ def pack(
     """Write the smallest container that the genes, or plain storing, make of the source.
 
     With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
-    says; a file of a known format is tried in parts, too, unless that is not wanted. Before any
+    says; a file of a known format is tried in parts, too, unless that is not wanted, and so is a
+    directory, with a profile and without. Before any
     byte reaches `out`, the container was decoded and what it gave was hashed. A profile's container
     is never larger than that of a quicker one. With `winners`, what won before is tried first, and
     they learn what wins now; what quicker profiles find is then left out where a search is.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
-    original = Original.of(source)
+    original = Original.of(source, contents)
     told(0, "planning")
     with ExitStack() as files:
         candidates, finalists = _recalled(original, tools, winners, files, told)
         if not finalists:
-            layout = recognise(source) if profile is not None and in_parts else None
+            is_told_apart = profile is not None or contents is Contents.TREE
+            layout = recognise(source) if is_told_apart and in_parts else None
             candidates = _candidates(
                 source, layout, genes, tools, profile, winners=winners, advance=told
             )
@@ -187,7 +191,7 @@ def _candidates(
 ) -> list[_Candidate]:
     """What is tried on everything: the parts of a format, and plans for all of it."""
     division = None
-    if layout is not None and profile is not None:
+    if layout is not None:
         division = divide(source, layout, genes, tools, profile, advance=advance, winners=winners)
         proposals = rivals(source, division, genes, tools, profile, winners=winners)
     else:

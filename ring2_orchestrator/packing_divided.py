@@ -54,14 +54,15 @@ def divide(
     layout: Layout,
     genes: Sequence[Gene],
     tools: Toolbox,
-    profile: Profile,
+    profile: Profile | None,
     *,
     advance: Advance,
     winners: Winners | None = None,
 ) -> Division | None:
     """The parts of a file, each under the plan that makes it smallest; None where it is one part.
 
-    What the search may cost is shared among the parts by their sizes.
+    What the search may cost is shared among the parts by their sizes. Without a profile there is
+    none: each part is under one of the genes, or stored.
     """
     runs = runs_of(layout)
     groups = groups_of(runs)
@@ -86,12 +87,12 @@ def rivals(
     division: Division | None,
     genes: Sequence[Gene],
     tools: Toolbox,
-    profile: Profile,
+    profile: Profile | None,
     *,
     winners: Winners | None = None,
 ) -> list[Proposal]:
     """The plans for all of a file that are compared with its parts, each of which has its own."""
-    if division is None:
+    if division is None or profile is None:
         return finalists_of(source, genes, tools, profile, winners=winners)
     if _is_most(division.largest, source):
         fuel, genes = 0, [gene for gene in genes if gene.name == FALLBACK]
@@ -115,11 +116,13 @@ def _proposals(
     group: Group,
     genes: Sequence[Gene],
     tools: Toolbox,
-    profile: Profile,
+    profile: Profile | None,
     *,
     winners: Winners | None,
 ) -> list[Proposal]:
     gathered: Source = Gathered(source, group)
+    if profile is None:
+        return finalists_of(gathered, genes, tools, None)
     is_small = group.size < _LEAST_SEARCHED or group.size * _LEAST_PART < source.size
     if not _is_most(group, source) and is_small:
         # What is hardly searched for is no winner, and costs no more than asking for one.

@@ -8,7 +8,6 @@ from cid_store.errors import InputError
 from ring0.plan import Plan
 from ring2_orchestrator.container import (
     MAX_PLANS,
-    Contents,
     Header,
     Original,
     Segment,
@@ -41,8 +40,6 @@ def pack_parts(
     out: IO[bytes],
     tools: Toolbox,
     plan_of: PlanOf,
-    *,
-    contents: Contents = Contents.FILE,
 ) -> PackedParts:
     """Write the container of a source that is divided into parts of these lengths.
 
@@ -57,9 +54,7 @@ def pack_parts(
         begin += length
     for tried in (segments, [Segment(source.size)]):
         brought = {cid for one in tried if one.plan is not None for cid in one.plan.kernels}
-        header = original.divided(
-            tried, contents=contents, carried=tools.kernels.others(sorted(brought))
-        )
+        header = original.divided(tried, carried=tools.kernels.others(sorted(brought)))
         with held() as file:
             size = _written(file, original, header, tools)
             if not gives_back(file, tools):

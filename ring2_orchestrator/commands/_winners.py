@@ -18,8 +18,6 @@ def learning(
     tools: "Toolbox",
     genes: "Sequence[Gene]",
     profile: "Profile",
-    *,
-    in_parts: bool,
 ) -> "Generator[Winners]":
     """What won before. What wins in the block is kept, and said what was left out."""
     from ring2_orchestrator.winners.kept import keep_winners, open_winners  # noqa: PLC0415
@@ -27,7 +25,7 @@ def learning(
     report = context.report
     with context.open_home() as home:
         ledger = (lambda: home.ledger) if home.has_ledger else None
-        winners, ignored = open_winners(ledger, tools, genes, profile, in_parts=in_parts)
+        winners, ignored = open_winners(ledger, tools, genes, profile, in_parts=True)
         if ignored is not None:
             report.warn(ignored)
         yield winners

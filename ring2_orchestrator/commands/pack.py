@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from ring0.plan import Plan
     from ring2_orchestrator.commands import Context
-    from ring2_orchestrator.container import Source
     from ring2_orchestrator.gene import Gene
     from ring2_orchestrator.packing import Packed
     from ring2_orchestrator.planner import Profile
@@ -116,54 +114,36 @@ def _is_directory(path: Path) -> bool:
 
 def _directory(args: argparse.Namespace, context: "Context") -> int:
     """Pack a directory: files of one kind, and each large file, get a plan of their own."""
-    from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
-    from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
     from ring2_orchestrator.commands._winners import learned_data  # noqa: PLC0415 - start-up
     from ring2_orchestrator.container import Contents  # noqa: PLC0415 - start-up
     from ring2_orchestrator.directories import directory_source  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.packing_parts import best_plan, pack_parts  # noqa: PLC0415 - start-up
-    from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.finalists import FINALISTS  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.packing import pack  # noqa: PLC0415 - start-up
     from ring2_orchestrator.toolbox import open_toolbox  # noqa: PLC0415 - start-up
 
     output = _directory_output(args, json=context.report.json)
     with (
-        directory_source(args.file) as (source, lengths),
+        directory_source(args.file) as source,
         open_output(output, args.file, force=args.force) as out,
         open_toolbox(own_process=True) as shipped,
         context.report.progress(
-            f"packing {source.name}", source.size, after_s=BAR_AFTER_S
+            f"packing {source.name}", FINALISTS * source.size, after_s=BAR_AFTER_S
         ) as advance,
     ):
         tools = _with_kernels(shipped, args.kernel)
         genes, profile = _genes(args.gene, tools), _profile(args)
-        with _winners(args, context, tools, genes, profile, in_parts=False) as winners:
-
-            def plan_of(part: "Source") -> "Plan | None":
-                found = best_plan(part, genes, tools, profile, winners=winners)
-                advance(part.size)
-                return found
-
-            packed = pack_parts(source, lengths, out, tools, plan_of, contents=Contents.TREE)
-    header = packed.header
-    ratio = header.length / packed.container_bytes
-    count = len(header.segments)
-    context.report.say(
-        f"{args.file}: {size_text(header.length)} in {count} part{'s' * (count > 1)} became "
-        f"{size_text(packed.container_bytes)} (ratio {ratio:.3f}), verified; wrote {output}"
-    )
-    context.report.data(
-        {
-            "file": str(args.file),
-            "output": str(output),
-            "original": str(Cid(Codec.RAW, header.digest)),
-            "original_bytes": header.length,
-            "container_bytes": packed.container_bytes,
-            "mdl_bits": mdl.bits(packed.container_bytes),
-            "segments": len(header.segments),
-            "plans": [str(plan.cid) for plan in header.plans],
-            "learned": learned_data(winners),
-        }
-    )
+        with _winners(args, context, tools, genes, profile) as winners:
+            packed = pack(
+                source,
+                out,
+                genes,
+                tools,
+                profile=profile,
+                contents=Contents.TREE,
+                winners=winners,
+                advance=advance,
+            )
+    _tell_directory(context, str(args.file), str(output), packed, learned_data(winners))
     return 0
 
 
@@ -215,8 +195,6 @@ def _winners(
     tools: "Toolbox",
     genes: "Sequence[Gene]",
     profile: "Profile | None",
-    *,
-    in_parts: bool = True,
 ) -> "AbstractContextManager[Winners | None]":
     """What won before, where that is asked for."""
     from contextlib import nullcontext  # noqa: PLC0415 - start-up
@@ -225,7 +203,7 @@ def _winners(
 
     if not args.learned or profile is None:
         return nullcontext()
-    return learning(context, tools, genes, profile, in_parts=in_parts)
+    return learning(context, tools, genes, profile)
 
 
 def _genes(name: str | None, tools: "Toolbox") -> "list[Gene]":
@@ -249,12 +227,7 @@ def _tell(
     from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
 
     report = context.report
-    for trial in packed.trials:
-        if trial.verified is False:
-            report.warn(
-                f"the gene {trial.gene} did not give the bytes back, so it was dropped; "
-                "a kernel is wrong: please report it"
-            )
+    _warn_of_wrong(context, packed)
     ratio = packed.original_bytes / packed.container_bytes
     how = f"under '{packed.gene}'"
     if len(packed.segments) > 1:
@@ -292,3 +265,46 @@ def _tell(
             "learned": learned,
         }
     )
+
+
+def _tell_directory(
+    context: "Context",
+    name: str,
+    output: str,
+    packed: "Packed",
+    learned: "Mapping[str, object] | None",
+) -> None:
+    from cid_store.cid import Cid, Codec  # noqa: PLC0415 - start-up
+    from ring2_orchestrator import mdl  # noqa: PLC0415 - start-up
+    from ring2_orchestrator.report import size_text  # noqa: PLC0415 - start-up
+
+    _warn_of_wrong(context, packed)
+    ratio = packed.original_bytes / packed.container_bytes
+    count = max(len(packed.segments), 1)
+    context.report.say(
+        f"{name}: {size_text(packed.original_bytes)} in {count} part{'s' * (count > 1)} became "
+        f"{size_text(packed.container_bytes)} (ratio {ratio:.3f}), verified; wrote {output}"
+    )
+    plans = dict.fromkeys(part.plan for part in packed.segments if part.plan is not None)
+    context.report.data(
+        {
+            "file": name,
+            "output": output,
+            "original": str(Cid(Codec.RAW, packed.digest)),
+            "original_bytes": packed.original_bytes,
+            "container_bytes": packed.container_bytes,
+            "mdl_bits": mdl.bits(packed.container_bytes),
+            "segments": count,
+            "plans": [str(plan.cid) for plan in plans],
+            "learned": learned,
+        }
+    )
+
+
+def _warn_of_wrong(context: "Context", packed: "Packed") -> None:
+    for trial in packed.trials:
+        if trial.verified is False:
+            context.report.warn(
+                f"the gene {trial.gene} did not give the bytes back, so it was dropped; "
+                "a kernel is wrong: please report it"
+            )

@@ -35,14 +35,15 @@ class Original:
 
     source: Source
     digest: bytes
+    contents: Contents = Contents.FILE
 
     @classmethod
-    def of(cls, source: Source) -> "Original":
-        """The source, hashed."""
+    def of(cls, source: Source, contents: Contents = Contents.FILE) -> "Original":
+        """The source, hashed; `contents` says what it is."""
         hasher = blake3()
         for chunk in chunks(source):
             hasher.update(chunk)
-        return cls(source, hasher.digest())
+        return cls(source, hasher.digest(), contents)
 
     def header(
         self,
@@ -60,7 +61,6 @@ class Original:
         segments: Iterable[Segment],
         *,
         block_bytes: int = BLOCK_BYTES,
-        contents: Contents = Contents.FILE,
         carried: Iterable[Kernel] = (),
     ) -> Header:
         """The header of a container of these parts, each with its plan or stored.
@@ -77,7 +77,7 @@ class Original:
             self.digest,
             parts,
             block_bytes if longest > block_bytes else 0,
-            contents,
+            self.contents,
             tuple(map(Carried.of, brought)),
         )
 

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ring2_orchestrator.container import Source, Within
-from ring2_orchestrator.fronts import bmp, netpbm, npy, safetensors, tarred, tiff, wav, zipped
+from ring2_orchestrator.fronts import (
+    bmp,
+    folders,
+    netpbm,
+    npy,
+    safetensors,
+    tarred,
+    tiff,
+    wav,
+    zipped,
+)
 from ring2_orchestrator.fronts.dividing import Gathered, Group, Run, groups_of, runs_of
 from ring2_orchestrator.fronts.part import MOST_PARTS, Kind, Layout, Part
 from ring2_orchestrator.fronts.reading import Reader, UnlikeError
@@ -56,8 +66,9 @@ _SIMPLE: tuple[tuple[str, int, bytes, _Finder], ...] = (
     *(("tiff", 0, magic, tiff.find) for magic in tiff.MAGICS),
     ("zip", 0, zipped.MAGIC, zipped.find),
     ("tar", tarred.MAGIC_AT, tarred.MAGIC, tarred.find),
+    ("directory", 0, folders.MAGIC, folders.find),
 )
-_ARCHIVES = ("zip", "tar")
+_ARCHIVES = ("zip", "tar", "directory")
 
 
 def _found(source: Source) -> tuple[str, list[Part]] | None:

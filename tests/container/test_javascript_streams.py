@@ -13,7 +13,7 @@ import pytest
 
 from ring2_orchestrator.container import BytesSource, Contents, Original, write_stored
 from ring2_orchestrator.kernels import KernelSet
-from ring2_orchestrator.packing_parts import pack_parts
+from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import gene_from
 from ring2_orchestrator.toolbox import Toolbox
 from tests.container.conftest import node
@@ -126,15 +126,9 @@ def test_a_directory_is_refused_and_not_written_as_bytes(
     tmp_path: Path, tools: Toolbox, words: tuple[str, ...]
 ) -> None:
     path = tmp_path / "folder.rdx"
+    genes = [gene_from("bytes", tools.palette)]
     with path.open("wb") as file:
-        pack_parts(
-            BytesSource(b"ab" * 900),
-            [1800],
-            file,
-            tools,
-            lambda _: gene_from("bytes", tools.palette).plan(),
-            contents=Contents.TREE,
-        )
+        pack(BytesSource(b"ab" * 900), file, genes, tools, contents=Contents.TREE)
     command = [node(), str(ROOT / "decoder_js" / "cli.mjs"), str(path), *words]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, b"")

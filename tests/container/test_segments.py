@@ -61,8 +61,8 @@ def written(
     block_bytes: int = BLOCK,
     contents: Contents = Contents.FILE,
 ) -> bytes:
-    original = Original.of(BytesSource(data))
-    header = original.divided(segments, block_bytes=block_bytes, contents=contents)
+    original = Original.of(BytesSource(data), contents)
+    header = original.divided(segments, block_bytes=block_bytes)
     out = io.BytesIO()
     size = write_planned(out, original, header, tools.executor, tools.kernels)
     assert size == len(out.getvalue())
