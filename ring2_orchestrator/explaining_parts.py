@@ -1,13 +1,14 @@
 """The parts of a container by the names that the front ends know them by."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
 from ring0.execution import Executor
 from ring0.plan import Plan
-from ring2_orchestrator.container import Container, Contents
-from ring2_orchestrator.fronts import Part, recognise
+from ring2_orchestrator.container import Container
+from ring2_orchestrator.fronts import Part, outline, recognise
 
 # Headers may be anywhere; for their sake no more than this is decoded.
 _MOST_DECODED = 64 << 20
@@ -27,7 +28,7 @@ class NamedPart:
 def named_parts(container: Container, executor: Executor) -> list[NamedPart]:
     """The parts of a container, none where it is not divided.
 
-    Of a file, headers are decoded for their names, unless it brings kernels of its own: nobody
+    Headers are decoded for their names, unless the container brings kernels of its own: nobody
     allowed those to run. Raises DamagedContainerError.
     """
     header = container.header
@@ -47,14 +48,14 @@ def named_parts(container: Container, executor: Executor) -> list[NamedPart]:
 
 
 def _recognised(container: Container, executor: Executor) -> Sequence[Part]:
-    header = container.header
-    if header.contents is not Contents.FILE or header.carried:
+    if container.header.carried:
         return ()
-    try:
-        layout = recognise(_Decoded(container, executor))
-    except _TooMuchError:
-        return ()
-    return () if layout is None else layout.parts
+    # The members of an archive have names even where it would take too long to look into them.
+    for look in (recognise, outline):
+        with suppress(_TooMuchError):
+            layout = look(_Decoded(container, executor))
+            return () if layout is None else layout.parts
+    return ()
 
 
 def _name(parts: Sequence[Part], begin: int, end: int) -> str:
@@ -62,7 +63,8 @@ def _name(parts: Sequence[Part], begin: int, end: int) -> str:
     telling = [part.name for part in inside if part.kind is not None or part.family]
     names = telling or [part.name for part in inside]
     if not names:
-        return _UNNAMED
+        within = [part.name for part in parts if part.begin < begin < part.end]
+        return f"a part of {within[0]}" if within else _UNNAMED
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Part",
     "Run",
     "groups_of",
+    "outline",
     "recognise",
     "runs_of",
 ]
@@ -55,6 +56,12 @@ def recognise(source: Source) -> Layout | None:
     if name in _ARCHIVES:
         parts = [inner for part in parts for inner in _inside(source, part)]
     return _whole(name, parts, source.size)
+
+
+def outline(source: Source) -> Layout | None:
+    """The same, but the members of an archive are not looked into."""
+    found = _found(source)
+    return None if found is None else _whole(*found, source.size)
 
 
 _SIMPLE: tuple[tuple[str, int, bytes, _Finder], ...] = (

@@ -24,6 +24,7 @@ from ring2_orchestrator.container import (
     open_source,
 )
 from ring2_orchestrator.directories import directory_source, restore
+from ring2_orchestrator.explaining_parts import named_parts
 from ring2_orchestrator.fronts import groups_of, recognise, runs_of
 from ring2_orchestrator.packing import pack
 from ring2_orchestrator.planner import FAST, library_gene
@@ -154,6 +155,31 @@ def test_a_directory_is_no_larger_than_its_tar(here: Path, tools: Toolbox) -> No
         rival = pack(source, io.BytesIO(), genes, tools, profile=QUICK)
     assert packed.container_bytes <= rival.container_bytes
     assert Container(BytesSource(out.getvalue()), tools.kernels).header.contents is Contents.TREE
+
+
+def test_explain_names_what_files_hold(
+    here: Path, tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "data" / "weights").mkdir(parents=True)
+    noise = np.random.default_rng(7).integers(0, 9, 40_000)
+    np.save(here / "data" / "weights" / "layer1.npy", np.cumsum(noise).astype("<u4"))
+    (here / "data" / "words.txt").write_text("some words of a text, some other words\n" * 3_000)
+    genes = [library_gene(name, tools.palette) for name in ("repeats", "series_u32")]
+    out = io.BytesIO()
+    with directory_source(here / "data") as source:
+        pack(source, out, genes, tools, profile=QUICK, contents=Contents.TREE)
+    container = Container(BytesSource(out.getvalue()), tools.kernels)
+
+    def names() -> list[str]:
+        return [part.name for part in named_parts(container, tools.executor)]
+
+    layer = "weights/layer1.npy"
+    assert names() == ["the list of files", f"{layer}: data", "words.txt"]
+    # Where decoding headers is too much, the list alone says which file a part belongs to.
+    monkeypatch.setattr("ring2_orchestrator.explaining_parts._MOST_DECODED", 170_000)
+    assert names() == ["the list of files and 1 more", f"a part of {layer}", "words.txt"]
+    monkeypatch.setattr("ring2_orchestrator.explaining_parts._MOST_DECODED", 0)
+    assert names() == ["part"] * 3
 
 
 def test_ten_thousand_arrays_are_few_groups() -> None:
