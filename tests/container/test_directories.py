@@ -177,7 +177,7 @@ def test_explain_names_what_files_hold(
     assert names() == ["the list of files", f"{layer}: data", "words.txt"]
     # Where decoding headers is too much, the list alone says which file a part belongs to.
     monkeypatch.setattr("ring2_orchestrator.explaining_parts._MOST_DECODED", 170_000)
-    assert names() == ["the list of files and 1 more", f"a part of {layer}", "words.txt"]
+    assert names() == ["the list of files and 2 more", f"a part of {layer}", "words.txt"]
     monkeypatch.setattr("ring2_orchestrator.explaining_parts._MOST_DECODED", 0)
     assert names() == ["part"] * 3
 
