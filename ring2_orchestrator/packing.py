@@ -14,6 +14,7 @@ from ring2_orchestrator.container import (
     Advance,
     Container,
     Contents,
+    FileSource,
     Original,
     Segment,
     Source,
@@ -103,10 +104,11 @@ def pack(
 
     With a profile, plans are searched for beyond the genes, and none decodes more slowly than it
     says; a file of a known format is tried in parts, too, unless that is not wanted, and so is a
-    directory, with a profile and without. Before any
-    byte reaches `out`, the container was decoded and what it gave was hashed. A profile's container
-    is never larger than that of a quicker one. With `winners`, what won before is tried first, and
-    they learn what wins now; what quicker profiles find is then left out where a search is.
+    directory, with a profile and without. Before any byte reaches `out`, the container was decoded
+    and what it gave was hashed; a file that changed meanwhile is an InputError. A profile's
+    container is never larger than that of a quicker one. With `winners`, what won before is tried
+    first, and they learn what wins now; what quicker profiles find is then left out where a search
+    is.
     """
     told = advance if advance is not None else _ignore
     told(0, "hashing")
@@ -300,12 +302,24 @@ def decode_fuel(plan: Plan, source: Source, tools: Toolbox) -> int:
         return _AMPLE_FUEL
 
 
+def _check_untouched(original: Original) -> None:
+    """Pass when the source still is what was packed; looked at closely only where its times say so.
+
+    A container of what a file was a moment ago would be sound, but is not what was asked for.
+    """
+    if isinstance(original.source, FileSource) and original.source.was_touched:
+        _check_unchanged(original)
+
+
 def _check_unchanged(original: Original) -> None:
-    if Original.of(original.source).digest != original.digest:
+    source = original.source
+    has_grown = isinstance(source, FileSource) and source.has_another_size
+    if has_grown or Original.of(source).digest != original.digest:
         raise InputError(f"{original.source.name} changed while it was packed; try again")
 
 
 def _accept(finalist: _Finalist, original: Original, out: IO[bytes]) -> Packed:
+    _check_untouched(original)
     hand_over(finalist.file, out)
     chosen = finalist.candidate
     return Packed(

@@ -70,12 +70,27 @@ class Within:
 
 
 class FileSource:
-    """An open file that can be read at any place. Its size is the one it has now."""
+    """An open file that can be read at any place. Its size is the one it has now.
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    A `watched` one can tell whether others wrote to it since.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, *, watched: bool = False) -> None:
         self.name = name
         self._file = file
+        # Stamped before it is measured: what grows in between counts as changed.
+        self._stamp = _stamp(file) if watched else None
         self.size = file.seek(0, os.SEEK_END)
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether a watched file has other times or another size than when it was opened."""
+        return self._stamp is not None and _stamp(self._file) != self._stamp
+
+    @property
+    def has_another_size(self) -> bool:
+        """Whether a watched file became longer or shorter since it was opened."""
+        return self._stamp is not None and os.fstat(self._file.fileno()).st_size != self.size
 
     def read(self, offset: int, size: int) -> bytes:
         """These bytes. Raises InputError when the file became shorter meanwhile."""
@@ -121,7 +136,12 @@ def open_source(path: Path) -> Generator[FileSource]:
             )
         # Opened by descriptor and not by path: what was judged is what is read.
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            yield FileSource(file, shown)
+            yield FileSource(file, shown, watched=True)
+
+
+def _stamp(file: IO[bytes]) -> tuple[int, int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @contextmanager
@@ -139,7 +159,7 @@ def spooled(stream: IO[bytes], name: str) -> Generator[FileSource]:
     Whoever plans or decodes reads here and there, so what only flows is kept meanwhile.
     """
     if _is_file_at_its_begin(stream):
-        yield FileSource(stream, name)
+        yield FileSource(stream, name, watched=True)
         return
     with tempfile.TemporaryFile() as file:
         while chunk := _read(stream, name):
