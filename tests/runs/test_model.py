@@ -1,4 +1,12 @@
-"""Whatever happens to the files between them, runs give what plain execution would have given."""
+"""Whatever happens to the files between them, runs give what plain execution would have given.
+
+So many steps as are asked for, each an edit or a run, by chance and with others editing meanwhile:
+
+    REDOXA_STEPS=100000 python -m pytest -s -m long tests/runs/test_model.py
+
+It says how many there were, and how often what happened. With TMPDIR on a disk in memory it is done
+several times as fast.
+"""
 
 import os
 import shutil
@@ -16,6 +24,7 @@ from tests.runs.model.meddler import meddler
 from tests.runs.model.world import World
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
+STEPS = int(os.environ.get("REDOXA_STEPS", "10000"))
 BOUNDED = os.environ.get("REDOXA_LONG") == "bounded"
 
 pytestmark = pytest.mark.skipif(
@@ -26,7 +35,8 @@ pytestmark = pytest.mark.skipif(
 def play(worlds: int, place: Path, *, exploring: bool = False) -> Counter[str]:
     """So many worlds; how often each thing happened. `place` gets a front end without Python.
 
-    The same worlds every time, unless `exploring`: then by chance, and others edit during runs.
+    The same worlds every time, unless `exploring`: then by chance, each for longer, and others edit
+    during runs.
     """
     World.counts.clear()
     World.meddles = exploring
@@ -39,14 +49,19 @@ def play(worlds: int, place: Path, *, exploring: bool = False) -> Counter[str]:
             World,
             settings=settings(
                 max_examples=worlds,
-                stateful_step_count=10,
+                stateful_step_count=40 if exploring else 10,
                 deadline=None,
                 derandomize=not exploring,
                 suppress_health_check=checks,
                 print_blob=True,
             ),
         )
-    return World.counts
+    return Counter(World.counts)
+
+
+def steps(counts: Counter[str]) -> int:
+    """How many edits and runs there were."""
+    return counts["edits"] + counts["meanwhile"] + counts["runs"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,5 +78,8 @@ def test_runs_give_what_plain_execution_gives(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_runs_give_what_plain_execution_gives_in_many_worlds(tmp_path: Path) -> None:
-    counts = play(40, tmp_path) if BOUNDED else play(1_000, tmp_path, exploring=True)
-    print(dict(counts))  # noqa: T201 - the figure
+    counts: Counter[str] = play(40, tmp_path) if BOUNDED else Counter()
+    while not BOUNDED and steps(counts) < STEPS:
+        counts += play(25, tmp_path, exploring=True)
+        print(f"{steps(counts):,} steps: {dict(counts)}", flush=True)  # noqa: T201 - the figure
+    assert counts["reused"] > 0

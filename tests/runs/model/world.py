@@ -1,7 +1,9 @@
 """A person's files, changed and used in turns, beside the same files without Redoxa."""
 
 import os
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -28,6 +30,7 @@ from ring2_orchestrator.runs.statcache import RACY_NS
 from tests.runs.model.edits import ANY, PROGRAMS, SUDDEN, Edit
 from tests.runs.model.lines import LINES, OUTPUTS, Line
 from tests.runs.model.meddler import Meddler
+from tests.runs.model.snapshot import Snapshot, Tree, put, take, tree_of
 
 NOT_ANSWERED = 125  # there is no `redoxa` beside the copy of `redoxa-run` that is used here
 PATIENCE_S = 120
@@ -35,7 +38,6 @@ JUMPS_NS = (0, 3_600_000_000_000, -3_600_000_000_000, 150_000_000)
 DELAYS_S = (0.0, 0.005, 0.015, 0.03, 0.06, 0.12, 0.25)
 # What somebody did to the permissions of a line's earlier work is put aside with the work.
 USUAL_MODES = f"find {' '.join(OUTPUTS)} -maxdepth 0 -type f -exec chmod 644 {{}} + 2>/dev/null"
-Tree = dict[str, tuple[int, bytes | str]]
 
 
 class Outcome(NamedTuple):
@@ -114,9 +116,8 @@ class World(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = Path(tempfile.mkdtemp(prefix="redoxa-model-"))
-        self.real, self.plain, self.before = (
-            self.place / name for name in ("real", "plain", "before")
-        )
+        self.real, self.plain = self.place / "real", self.place / "plain"
+        self.before: Snapshot = {}
         for name in ("project/d", "project/e", "person", "temp"):
             (self.real / name).mkdir(parents=True)
         self.lines: tuple[Line, Line] = (LINES[0], LINES[0])
@@ -184,11 +185,14 @@ class World(RuleBasedStateMachine):
         # Looked at half-way, an edit shows what neither it nor the run ever leaves.
         answer = self.ask(line, before_looking=self.meddler.wait)
         if answer.is_reuse:
-            legal = list(self.legal_meanwhile(line, edit))
-            assert any(each.allows(answer.outcome) for each in legal), (
-                f"{line.text}\nwhile after {delay_s} s {edit}\n"
-                + explain(answer, [each.outcome for each in legal])
-            )
+            legal: list[Outcome] = []
+            for each in self.legal_meanwhile(line, edit):
+                if each.allows(answer.outcome):
+                    break
+                legal.append(each.outcome)
+            else:
+                what = f"{line.text}\nwhile after {delay_s} s {edit}\n"
+                raise AssertionError(what + explain(answer, legal))
         self.compare(line)
         self.bring_back()
         self.compare(line)
@@ -201,7 +205,7 @@ class World(RuleBasedStateMachine):
 
     def compare(self, line: Line, *, failures: bool = False) -> None:
         self.save()
-        self.copy(self.before)
+        self.prepare()
         wanted = self.plainly(line.text)
         answer = self.ask(line, failures=failures)
         if answer.outcome == wanted:
@@ -211,8 +215,7 @@ class World(RuleBasedStateMachine):
 
     def as_good(self, line: Line) -> Iterator[Outcome]:
         for snippet in (USUAL_MODES, *line.as_good):
-            self.copy(self.before)
-            self.shell(snippet)
+            self.prepare(snippet)
             yield self.plainly(line.text)
 
     def legal_meanwhile(self, line: Line, edit: Edit) -> Iterator["Meanwhile"]:
@@ -220,11 +223,9 @@ class World(RuleBasedStateMachine):
         for snippet in ("", USUAL_MODES, *line.as_good):
             views = (None, edit, *edit.halves())
             for view in views if self.changes(edit) else (None,):
-                self.copy(self.before)
-                self.shell(snippet)
+                self.prepare(snippet)
                 edited = self.edited(edit)
-                self.copy(self.before)
-                self.shell(snippet)
+                self.prepare(snippet)
                 if view is not None:
                     view(self.plain / "project")
                 seen = tree_of(self.plain)
@@ -233,7 +234,7 @@ class World(RuleBasedStateMachine):
 
     def changes(self, edit: Edit) -> bool:
         """Whether the edit did anything to the world as it was."""
-        self.copy(self.before)
+        self.prepare()
         was = tree_of(self.plain)
         return self.edited(edit) != was
 
@@ -308,15 +309,17 @@ class World(RuleBasedStateMachine):
     def shell(self, text: str) -> subprocess.CompletedProcess[bytes]:
         return run(["sh", "-c", text], cwd=self.plain / "project", env=env_of(self.plain))
 
-    def copy(self, source: Path) -> None:
-        """Make the plain world like that one: contents, modes, times and links of both kinds."""
-        duplicate(source, self.plain)
+    def prepare(self, snippet: str = "") -> None:
+        """Make the plain world what the real one was, and do a snippet there."""
+        put(self.plain, self.before)
+        if snippet:
+            self.shell(snippet)
 
     def save(self) -> None:
-        duplicate(self.real, self.before)
+        self.before = take(self.real)
 
     def bring_back(self) -> None:
-        duplicate(self.before, self.real)
+        put(self.real, self.before)
 
 
 def explain(answer: Answer, legal: Sequence[Outcome]) -> str:
@@ -348,15 +351,27 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """With nothing on standard input and each of the other streams in a file of its own."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        done = subprocess.run(
-            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+        process = subprocess.Popen(
+            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+        )
+        wait_for(process)
         said = []
         for file in (out, err):
             file.seek(0)
             said.append(file.read())
-    return subprocess.CompletedProcess(words, done.returncode, *said)
+    return subprocess.CompletedProcess(words, process.returncode, *said)
+
+
+def wait_for(process: "subprocess.Popen[bytes]") -> None:
+    """Until it has ended; `wait` with a time limit would look every now and then, and sleep."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        if not select.select([descriptor], [], [], PATIENCE_S)[0]:
+            process.kill()
+    finally:
+        os.close(descriptor)
+    process.wait()
+    assert process.returncode != -signal.SIGKILL, f"{process.args} took over {PATIENCE_S} s"
 
 
 @contextmanager
@@ -373,25 +388,3 @@ def outputs_to(folder: Path) -> Generator[tuple[Path, Path]]:
         for number, descriptor in enumerate(kept, start=1):
             os.dup2(descriptor, number)
             os.close(descriptor)
-
-
-def duplicate(source: Path, target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(target)
-    subprocess.run(["/bin/cp", "-a", source, target], check=True)
-
-
-def tree_of(world: Path) -> Tree:
-    """Mode and content, or where a link points, of all but what Python keeps for itself."""
-    found: Tree = {}
-    for folder, folders, names in os.walk(world):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in (*folders, *names):
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            where = str(path.relative_to(world))
-            if path.is_symlink():
-                found[where] = (mode, str(path.readlink()))
-            else:
-                found[where] = (mode, path.read_bytes() if path.is_file() else b"")
-    return found
