@@ -4,6 +4,7 @@ A worker is spawned and never forked, because a fork after the engine has run de
 for the next call while it is healthy. Whatever kills it becomes an answer.
 """
 
+import _thread
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +49,23 @@ class Worker:
 
     def __init__(self, library: str, tuning: Tuning = DEFAULT_TUNING) -> None:
         chosen = "".join("01"[one] for one in tuning)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, library, chosen, *_import_paths()],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                # Nothing of the caller's environment, secrets least of all, reaches foreign code.
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            )
-        self._socket = ours
+        self._socket, theirs = socket.socketpair()
         self._known: set[bytes] = set()
+        self.held_by: threading.Lock | None = None  # the call that it works for, or last did
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _PROGRAM, library, chosen, *_import_paths()],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    # Nothing of the caller's environment, secrets least of all, reaches foreign
+                    # code.
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                )
+        except BaseException:
+            self._socket.close()
+            raise
         try:
             self._answer(time.monotonic() + _START_S, _HEADROOM_BYTES)
         except WorkerDiedError as death:
@@ -171,7 +178,9 @@ class Workers:
     def __init__(self, library: str, tuning: Tuning = DEFAULT_TUNING) -> None:
         self._library = library
         self._tuning = tuning
-        self._idle: list[Worker] = []
+        # All that live: one stays in the list while it works, so that it is not lost where a
+        # signal's handler raises between taking it and giving it back.
+        self._alive: list[Worker] = []
         # The calls under way; each is a lock that it holds. Not a semaphore or an event: those are
         # written in Python, and where a signal's handler raises in one, it may stay taken for ever.
         self._busy: set[threading.Lock] = set()
@@ -184,9 +193,11 @@ class Workers:
         with call:
             try:
                 self._enter(call)
-                return self._ask(request, wasm)
+                return self._ask(call, request, wasm)
             finally:
                 self._busy.discard(call)
+                if self._closed:
+                    self.close()
 
     def _enter(self, call: threading.Lock) -> None:
         """Wait until fewer calls are under way than there are cores, and be one of them."""
@@ -201,33 +212,76 @@ class Workers:
             if other.acquire(timeout=_LOOK_S):
                 other.release()
 
-    def _ask(self, request: wire.Request, wasm: bytes) -> Answer:
-        worker = self._take()
+    def _ask(self, call: threading.Lock, request: wire.Request, wasm: bytes) -> Answer:
+        worker = self._take(call)
         try:
-            answer = worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
+            return worker.ask(request, wasm, time.monotonic() + request.wall_ms / 1000)
         except WorkerDiedError as death:
+            self._drop(worker)
             return death.answer
         except BaseException:
-            worker.close()  # interrupted half-way: it would answer the wrong question next
+            self._drop(worker)  # interrupted half-way: it would answer the wrong question next
             raise
-        self._idle.append(worker)
-        if self._closed:
-            self.close()
-        return answer
 
-    def _take(self) -> Worker:
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.process.poll() is None:
-                return worker
-            worker.close()  # it died between calls, which no call is to blame for
-        return Worker(self._library, self._tuning)
+    def _take(self, call: threading.Lock) -> Worker:
+        """A worker that works for this call alone until the call has ended."""
+        while True:
+            with self._entering:
+                idle = self._idle
+                if idle:
+                    idle[-1].held_by = call
+            if not idle:
+                return self._start(call)
+            if idle[-1].process.poll() is None:
+                return idle[-1]
+            self._drop(idle[-1])  # it died between calls, which no call is to blame for
+
+    @property
+    def _idle(self) -> list[Worker]:
+        """Those that work for no call that is under way."""
+        return [worker for worker in [*self._alive] if worker.held_by not in self._busy]
+
+    def _start(self, call: threading.Lock) -> Worker:
+        """A new worker. Raises LibraryError.
+
+        It is started in a thread of its own, where no signal's handler runs: what an interrupted
+        call leaves there comes up all the same, for the next one.
+        """
+        made: list[Worker | Exception] = []
+        starting = threading.Lock()
+        starting.acquire()
+
+        def start() -> None:
+            try:
+                worker = Worker(self._library, self._tuning)
+                worker.held_by = call
+                self._alive.append(worker)
+                made.append(worker)
+            except Exception as error:  # noqa: BLE001 - it is raised where the worker is wanted
+                made.append(error)
+            starting.release()
+            if self._closed:
+                self.close()
+
+        _thread.start_new_thread(start, ())
+        starting.acquire()
+        (worker,) = made
+        if isinstance(worker, Exception):
+            raise worker
+        return worker
+
+    def _drop(self, worker: Worker) -> None:
+        worker.close()
+        with suppress(ValueError):
+            self._alive.remove(worker)
 
     def close(self) -> None:
         """End every worker; those at work end with their call."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with self._entering:
+            idle = self._idle
+        for worker in idle:
+            self._drop(worker)
 
 
 def empty_request(**changes: Any) -> wire.Request:  # noqa: ANN401 - the fields of a request
