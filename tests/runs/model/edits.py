@@ -6,8 +6,8 @@ world's `project` or leaves it alone where it cannot be done there; it never rai
 
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,16 @@ def _cleared(path: Path) -> Path:
     return path
 
 
+@contextmanager
+def _beside(project: Path) -> Generator[Path]:
+    """A name outside the project for what is to take another, gone whatever comes of it."""
+    path = project.parent / "new"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def write(project: Path, name: str, text: str) -> None:
     """In place where a file is; a link in the way is replaced."""
     path = project / name
@@ -93,10 +103,9 @@ def write_through(project: Path, name: str, text: str) -> None:
 
 def replace(project: Path, name: str, text: str) -> None:
     """By a file of its own that takes the name, all at once."""
-    path = project / name
-    beside = project.parent / f"new-{os.getpid()}"
-    beside.write_text(text)
-    beside.replace(path)
+    with _beside(project) as beside:
+        beside.write_text(text)
+        beside.replace(project / name)
 
 
 def same_size_and_time(project: Path, name: str) -> None:
@@ -113,10 +122,10 @@ def same_size_and_time(project: Path, name: str) -> None:
 def replace_same_size_and_time(project: Path, name: str) -> None:
     """The same by another file under its name: the inode differs, too."""
     path = project / name
-    beside = project.parent / f"new-{os.getpid()}"
-    shutil.copy2(path, beside)
-    same_size_and_time(project.parent, beside.name)
-    beside.replace(path)
+    with _beside(project) as beside:
+        shutil.copy2(path, beside)
+        same_size_and_time(project.parent, beside.name)
+        beside.replace(path)
 
 
 def cut(project: Path, name: str, size: int) -> None:
@@ -162,20 +171,19 @@ def link(project: Path, name: str, target: str) -> None:
 
 def relink(project: Path, name: str, target: str) -> None:
     """A link exchanged for another all at once."""
-    beside = project.parent / f"new-{os.getpid()}"
     if target != name and not (project / name).is_dir():
-        beside.symlink_to(target)
-        beside.replace(project / name)
+        with _beside(project) as beside:
+            beside.symlink_to(target)
+            beside.replace(project / name)
 
 
 def hard_link(project: Path, name: str, source: str) -> None:
     """One more name of a file."""
     if name != source and (project / source).is_file():
         (project / name).parent.mkdir(exist_ok=True)
-        beside = project.parent / f"new-{os.getpid()}"
-        beside.hardlink_to(project / source)
-        beside.replace(project / name)
-        beside.unlink(missing_ok=True)  # both may have been names of one file
+        with _beside(project) as beside:
+            beside.hardlink_to(project / source)
+            beside.replace(project / name)  # does nothing where both are names of one file
 
 
 def move(project: Path, name: str, to: str) -> None:
@@ -184,9 +192,9 @@ def move(project: Path, name: str, to: str) -> None:
 
 def copy(project: Path, name: str, to: str) -> None:
     """What is seen of a move where its source was looked at before, and its target after."""
-    beside = project.parent / f"new-{os.getpid()}"
-    shutil.copy2(project / name, beside, follow_symlinks=False)
-    beside.replace(project / to)
+    with _beside(project) as beside:
+        shutil.copy2(project / name, beside, follow_symlinks=False)
+        beside.replace(project / to)
 
 
 def exchange_folders(project: Path) -> None:

@@ -35,7 +35,7 @@ from tests.runs.model.snapshot import Snapshot, Tree, put, take, tree_of
 NOT_ANSWERED = 125  # there is no `redoxa` beside the copy of `redoxa-run` that is used here
 PATIENCE_S = 120
 JUMPS_NS = (0, 3_600_000_000_000, -3_600_000_000_000, 150_000_000)
-DELAYS_S = (0.0, 0.005, 0.015, 0.03, 0.06, 0.12, 0.25)
+DELAYS_S = (0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08)
 # What somebody did to the permissions of a line's earlier work is put aside with the work.
 USUAL_MODES = f"find {' '.join(OUTPUTS)} -maxdepth 0 -type f -exec chmod 644 {{}} + 2>/dev/null"
 
