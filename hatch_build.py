@@ -9,6 +9,7 @@ trampoline needs Python's headers, too; without them it alone is left out.
 
 import importlib.util
 import os
+import shutil
 import sysconfig
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 RECORDER = Path("ring2_orchestrator", "recorder")
 SHORTCUTS = Path("ring2_orchestrator", "shortcuts")
 FRONT_END = "redoxa-run"
+WRAPPERS = ("redoxa-cc", "redoxa-c++", "redoxa-rustc")  # the front end by other names
 HOST = Path("ring0", "host")
 COMPILER = "ziglang==0.17.1"  # the same as the `kernels` extra
 GLUE = "cffi>=2.0"  # the same as what it is needed for when it runs
@@ -53,8 +55,12 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
             except (compiler.CompileError, trampoline.CompileError, OSError) as error:
                 self.app.display_warning(f"built without {name} ({version}): {error}")
                 continue
-            if made == front:  # a command, beside `redoxa` itself
-                build_data["shared_scripts"][made.relative_to(self.root).as_posix()] = FRONT_END
+            if made == front:  # commands, beside `redoxa` itself
+                for copy in (front, *map(front.with_name, WRAPPERS)):
+                    if copy != front:
+                        shutil.copy2(front, copy)
+                    at = copy.relative_to(self.root).as_posix()
+                    build_data["shared_scripts"][at] = copy.name
             else:
                 build_data["artifacts"].append(made.relative_to(self.root).as_posix())
             build_data["pure_python"] = False

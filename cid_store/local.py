@@ -205,6 +205,14 @@ class LocalStore:
         pending = self._pending(cid)
         return len(pending) if pending is not None else self._reader.size(cid)
 
+    def places(self, cid: Cid) -> "list[tuple[int, int, int]] | None":
+        """Where the object's bytes now lie: pack, offset and length of each part, in order.
+
+        None where they are in no pack. Whoever reads them there must check what was read: a
+        collection may move them at any time.
+        """
+        return None if self._pending(cid) is not None else self._reader.places(cid)
+
     def has(self, cid: Cid) -> bool:
         """Whether the store knows the object (it does not read it)."""
         return self._pending(cid) is not None or self._keeper.find(cid) is not None

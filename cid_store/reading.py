@@ -126,6 +126,17 @@ class Reader:
         """The chunks an object is kept in; None where it is not kept in any."""
         return self._sealed(cid, (Kind.CHUNKS,), parse_chunks)
 
+    def places(self, cid: Cid) -> list[tuple[int, int, int]] | None:
+        """Pack, offset and length of each part of an object; None where it must be rebuilt."""
+        if self.is_demoted(cid):
+            return None
+        chunks = self.chunks(cid)
+        parts = [cid] if chunks is None else [chunk for chunk, _ in chunks.chunks()]
+        if any(self.is_demoted(part) for part in parts):
+            return None
+        found = [self.place(part) for part in parts]
+        return [(place.pack, place.payload, place.length) for place in found]
+
     def is_demoted(self, cid: Cid) -> bool:
         """Whether the object must be rebuilt, as the index knows it."""
         return self.place(cid).is_demoted

@@ -103,6 +103,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave what redoxa-run needs to answer the same reuse without Python",
     )
     parser.add_argument(
+        "--compiler",
+        action="store_true",
+        help="as a compiler's wrapper runs it: say nothing, and leave what the wrapper needs to "
+        "answer the next time without Python",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="name every change and every doubt"
     )
     parser.add_argument(
@@ -211,6 +217,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         reuse=not args.force,
         cache_failures=args.cache_failures,
         shortcut=args.shortcut,
+        compiler=args.compiler,
         plain=args.no_ce1,
         timeout_s=args.timeout,
         kill_after_s=args.kill_after,
@@ -242,7 +249,8 @@ def run_command(
     else:
         if verbose:
             _say_details(result, context)
-        context.report.say(result.message)
+        if not asked.compiler:
+            context.report.say(result.message)
     return exit_code_of(result)
 
 

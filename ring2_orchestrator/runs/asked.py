@@ -18,6 +18,7 @@ class Asked(NamedTuple):
     reuse: bool = True
     cache_failures: bool = False
     shortcut: bool = False
+    compiler: bool = False  # for its wrapper: it is silent, and leaves a shortcut each time
     plain: bool = False  # nothing is recorded and no home is opened
     timeout_s: float | None = None
     kill_after_s: float = 5.0
@@ -96,6 +97,7 @@ def _recorded(
                 reuse=asked.reuse,
                 cache_failures=asked.cache_failures,
                 shortcut=asked.shortcut,
+                compiler=asked.compiler,
                 timeout_s=asked.timeout_s,
                 kill_after_s=asked.kill_after_s,
                 attempt=number,

@@ -14,18 +14,19 @@ from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
-from ring2_orchestrator.runs.paths import canonical, join, shown
+from ring2_orchestrator.runs.paths import canonical, join
 from ring2_orchestrator.runs.program import find_program, program_candidates
 from ring2_orchestrator.runs.result import TIMED_OUT, RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
+from ring2_orchestrator.runs.surroundings import OF_BUILD_TOOLS
 from ring2_orchestrator.runs.trace import Trace
-from ring2_orchestrator.runs.verify import is_chosen
+from ring2_orchestrator.runs.verify import difference, is_chosen, verified
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
     from ring2_orchestrator.runs.observe import Observation
-    from ring2_orchestrator.runs.presence import Presence
+    from ring2_orchestrator.runs.presence import Candidate, Presence
     from ring2_orchestrator.runs.secrets import Secrets
     from ring2_orchestrator.runs.touched import Touched
 
@@ -39,6 +40,7 @@ def execute(
     reuse: bool = True,
     cache_failures: bool = False,
     shortcut: bool = False,
+    compiler: bool = False,
     timeout_s: float | None = None,
     kill_after_s: float = 5.0,
     attempt: int = 1,
@@ -48,7 +50,8 @@ def execute(
     """Do what the command does: from the store when nothing it depends on changed, else by running.
 
     What the program prints goes to our standard output and error, byte for byte. With `shortcut` a
-    reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. A run whose
+    reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. Each run of a
+    `compiler` does, and what make and cargo tell of their jobs does not count for it. A run whose
     time is over ends with exit code 124. `attempt` says which try of the same it is, `verify` which
     fraction of reuses is run again instead, to compare and not to keep. Raises
     NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
@@ -71,7 +74,8 @@ def execute(
     source = StandardInput(stdin) if isinstance(stdin, int) else stdin
     run = _Run(list(command), program, home, folder, environment, source, attempt)
     run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s, verify=verify)
-    return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut)
+    run = run._replace(compiler=compiler)
+    return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut or compiler)
 
 
 _DRIFTED = "a second run on the same inputs has contradicted these results before"
@@ -100,6 +104,18 @@ class _Run(NamedTuple):
     timeout_s: float | None = None
     kill_after_s: float = 5.0
     verify: float = 0.0
+    compiler: bool = False
+
+    @property
+    def counted(self) -> Mapping[str, str]:
+        """The variables that may count."""
+        if not self.compiler:
+            return self.env
+        return {
+            name: value
+            for name, value in self.env.items()
+            if os.fsencode(name) not in OF_BUILD_TOOLS
+        }
 
     def result(self, *, reuse: bool, cache_failures: bool, shortcut: bool) -> RunResult:
         begun_ns = self.home.clock.monotonic_ns()
@@ -107,7 +123,7 @@ class _Run(NamedTuple):
         decision = memo.decide(
             self.command,
             cwd=self.cwd,
-            env=self.env,
+            env=self.counted,
             stdin=self.stdin,
             cache_failures=cache_failures,
         )
@@ -158,7 +174,15 @@ class _Run(NamedTuple):
         from ring2_orchestrator.runs.shortcut import leave_shortcut  # noqa: PLC0415 - if asked
 
         with suppress(RedoxaError):  # without it the next answer is as slow as this one
-            leave_shortcut(self.home, memo, decision, result, command=self.command, env=self.env)
+            leave_shortcut(
+                self.home,
+                memo,
+                decision,
+                result,
+                command=self.command,
+                env=self.counted,
+                compiler=self.compiler,
+            )
 
     def _restore(self, memo: Memo, decision: Decision, trace: Trace) -> int:
         """Put the outputs back, in sight of whatever else is going on; how many."""
@@ -183,6 +207,17 @@ class _Run(NamedTuple):
             finally:
                 with suppress(RedoxaError, OSError):  # without the note more is forbidden, not less
                     end_run(self.home, memo, presence, touched)
+
+    def _foresee_reuse(
+        self, memo: Memo, made: "Candidate", trace: Trace, wall_s: float, *, waits: bool
+    ) -> None:
+        """Leave a shortcut to the next reuse, which answers when the trace is published."""
+        from ring2_orchestrator.runs.shortcut import foresee_reuse  # noqa: PLC0415 - for compilers
+
+        with suppress(RedoxaError):  # without it Python gives the next answer
+            foresee_reuse(
+                self.home, memo, made, trace, wall_s=wall_s, env=self.counted, waits=waits
+            )
 
     # Recording.
 
@@ -278,6 +313,8 @@ class _Run(NamedTuple):
                     else:
                         candidate = Candidate(decision.subject, entry)
                 alone = not leaves_some and end_run_alone(memo, presence, candidate)
+            if self.compiler and candidate is not None:
+                self._foresee_reuse(memo, candidate, trace, recording.wall_s, waits=not alone)
             if not alone:
                 parting = end_run(
                     self.home, memo, presence, found.touched, candidate, leaves_some=leaves_some
@@ -291,7 +328,7 @@ class _Run(NamedTuple):
             doubts = (Doubt("not-kept", f"could not be kept: {error}"),)
         result = self._judge(decision, recording, trace, cid, doubts)
         if recorded.verifying:
-            result = _verified(memo, decision, result)
+            result = verified(memo, decision, result)
         published = cid is not None and not waits
         result = result._replace(
             published=published, waits=waits, processes=processes, touched=touched
@@ -347,7 +384,7 @@ class _Run(NamedTuple):
         reason = decision.reason
         if decision.kept is not None and trace is not None and not doubts:
             # It held, and was run all the same: then its results must be these again.
-            drift = _difference(decision.kept.trace, trace)
+            drift = difference(decision.kept.trace, trace)
             if decision.reuse or drift:
                 reason = drift or "run again as asked, with the same results"
             verdict = "drifted" if drift else verdict
@@ -397,23 +434,6 @@ def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
     )
 
 
-def _verified(memo: Memo, decision: Decision, result: RunResult) -> RunResult:
-    """What became of a run that was to confirm its recording; one that drifted is given up."""
-    assert decision.kept is not None, "only what would be reused is verified"
-    if result.doubts:
-        return result._replace(verified="not compared")
-    if result.verdict != "drifted":
-        return result._replace(
-            verified="same", reason="run again to verify it, with the same results"
-        )
-    reason = f"{result.reason}; that recording is never reused again"
-    try:
-        memo.condemn(decision.subject, decision.kept)
-    except (RedoxaError, OSError) as error:
-        reason = f"{result.reason}; its recording could not be given up: {error}"
-    return result._replace(verified="drifted", reason=reason)
-
-
 def _print_again(trace: Trace, printed: bytes) -> None:
     """What the run printed, to the streams it printed it to, in the order it did."""
     at = 0
@@ -423,16 +443,3 @@ def _print_again(trace: Trace, printed: bytes) -> None:
             while rest:
                 rest = rest[os.write(cut.stream, rest) :]
         at += cut.length
-
-
-def _difference(old: Trace, new: Trace) -> str | None:
-    """What two runs on the same inputs left differently; None where nothing."""
-    if old.exit_code != new.exit_code:
-        return f"its exit code was {old.exit_code} and is now {new.exit_code}"
-    was = {output.path: output.state() for output in old.outputs}
-    now = {output.path: output.state() for output in new.outputs}
-    # A run over its own earlier work may leave what is already there, so compare what both made.
-    for path in sorted(was.keys() & now.keys()):
-        if was[path] != now[path]:
-            return f"its output {shown(path).removeprefix('P/')} differs on the same inputs"
-    return "it printed something else on the same inputs" if old.printed != new.printed else None

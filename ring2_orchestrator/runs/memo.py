@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -27,7 +28,7 @@ from ring2_orchestrator.runs.surroundings import (
     surroundings_of,
 )
 from ring2_orchestrator.runs.trace import Trace
-from ring2_orchestrator.shortcuts.folder import drop
+from ring2_orchestrator.shortcuts.folder import drop, let_answer
 
 MAX_TRACES = 32
 _KEY_BYTES = 20
@@ -174,6 +175,9 @@ class Memo:
             store.set_root(_root_name(subject, self._home.clock, older), entry)
             for name in self._outdated(older, kept.cid):
                 store.set_root(name, None)
+        with suppress(OSError):  # then it answers no one, and Python does
+            command, cwd = kept.trace.command, kept.trace.surroundings.cwd
+            let_answer(self._home.path, command, cwd, str(entry))
 
     def _outdated(self, older: Sequence[tuple[str, Cid]], newest: Cid) -> Iterator[str]:
         """The names that a new trace makes idle: those of its equals, and those past the limit."""

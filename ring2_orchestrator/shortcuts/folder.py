@@ -29,6 +29,19 @@ def write(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def waiting(path: Path, entry: str) -> Path:
+    """Where a shortcut waits until the trace under that entry is published."""
+    return path.with_name(f"{path.name}.{entry}")
+
+
+def let_answer(home: Path, command: Sequence[bytes], cwd: bytes, entry: str) -> None:
+    """The shortcut that waited for the trace under that entry answers from now on."""
+    if (home / "shortcuts").is_dir():
+        path = path_of(home, key_of(home), command, cwd)
+        with suppress(FileNotFoundError):
+            waiting(path, entry).rename(path)
+
+
 def drop(home: Path, command: Sequence[bytes], cwd: bytes) -> None:
     """Take away a command's shortcut: from now on another answer may be right. Raises OSError."""
     if (home / "shortcuts").is_dir():

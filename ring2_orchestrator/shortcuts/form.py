@@ -4,11 +4,14 @@ import os
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ring2_orchestrator.plainfile import read_plain
 
-MAGIC = b"RXSHORT1"
+if TYPE_CHECKING:
+    from cid_store.store import Buffer
+
+MAGIC = b"RXSHORT2"
 MARK = b"RXREUSE1"
 ENTERING = b"RXENTER1"
 KEY_FILE = "environment.key"
@@ -26,6 +29,8 @@ class Fact(IntEnum):
     BLANK = 4  # nothing, or an empty file
     BYTES = 5  # a file of the kernel's own says these bytes
     PRESENT = 6  # something stands there
+    CONTENT = 7  # a file of this mode, size and digest; no need to read it under this stamp
+    CRATES = 8  # a folder of this mode with exactly these libraries of these crates
 
 
 class StdinKind(IntEnum):
@@ -56,7 +61,7 @@ def key_of(home: Path) -> bytes:
     return read_plain(home / KEY_FILE)
 
 
-def digest(key: bytes, data: bytes) -> bytes:
+def digest(key: bytes, data: "Buffer") -> bytes:
     """BLAKE2b with the home's key (RFC 7693)."""
     from hashlib import blake2b  # noqa: PLC0415 - slow to import, and most runs need none
 
@@ -73,6 +78,9 @@ def surroundings_text(umask: int, machine: Mapping[str, str], env: Mapping[bytes
 def part(data: bytes) -> bytes:
     """Bytes after their length."""
     return len(data).to_bytes(4, "little") + data
+
+
+NO_STAMP = bytes(44)
 
 
 def stamp_bytes(status: os.stat_result) -> bytes:

@@ -36,6 +36,10 @@ void add_text(struct bytes *to, const char *format, ...) {
     add(to, text, (size_t)length);
 }
 
+void add_number(struct bytes *to, uint64_t value, size_t width) {
+    for (size_t i = 0; i < width; i++) add(to, &(unsigned char){(unsigned char)(value >> (8 * i))}, 1);
+}
+
 uint64_t take(struct reader *from, size_t width) {
     uint64_t value = 0;
     if (from->bad || (size_t)(from->end - from->at) < width) {
@@ -56,6 +60,16 @@ struct reader take_part(struct reader *from) {
     struct reader part = {from->at, from->at + length, false};
     from->at += length;
     return part;
+}
+
+const unsigned char *take_bytes(struct reader *from, size_t length) {
+    const unsigned char *at = from->at;
+    if (from->bad || (size_t)(from->end - from->at) < length) {
+        from->bad = true;
+        return NULL;
+    }
+    from->at += length;
+    return at;
 }
 
 bool read_own_file(const char *path, size_t limit, struct bytes *into) {

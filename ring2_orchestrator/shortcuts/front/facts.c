@@ -4,19 +4,76 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT };
+enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT, CONTENT, CRATES };
 
-static bool same_stamp(struct reader *from, const struct stat *st, bool there) {
-    uint64_t dev = take(from, 8), ino = take(from, 8), mode = take(from, 4), size = take(from, 8);
-    int64_t mtime = (int64_t)take(from, 8), ctime = (int64_t)take(from, 8);
-    return there && st->st_dev == dev && st->st_ino == ino && st->st_mode == mode &&
-           (uint64_t)st->st_size == size &&
-           st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec == mtime &&
-           st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec == ctime;
+static int64_t ns_of(struct timespec time) { return time.tv_sec * 1000000000 + time.tv_nsec; }
+
+struct stamp take_stamp(struct reader *from) {
+    struct stamp stamp = {.dev = take(from, 8), .ino = take(from, 8)};
+    stamp.mode = (uint32_t)take(from, 4);
+    stamp.size = take(from, 8);
+    stamp.mtime = (int64_t)take(from, 8);
+    stamp.ctime = (int64_t)take(from, 8);
+    return stamp;
+}
+
+bool same_stamp(const struct stamp *wanted, const struct stat *st) {
+    return st->st_dev == wanted->dev && st->st_ino == wanted->ino && st->st_mode == wanted->mode &&
+           (uint64_t)st->st_size == wanted->size && ns_of(st->st_mtim) == wanted->mtime &&
+           ns_of(st->st_ctim) == wanted->ctime;
+}
+
+static bool still_stands(int fd, const struct stat *st) {
+    struct stat now;
+    return !fstat(fd, &now) && now.st_dev == st->st_dev && now.st_ino == st->st_ino &&
+           now.st_size == st->st_size && ns_of(now.st_mtim) == ns_of(st->st_mtim) &&
+           ns_of(now.st_ctim) == ns_of(st->st_ctim);
+}
+
+/* Read and not mapped: whoever cuts the file meanwhile must not end this process. */
+static bool read_all(int fd, unsigned char *data, size_t size) {
+    size_t length = 0;
+    while (length < size) {
+        ssize_t got = read(fd, data + length, size - length);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        length += (size_t)got;
+    }
+    return true;
+}
+
+bool same_content(const char *path, const struct stat *st, const unsigned char key[KEY_BYTES],
+                  const unsigned char *digest) {
+    unsigned char found[DIGEST_BYTES];
+    size_t size = (size_t)st->st_size;
+    unsigned char *data = malloc(size + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    bool same = data && fd >= 0 && still_stands(fd, st) && read_all(fd, data, size);
+    if (same) {
+        keyed_digest(key, data, size, found);
+        same = !memcmp(found, digest, DIGEST_BYTES) && still_stands(fd, st);
+    }
+    if (fd >= 0) close(fd);
+    free(data);
+    return same;
+}
+
+/* A file of the same bytes, whenever they were written. */
+static bool same_file(struct reader *from, const char *path, const struct stat *st,
+                      const unsigned char key[KEY_BYTES], struct findings *found) {
+    struct stamp wanted = take_stamp(from);
+    const unsigned char *digest = take_bytes(from, DIGEST_BYTES);
+    if (from->bad || st->st_mode != wanted.mode || (uint64_t)st->st_size != wanted.size)
+        return false;
+    if (ns_of(st->st_mtim) > found->newest) found->newest = ns_of(st->st_mtim);
+    if (same_stamp(&wanted, st)) return true;
+    found->renewed = true;
+    return S_ISREG(st->st_mode) && same_content(path, st, key, digest);
 }
 
 /* The kernel's own files have no honest times, so these are read; all of them are short. */
@@ -72,22 +129,26 @@ static bool look(struct nearby *last, const char *path, struct stat *st) {
     return !fstatat(last->fd, path + length, st, AT_SYMLINK_NOFOLLOW);
 }
 
-static bool holds(struct reader *from, enum fact fact, const char *path, struct nearby *last) {
+static bool holds(struct reader *from, enum fact fact, const char *path, struct nearby *last,
+                  const unsigned char key[KEY_BYTES], struct findings *found) {
     struct stat st = {0};
+    struct stamp wanted;
     bool there = fact != BYTES && look(last, path, &st), absent = !there && is_absent();
     switch (fact) {
     case ABSENT: return absent;
-    case STAMP: return same_stamp(from, &st, there);
+    case STAMP: wanted = take_stamp(from); return there && same_stamp(&wanted, &st);
     case MODE: return take(from, 4) == st.st_mode && there;
     case TYPE: return take(from, 4) == (st.st_mode & S_IFMT) && there;
     case BLANK: return absent || (there && S_ISREG(st.st_mode) && !st.st_size);
     case BYTES: return same_bytes(path, take_part(from));
     case PRESENT: return there;
+    case CONTENT: return there && same_file(from, path, &st, key, found);
+    case CRATES: return there && same_crates(from, path, &st, key);
     }
     return false;
 }
 
-bool facts_hold(struct reader *from) {
+bool facts_hold(struct reader *from, const unsigned char key[KEY_BYTES], struct findings *found) {
     char path[PATH_MAX] = "";
     struct nearby last = {.fd = -1};
     uint64_t count = take(from, 4);
@@ -100,7 +161,7 @@ bool facts_hold(struct reader *from) {
         memcpy(path + shared, from->at, rest);
         path[shared + rest] = 0;
         from->at += rest;
-        if (!holds(from, fact, path, &last)) return false;
+        if (!holds(from, fact, path, &last, key, found)) return false;
     }
     return !from->bad && from->at == from->end;
 }

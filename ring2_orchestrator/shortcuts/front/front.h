@@ -1,10 +1,12 @@
-/* The front end of `redoxa run`: answers a reuse from a shortcut, and leaves all else to Python. */
+/* The front end of `redoxa run` and the compilers' wrappers: answers a reuse from a shortcut, and
+ * leaves all else to Python. */
 #ifndef FRONT_H
 #define FRONT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 enum { KEY_BYTES = 32, DIGEST_BYTES = 16 };
 
@@ -25,6 +27,21 @@ struct answer {
     uint32_t exit_code, outputs;
     uint64_t wall_ns; /* what running took */
     struct reader cuts, printed, entry;
+    struct reader restored_entry; /* written down where outputs are put back; empty: Python's work */
+    struct reader left;           /* the rows of the outputs that may be put back */
+};
+
+/* What a look finds, in the numbers of a shortcut. */
+struct stamp {
+    uint64_t dev, ino, size;
+    uint32_t mode;
+    int64_t mtime, ctime;
+};
+
+/* What the facts of an answer came to. */
+struct findings {
+    bool renewed;    /* a file was written anew with the bytes it had */
+    int64_t newest;  /* of the times of all files whose bytes count */
 };
 
 /* `redoxa run` answers instead: for whatever fails before the first byte is printed. */
@@ -33,8 +50,11 @@ _Noreturn void leave_to_python(void);
 void add(struct bytes *to, const void *data, size_t length);
 void add_text(struct bytes *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+void add_number(struct bytes *to, uint64_t value, size_t width); /* little-endian */
+
 uint64_t take(struct reader *from, size_t width); /* little-endian, 1 to 8 bytes */
 struct reader take_part(struct reader *from);      /* a length of 4 bytes, then as many */
+const unsigned char *take_bytes(struct reader *from, size_t length); /* NULL where there are fewer */
 
 /* BLAKE2b with a key, 16 bytes of digest: RFC 7693. */
 void keyed_digest(const unsigned char key[KEY_BYTES], const void *data, size_t length,
@@ -50,7 +70,34 @@ bool streams_serve(void);
 bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES]);
 
 /* Whether every path stands as the shortcut says. */
-bool facts_hold(struct reader *from);
+bool facts_hold(struct reader *from, const unsigned char key[KEY_BYTES], struct findings *found);
+
+struct stamp take_stamp(struct reader *from);
+bool same_stamp(const struct stamp *wanted, const struct stat *st);
+
+/* Whether the file that was looked at holds bytes of that digest, read while it stood still. */
+bool same_content(const char *path, const struct stat *st, const unsigned char key[KEY_BYTES],
+                  const unsigned char *digest);
+
+/* Whether a folder holds exactly these libraries of the crates in question. */
+bool same_crates(struct reader *from, const char *path, const struct stat *st,
+                 const unsigned char key[KEY_BYTES]);
+
+/* Makes every output what the shortcut says, or leaves everything to Python. True where any had to
+ * be written: all of them are then, as the command itself would do it. */
+bool put_back(const struct answer *answer, const char *home, const unsigned char key[KEY_BYTES],
+              const struct findings *found);
+
+/* Keeps runs from coming and going until this process ends, and tells those that go on which paths
+ * are about to be written. */
+bool be_present(const char *home, const struct bytes paths[], size_t count);
+
+/* The compiler that the wrapper stands for, found on PATH, with the words it is given; NULL where
+ * this program was not called as a wrapper. Ends the process where there is no such compiler. */
+char **wrapped_command(int count, char **words);
+
+/* The compiler runs as if there were no wrapper. */
+_Noreturn void run_plainly(char **command);
 
 /* Whether an ancestor of this process is the recorder's helper, or may be. */
 bool inside_recording(void);

@@ -16,10 +16,6 @@
 
 static const unsigned char mark[8] = "RXREUSE1";
 
-static void add_number(struct bytes *to, uint64_t value, size_t width) {
-    for (size_t i = 0; i < width; i++) add(to, &(unsigned char){(unsigned char)(value >> (8 * i))}, 1);
-}
-
 static bool make_record(struct bytes *record, const unsigned char key[KEY_BYTES],
                         struct reader entry, uint64_t wall_ns) {
     unsigned char name[16], digest[DIGEST_BYTES];

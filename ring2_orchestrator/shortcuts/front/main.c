@@ -18,11 +18,12 @@
 static const char source_digest[] __attribute__((used)) = SOURCE_DIGEST;
 
 enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125, MOST_CODE = 255, NO_ANSWER = 204 };
-static const char magic[8] = {'R', 'X', 'S', 'H', 'O', 'R', 'T', '1'};
+static const char magic[8] = {'R', 'X', 'S', 'H', 'O', 'R', 'T', '2'};
 static char **given; /* the words after our own name */
 /* Under this name Python asks before it loads the rest of itself, and goes on where nothing is known. */
 static const char asking[] = "redoxa-run?";
 static bool asked;
+static bool wrapping; /* we stand for a compiler, which is silent about us */
 
 static uint64_t now_ns(void) {
     struct timespec now;
@@ -53,10 +54,11 @@ void leave_to_python(void) {
         exit(CANNOT_RUN);
     }
     while (given[count]) count++;
-    char **all = calloc(count + 4, sizeof *all);
+    char **all = calloc(count + 5, sizeof *all);
     if (all) {
-        all[0] = path, all[1] = "run", all[2] = "--shortcut";
-        memcpy(all + 3, given, count * sizeof *given);
+        all[0] = path, all[1] = "run", all[2] = wrapping ? "--compiler" : "--shortcut";
+        if (wrapping) all[3] = "--";
+        memcpy(all + 3 + wrapping, given, count * sizeof *given);
         execv(path, all);
     }
     fprintf(stderr, "redoxa: %s cannot be started (%s); install redoxa again\n", path, strerror(errno));
@@ -127,15 +129,19 @@ static bool cuts_fit(const struct answer *answer) {
 }
 
 static bool read_answer(struct reader *body, const unsigned char key[KEY_BYTES],
-                        struct answer *answer) {
+                        struct answer *answer, struct findings *found) {
     answer->exit_code = (uint32_t)take(body, 4);
     answer->outputs = (uint32_t)take(body, 4);
     answer->wall_ns = take(body, 8);
     if (!surroundings_hold(body, key)) return false;
     answer->entry = take_part(body);
+    answer->restored_entry = take_part(body);
     answer->cuts = take_part(body);
     answer->printed = take_part(body);
-    return !body->bad && answer->exit_code <= MOST_CODE && cuts_fit(answer) && facts_hold(body);
+    struct reader facts = take_part(body);
+    answer->left = *body;
+    return !body->bad && answer->exit_code <= MOST_CODE && cuts_fit(answer) &&
+           facts_hold(&facts, key, found);
 }
 
 static void print_all(int fd, const unsigned char *data, size_t length) {
@@ -191,20 +197,25 @@ int main(int count, char **words) {
     struct bytes content = {0};
     struct reader body;
     struct answer answer = {0};
-    given = count > 0 ? words + 1 : nothing; /* who starts us need not even give a name */
+    struct findings found = {0};
+    char **compiler = wrapped_command(count, words);
+    wrapping = compiler != NULL;
+    given = compiler ? compiler : count > 0 ? words + 1 : nothing; /* a name need not be given */
     asked = count > 0 && !strcmp(words[0], asking);
     /* Options are Python's: the command begins after `--`, or with its first word. */
-    bool marked = *given && !strcmp(*given, "--");
+    bool marked = !wrapping && *given && !strcmp(*given, "--");
     char **command = given + marked;
+    if (wrapping && inside_recording()) run_plainly(command);
     /* Inside a recording not even the home is read: it would be an input of the outer run. */
     bool known = *command && (marked || **command != '-') && streams_serve() &&
-                 !inside_recording() && find_home(home) && read_key(home, key) &&
+                 (wrapping || !inside_recording()) && find_home(home) && read_key(home, key) &&
                  name_shortcut(home, key, command, path) &&
-                 open_shortcut(path, key, &content, &body) && read_answer(&body, key, &answer);
+                 open_shortcut(path, key, &content, &body) && read_answer(&body, key, &answer, &found);
     if (!known) leave_to_python();
+    if (put_back(&answer, home, key, &found)) answer.entry = answer.restored_entry;
     /* Written down before a byte is printed, so that whatever fails here is still Python's. */
     if (!tell_ledger(home, key, answer.entry, now_ns() - begun)) leave_to_python();
     print_again(&answer);
-    say(&answer, now_ns() - begun);
+    if (!wrapping) say(&answer, now_ns() - begun);
     return (int)answer.exit_code;
 }
