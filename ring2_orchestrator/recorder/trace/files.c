@@ -184,6 +184,7 @@ static void on_list(const struct request *r) {
 
 static void on_chdir(const struct request *r) {
     struct place place;
+    working_folder_moves(r->tid);
     if (place_named(r, AT_FDCWD, r->arg[0], PLACE_FOLLOW, &place)) tell(r, EVENT_CHDIR, &place, 0);
 }
 
@@ -225,6 +226,7 @@ static void on_remove(const struct request *r, int dirfd, uint64_t address, bool
     struct event event = event_of(r, folder ? EVENT_RMDIR : EVENT_UNLINK, &place, 0);
     event.preimage = preimage_for(r, &place, false);
     now_ours(place.word);
+    if (folder) working_folders_moved();
     stream_event(&event);
 }
 
@@ -397,6 +399,7 @@ void on_file_call(struct request *r) {
     case SYS_readlinkat: on_readlink(r, DIR(0), ARG(1)); break;
     case SYS_getdents64: on_list(r); break;
     case SYS_chdir: on_chdir(r); break;
+    case SYS_fchdir: working_folder_moves(r->tid); break;
 #ifdef SYS_renameat
     case SYS_renameat: on_rename(r, DIR(0), ARG(1), DIR(2), ARG(3), 0); break;
 #endif

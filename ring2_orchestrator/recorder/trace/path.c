@@ -18,7 +18,10 @@
 
 static uint32_t generation = 1;
 
-void paths_moved(void) { generation++; }
+void paths_moved(void) {
+    generation++;
+    working_folders_moved();
+}
 
 const struct stat *place_before(const struct place *place) {
     return place->found ? &place->st : NULL;
@@ -255,7 +258,12 @@ void place_of_text(const struct request *r, const char *path, int how, struct pl
 
 static bool base_text(const struct request *r, int dirfd, char *room, size_t size) {
     char entry[32];
-    if (dirfd == AT_FDCWD) return tracee_link(r->tid, "cwd", room, size) >= 0;
+    if (dirfd == AT_FDCWD) {
+        const struct word *folder = working_folder(r->tid);
+        if (!folder || folder->length >= size) return false;
+        memcpy(room, folder->text, folder->length + 1);
+        return true;
+    }
     snprintf(entry, sizeof entry, "fd/%d", dirfd);
     return tracee_link(r->tid, entry, room, size) >= 0;
 }

@@ -16,7 +16,9 @@
 static struct process *processes; /* the living first; the dead are freed when noticed */
 static struct {
     pid_t tid;
+    uint32_t folder_moves; /* how many there had been when `folder` was asked for */
     struct process *process;
+    struct word *folder; /* where its relative paths begin, or NULL */
 } threads[THREAD_SLOTS]; /* a direct-mapped cache: a collision only costs a look into /proc */
 static int poll_fd = -1;
 
@@ -152,15 +154,61 @@ static void settle_exec(struct process *process) {
     process->pending_argv = NULL;
 }
 
+/* ---- working folders ---- */
+
+#define MOVING_MAX 16
+
+/* A folder is asked for once, and again when any thread has gone elsewhere (they may share it) or a
+ * folder on the way may have moved. */
+static uint32_t folder_moves = 1;
+static pid_t moving[MOVING_MAX]; /* let through, and perhaps not yet there */
+static size_t moving_count;
+
+void working_folders_moved(void) { folder_moves++; }
+
+void working_folder_moves(pid_t tid) {
+    /* With more of them at once nothing is remembered any more, which only costs time. */
+    if (moving_count <= MOVING_MAX) moving_count++;
+    if (moving_count <= MOVING_MAX) moving[moving_count - 1] = tid;
+}
+
+/* Its next call shows that the one before has taken effect. */
+static void settle_folder(pid_t tid) {
+    if (moving_count > MOVING_MAX) return;
+    for (size_t i = moving_count; i-- > 0;)
+        if (moving[i] == tid) {
+            moving[i] = moving[--moving_count];
+            folder_moves++;
+        }
+}
+
+struct word *working_folder(pid_t tid) {
+    char text[PATH_ROOM];
+    size_t slot = (size_t)tid % THREAD_SLOTS;
+    bool mine = threads[slot].tid == tid && threads[slot].process && !moving_count;
+    if (mine && threads[slot].folder && threads[slot].folder_moves == folder_moves)
+        return threads[slot].folder;
+    ssize_t length = tracee_link(tid, "cwd", text, sizeof text);
+    if (length < 0) return NULL;
+    struct word *folder = word_of(text, (size_t)length);
+    threads[slot].folder = mine ? folder : NULL;
+    threads[slot].folder_moves = folder_moves;
+    return folder;
+}
+
 struct process *process_of(pid_t tid) {
     size_t slot = (size_t)tid % THREAD_SLOTS;
     struct process *process = threads[slot].tid == tid ? threads[slot].process : NULL;
-    if (!process || process->ended) process = look_up(tid);
+    if (!process || process->ended) {
+        process = look_up(tid);
+        threads[slot].folder = NULL;
+    }
     if (threads[slot].process) threads[slot].process->cached--;
     threads[slot].tid = tid;
     threads[slot].process = process;
     process->cached++;
     if (process->pending_argv) settle_exec(process);
+    if (moving_count) settle_folder(tid);
     return process;
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -44,6 +45,25 @@ struct message {
 static void say(char tag, int first, int second) {
     struct message message = {tag, first, second};
     if (now->control >= 0) send(now->control, &message, sizeof message, MSG_NOSIGNAL);
+}
+
+/* ---- what is waited for ---- */
+
+enum watched { LISTENER, CHILDREN, CONTROL, PROCESSES, COPY, WATCHED };
+
+static int watcher = -1;
+
+static void watch(int fd, enum watched what) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)fd * WATCHED + what};
+    if (fd >= 0) epoll_ctl(watcher, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Before it is closed: another process may hold the same open file, and it would be waited for still. */
+static void watch_no_more(int fd) { epoll_ctl(watcher, EPOLL_CTL_DEL, fd, NULL); }
+
+static void listen_no_more(void) {
+    watch_no_more(listener_fd);
+    listener_fd = -1;
 }
 
 /* ---- children ---- */
@@ -137,11 +157,13 @@ static void leave(const int *fds, size_t count) {
                  program_ended ? "the program" : "the recording");
     stream_close();
     say('D', 0, 0);
+    watch_no_more(now->control);
     close(now->control);
     now->control = -1;
     for (size_t i = 0; i + 1 < count && copy_count < COPIES_MAX; i += 2) {
         copies[copy_count].from = fds[i];
         copies[copy_count++].to = fds[i + 1];
+        watch(fds[i], COPY);
     }
 }
 
@@ -176,8 +198,11 @@ static void obey(void) {
     }
 }
 
-static void copy_on(size_t at) {
+static void copy_on(int from) {
     char block[65536];
+    size_t at = 0;
+    while (at < copy_count && copies[at].from != from) at++;
+    if (at == copy_count) return;
     ssize_t got = read(copies[at].from, block, sizeof block);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
     for (ssize_t done = 0; done < got;) {
@@ -192,6 +217,7 @@ static void copy_on(size_t at) {
         done += wrote;
     }
     if (got > 0) return;
+    watch_no_more(copies[at].from);
     close(copies[at].from);
     close(copies[at].to);
     copies[at] = copies[--copy_count];
@@ -210,31 +236,32 @@ static int child_signals(void) {
 }
 
 noreturn void supervise(struct supervision *supervision) {
-    enum { LISTENER, CHILDREN, CONTROL, PROCESSES, COPIES };
     now = supervision;
+    watcher = epoll_create1(EPOLL_CLOEXEC);
+    if (watcher < 0) fail("no epoll");
     int children = child_signals();
     if (listener_fd >= 0) prepare_notices();
+    watch(listener_fd, LISTENER);
+    watch(children, CHILDREN);
+    watch(now->control, CONTROL);
+    watch(processes_poll_fd(), PROCESSES);
     for (;;) {
-        struct pollfd watched[COPIES + COPIES_MAX] = {
-            {listener_fd, POLLIN, 0},
-            {children, POLLIN, 0},
-            {now->control, POLLIN, 0},
-            {processes_poll_fd(), POLLIN, 0},
-        };
-        for (size_t i = 0; i < copy_count; i++)
-            watched[COPIES + i] = (struct pollfd){copies[i].from, POLLIN, 0};
-        if (poll(watched, COPIES + copy_count, -1) < 0) continue;
+        struct epoll_event ready[COPY + COPIES_MAX];
+        uint32_t seen[COPY] = {0};
+        int count = epoll_wait(watcher, ready, COPY + COPIES_MAX, -1);
+        for (int i = 0; i < count; i++)
+            if (ready[i].data.u64 % WATCHED < COPY) seen[ready[i].data.u64 % WATCHED] = ready[i].events;
         /* Ends before calls: a number may already belong to another process. */
-        if (watched[PROCESSES].revents) processes_reap();
-        if (watched[LISTENER].revents & POLLIN) answer_one();
-        else if (watched[LISTENER].revents) listener_fd = -1;
-        if (watched[CHILDREN].revents) {
+        if (seen[PROCESSES]) processes_reap();
+        if (seen[LISTENER] & EPOLLIN) answer_one();
+        else if (seen[LISTENER]) listen_no_more();
+        if (seen[CHILDREN]) {
             struct signalfd_siginfo info;
             while (read(children, &info, sizeof info) > 0) continue;
             if (reap()) finish();
         }
-        if (watched[CONTROL].revents) obey();
-        for (size_t i = copy_count; i-- > 0;)
-            if (watched[COPIES + i].revents) copy_on(i);
+        if (seen[CONTROL]) obey();
+        for (int i = 0; i < count; i++)
+            if (ready[i].data.u64 % WATCHED == COPY) copy_on((int)(ready[i].data.u64 / WATCHED));
     }
 }

@@ -147,6 +147,10 @@ void thread_ends(pid_t tid);
 bool process_is_inside(pid_t pid);
 void processes_signal(int number);
 bool process_is_known(pid_t pid);
+/* Where a thread's relative paths begin; NULL when it is gone. */
+struct word *working_folder(pid_t tid);
+void working_folder_moves(pid_t tid); /* by the call it is stopped at */
+void working_folders_moved(void);     /* or may have: whoever lies below a folder that did */
 
 /* ---- path.c: from the words of a call to the one canonical name ---- */
 
