@@ -28,7 +28,7 @@ from ring2_orchestrator.fronts import Layout, recognise
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.held import gives_back, hand_over, held
 from ring2_orchestrator.packing_divided import divide, rivals
-from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, quicker, so_far, take_sample
+from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, in_turn, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.winners import Winners
 
@@ -106,7 +106,8 @@ def pack(
     says; a file of a known format is tried in parts, too, unless that is not wanted, and so is a
     directory, with a profile and without. Before any byte reaches `out`, the container was decoded
     and what it gave was hashed; a file that changed meanwhile is an InputError. A profile's
-    container is never larger than that of a quicker one. With `winners`, what won before is tried
+    container is never larger than that of a quicker one, unless a budget of their own bounds both:
+    it is for all searches of the call. With `winners`, what won before is tried
     first, and they learn what wins now; what quicker profiles find is then left out where a search
     is.
     """
@@ -119,11 +120,12 @@ def pack(
         if not finalists:
             is_told_apart = profile is not None or contents is Contents.TREE
             layout = recognise(source) if is_told_apart and in_parts else None
+            own, *others = [None] if profile is None else in_turn(profile)
             candidates = _candidates(
-                source, layout, genes, tools, profile, winners=winners, advance=told
+                source, layout, genes, tools, own, winners=winners, advance=told
             )
-            if profile is not None and (winners is None or not winners.took_over):
-                for each in quicker(profile):
+            if winners is None or not winners.took_over:
+                for each in others:
                     candidates += _candidates(
                         source, layout, genes, tools, each, winners=None, advance=told
                     )

@@ -25,8 +25,9 @@ def add_bounds(parser: argparse.ArgumentParser) -> None:
         "--budget",
         type=_millions,
         metavar="FUEL",
-        help="how much the search may execute, in millions of the engine's units of fuel; "
-        "0 leaves the library's genes and whatever the first step of a search finds",
+        help="how much all searches of the command may execute together, in millions of the "
+        "engine's units of fuel; 0 leaves the library's genes and whatever the first step of a "
+        "search finds",
     )
 
 

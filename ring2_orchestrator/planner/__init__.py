@@ -15,7 +15,7 @@ from ring2_orchestrator.planner.profile import (
     PROFILES,
     Profile,
     find_profile,
-    quicker,
+    in_turn,
 )
 from ring2_orchestrator.planner.proposing import (
     FALLBACK,
@@ -55,11 +55,11 @@ __all__ = [
     "find_gene",
     "find_profile",
     "gene_from",
+    "in_turn",
     "library",
     "library_gene",
     "library_names",
     "propose",
-    "quicker",
     "retry",
     "run_search",
     "select_best",

@@ -15,6 +15,8 @@ _SEARCH_BASE = 1_000_000_000
 _SEARCH_PER_BYTE = 60_000
 # What is smaller is worth the less of a search the smaller it is.
 _FULL_BASE_BYTES = 1 << 10
+# What of a budget that somebody set a quicker profile has.
+_QUICKER_PART = 8
 # Of what is smaller than this not every gene is tried in all its alternatives.
 TINY_BYTES = 1 << 12
 
@@ -88,14 +90,18 @@ MAX = Profile(
 PROFILES = {profile.name: profile for profile in (FAST, BALANCED, MAX)}
 
 
-def quicker(profile: Profile) -> list[Profile]:
-    """The profiles that decode more quickly, within the same budget if one was set."""
-    shipped = PROFILES.get(profile.name, profile)
-    has_budget = profile.search_fuel != shipped.search_fuel
+def in_turn(profile: Profile) -> list[Profile]:
+    """The profile, then those that decode more quickly, which are searched for as well.
+
+    Where a budget was set, all of them share it: an eighth for each that is quicker.
+    """
     found = [each for each in PROFILES.values() if each.decode_fuel < profile.decode_fuel]
-    if not has_budget:
-        return found
-    return [replace(each, search_fuel=profile.search_fuel) for each in found]
+    budget = profile.search_fuel
+    if budget == PROFILES.get(profile.name, profile).search_fuel:
+        return [profile, *found]
+    part = budget // _QUICKER_PART
+    own = replace(profile, search_fuel=budget - part * len(found))
+    return [own, *(replace(each, search_fuel=part) for each in found)]
 
 
 def find_profile(name: str) -> Profile:

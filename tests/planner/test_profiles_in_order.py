@@ -11,8 +11,21 @@ import pytest
 from ring2_orchestrator.container import BytesSource
 from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.packing import pack
-from ring2_orchestrator.planner import BALANCED, FAST, MAX, Profile, library, quicker
+from ring2_orchestrator.planner import (
+    BALANCED,
+    FAST,
+    MAX,
+    PROFILES,
+    Periods,
+    Profile,
+    Search,
+    Yardstick,
+    in_turn,
+    library,
+    library_gene,
+)
 from ring2_orchestrator.toolbox import Toolbox
+from tests.fronts.files import tensors
 
 KINDS = ("smooth", "noisy", "sparse", "rows")
 DTYPES = ("u1", "i2", "u4", "f4", "f8")
@@ -60,19 +73,46 @@ def test_a_slower_profile_takes_what_a_quicker_one_finds(
     quick = replace(FAST, search_fuel=0)
 
     def alone(profile: Profile) -> list[Profile]:
-        return [quick] if profile is slow else []
+        return [slow, quick] if profile is slow else [profile]
 
-    monkeypatch.setattr("ring2_orchestrator.packing.quicker", alone)
+    monkeypatch.setattr("ring2_orchestrator.packing.in_turn", alone)
     first, second = sizes(data, genes, tools, [quick, slow])
     assert second <= first
 
 
-def test_quicker_profiles_have_the_same_budget() -> None:
-    assert quicker(FAST) == []
-    assert quicker(BALANCED) == [FAST]
-    assert quicker(MAX) == [FAST, BALANCED]
-    bounded = quicker(replace(MAX, search_fuel=7))
-    assert bounded == [replace(FAST, search_fuel=7), replace(BALANCED, search_fuel=7)]
+def test_a_budget_is_shared_by_the_profiles_that_are_searched_for() -> None:
+    assert in_turn(FAST) == [FAST]
+    assert in_turn(BALANCED) == [BALANCED, FAST]
+    assert in_turn(MAX) == [MAX, FAST, BALANCED]
+    for profile in PROFILES.values():
+        for budget in (0, 1, 7, 800, 10**12):
+            own, *others = in_turn(replace(profile, search_fuel=budget))
+            assert own.search_fuel + sum(each.search_fuel for each in others) == budget
+            assert all(each.search_fuel * 6 <= own.search_fuel for each in others)
+
+
+@pytest.mark.slow
+def test_all_searches_of_a_file_take_no_more_than_the_budget(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted: list[int] = []
+
+    def watched(yardstick: Yardstick, *, profile: Profile, periods: Periods) -> Search:
+        granted.append(profile.search_limit(yardstick.sample.total))
+        return Search(yardstick, profile=profile, periods=periods)
+
+    monkeypatch.setattr("ring2_orchestrator.planner.proposing.Search", watched)
+    budget = 8_000_000
+    slow = replace(BALANCED, search_fuel=budget)
+    genes = [library_gene(name, tools.palette) for name in ("repeats", "bytes")]
+    for lengths in ([60], [5_000], [9_000, 8_500], [9_000, 300, 7_000]):
+        parts = [
+            array("smooth", dtype, size, size) for dtype, size in zip(DTYPES, lengths, strict=False)
+        ]
+        data = tensors({str(at): part for at, part in enumerate(parts)})
+        granted.clear()
+        pack(BytesSource(data), io.BytesIO(), genes, tools, profile=slow)
+        assert 0 < sum(granted) <= budget
 
 
 @pytest.mark.long
