@@ -23,6 +23,7 @@ from ring0 import abi
 from ring0.errors import RefusedModuleError
 from ring0.manifest import SECTION, Manifest, from_table
 from ring0.sections import ModuleLimits, parse
+from ring2_orchestrator.kernels import take_fuel_weight
 
 ZIGLANG = "0.17.1"
 
@@ -112,7 +113,7 @@ def require_toolchain() -> None:
 
 
 def manifest_of(folder: Path) -> Manifest:
-    """What `kernel.toml` says. Raises BuildError or ManifestError."""
+    """What `kernel.toml` says of the module. Raises InputError."""
     path = folder / "kernel.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -122,6 +123,7 @@ def manifest_of(folder: Path) -> Manifest:
         raise BuildError(f"{path} is not TOML: {error}") from error
     except RecursionError:
         raise BuildError(f"{path} is nested too deeply") from None
+    take_fuel_weight(table)
     manifest = from_table(table)
     if manifest.name != folder.name:
         raise BuildError(f"{path} names the kernel '{manifest.name}', its folder '{folder.name}'")

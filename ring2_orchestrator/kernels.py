@@ -12,6 +12,8 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError
 from ring0.kernel import Kernel
 
+MOST_WEIGHT = 16
+
 
 class UnknownKernelError(InputError):
     """No kernel has that name."""
@@ -38,6 +40,29 @@ class Folder:
                 "install Redoxa again, or build it with `redoxa kernel rebuild`"
             ) from error
 
+    def fuel_weight(self) -> int:
+        """How often a unit of its fuel counts in the effort of a plan, as `kernel.toml` says."""
+        import tomllib  # noqa: PLC0415 - start-up
+
+        try:
+            table = tomllib.loads((self.path / "kernel.toml").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise IncompleteKernelError(
+                f"the kernel folder {self.path} has no readable kernel.toml; install Redoxa again"
+            ) from error
+        return take_fuel_weight(table)
+
+
+def take_fuel_weight(table: dict[str, object]) -> int:
+    """Take the key off a kernel.toml that is not in the manifest: 1 where it is not given.
+
+    Raises InputError where it is no weight.
+    """
+    weight = table.pop("fuel_weight", 1)
+    if type(weight) is not int or not 1 <= weight <= MOST_WEIGHT:
+        raise InputError(f"fuel_weight in a kernel.toml is a number from 1 to {MOST_WEIGHT}")
+    return weight
+
 
 class KernelSet:
     """Kernels by name and by CID. A kernel's module is read and inspected when it is first used."""
@@ -47,6 +72,7 @@ class KernelSet:
         self._kernels: dict[str, Kernel] = {}
         self._others: dict[Cid, Kernel] = {}
         self._prefixed: dict[bytes, tuple[Cid, ...]] = {}
+        self._weights: dict[Cid, int] = {}
 
     @classmethod
     def shipped(cls) -> Self:
@@ -72,6 +98,13 @@ class KernelSet:
         """The kernel whose module has that CID, or None."""
         name = self._names_by_cid.get(cid)
         return self._others.get(cid) if name is None else self.by_name(name)
+
+    def fuel_weight(self, cid: Cid) -> int:
+        """How often a unit of a kernel's fuel counts in the effort of a plan."""
+        if cid not in self._weights:
+            name = self._names_by_cid.get(cid)
+            self._weights[cid] = 1 if name is None else self._folders[name].fuel_weight()
+        return self._weights[cid]
 
     def with_prefix(self, prefix: bytes) -> tuple[Cid, ...]:
         """The kernels whose digests begin so: those in folders, or, where there is none, others."""

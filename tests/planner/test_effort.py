@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from cid_store.errors import InputError
 from ring0.execution import Limits
 from ring0.plan import Plan
 from ring2_orchestrator.gene import Gene
+from ring2_orchestrator.kernels import Folder, KernelSet
 from ring2_orchestrator.planner import BALANCED, FAST, MAX, Sample, Search, Yardstick
 from ring2_orchestrator.planner.effort import effort
 from ring2_orchestrator.planner.resolve import resolve
@@ -34,6 +39,22 @@ def test_bytes_that_are_carried_count_beside_fuel(tools: Toolbox) -> None:
 def test_kernels_that_wait_for_memory_count_twice(tools: Toolbox) -> None:
     taken, fuel, carried = effort_of(tools, plan_of(tools, "input x: u8\nemit x |> lz_mix"), LINES)
     assert taken == 2 * fuel + 2 * carried
+
+
+def test_every_kernel_says_itself_how_its_fuel_counts(tools: Toolbox) -> None:
+    said = {kernel.name: tools.kernels.fuel_weight(kernel.cid) for kernel in tools.kernels}
+    assert said["lz_mix"] == 2
+    assert said["delta"] == 1
+    # One that somebody brings speaks for nobody's clock.
+    foreign = KernelSet([]).knowing([tools.kernels.by_name("lz_mix")])
+    assert foreign.fuel_weight(tools.kernels.by_name("lz_mix").cid) == 1
+
+
+@pytest.mark.parametrize("weight", ["0", "17", "true", "2.0", '"2"', "[2]"])
+def test_a_weight_that_is_none_is_refused(tmp_path: Path, weight: str) -> None:
+    (tmp_path / "kernel.toml").write_text(f"fuel_weight = {weight}\n")
+    with pytest.raises(InputError, match="from 1 to 16"):
+        Folder("it", tmp_path).fuel_weight()
 
 
 def test_of_a_genes_choices_the_smallest_that_fits_is_taken(tools: Toolbox) -> None:
