@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from ring2_orchestrator.recorder import compile as compiler
@@ -24,6 +24,7 @@ from tests.runs.model.meddler import meddler
 from tests.runs.model.world import World
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
+FINDING = (Phase.explicit, Phase.reuse, Phase.generate)
 STEPS = int(os.environ.get("REDOXA_STEPS", "10000"))
 BOUNDED = os.environ.get("REDOXA_LONG") == "bounded"
 
@@ -53,6 +54,8 @@ def play(worlds: int, place: Path, *, exploring: bool = False) -> Counter[str]:
                 deadline=None,
                 derandomize=not exploring,
                 suppress_health_check=checks,
+                # To make a long case shorter takes longer than to find it: that is for who mends it.
+                phases=FINDING if exploring else tuple(Phase),
                 print_blob=True,
             ),
         )

@@ -61,7 +61,8 @@ SEARCHES = (
         "python3 -c 'import conf, json; print(json.dumps([conf.x, len(open(\"a.txt\").read())]))'"
         " > p.out"
     ),
-    Line("python3 -B -c 'import conf, os; print(conf.x, sorted(os.listdir(\"d\")))'"),
+    # Of a function only that it is one: where it lies differs from run to run.
+    Line("python3 -B -c 'import conf, os; print(str(conf.x)[:9], sorted(os.listdir(\"d\")))'"),
     Line(
         'python3 -c \'import mmap; f = open("map.bin", "w+b"); f.truncate(9); '
         'm = mmap.mmap(f.fileno(), 9); t = open("a.txt", "rb").read()[:9]; m[:len(t)] = t\''
