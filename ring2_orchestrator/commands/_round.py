@@ -24,6 +24,7 @@ from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.round import Round, Script, Told
 from ring2_orchestrator.runs.script import script_command
 from ring2_orchestrator.runs.scripts_in import DEMOS, scripts_in
+from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.result import RunResult
@@ -216,9 +217,7 @@ class _Telling:
         """What a script printed, to the stream it printed it to."""
         self._clear()
         with printing("standard output" if stream == 1 else "standard error"):
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(stream, rest) :]
+            write_all(stream, data)
 
     def say(self, at: int, told: Told) -> None:
         """One script has ended."""
@@ -240,12 +239,12 @@ class _Telling:
         names = ", ".join(self._scripts[at].name for at in sorted(running))
         width = os.get_terminal_size(2).columns - 1
         text = one_line(f"[{self._done}/{len(self._scripts)}] running: {names}")[: max(width, 20)]
-        os.write(2, b"\r" + text.encode("utf-8", "replace") + b"\x1b[K")
+        write_all(2, b"\r" + text.encode("utf-8", "replace") + b"\x1b[K")
         self._line_shown = True
 
     def _clear(self) -> None:
         if self._line_shown:
-            os.write(2, b"\r\x1b[K")
+            write_all(2, b"\r\x1b[K")
             self._line_shown = False
 
     def sum_up(self, going: Round, code: int) -> None:

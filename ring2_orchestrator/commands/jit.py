@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
+from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
@@ -253,7 +254,5 @@ def _output_aside() -> Generator[None]:
 
 def _copy(source: int, target: int) -> None:
     while block := os.read(source, 1 << 16):
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(target, rest) :]
+        write_all(target, block)
     os.close(source)

@@ -18,6 +18,7 @@ from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.recorder import terminal
 from ring2_orchestrator.recorder.event import Chunk, Doubt, StdinKind
 from ring2_orchestrator.recorder.streams import Copy, Streams
+from ring2_orchestrator.writing import write_all
 
 _MESSAGE = struct.Struct("<iii")
 _BLOCK = 1 << 16
@@ -379,13 +380,9 @@ def _output_doubt(stream: int, failure: OSError) -> Doubt:
 
 
 def _write_all(fd: int, data: bytes) -> OSError | None:
-    """Why not all of it was written, if so. A descriptor shared with others may refuse to block."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            select.select([], [fd], [])
-        except OSError as error:
-            return error
+    """Why not all of it was written, if so."""
+    try:
+        write_all(fd, data)
+    except OSError as error:
+        return error
     return None

@@ -22,6 +22,7 @@ from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, r
 from ring2_orchestrator.runs.surroundings import OF_BUILD_TOOLS
 from ring2_orchestrator.runs.trace import Trace
 from ring2_orchestrator.runs.verify import difference, is_chosen, verified
+from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
@@ -438,8 +439,6 @@ def _print_again(trace: Trace, printed: bytes) -> None:
     """What the run printed, to the streams it printed it to, in the order it did."""
     at = 0
     for cut in trace.cuts:
-        rest = memoryview(printed)[at : at + cut.length]
         with printing("standard output" if cut.stream == 1 else "standard error"):
-            while rest:
-                rest = rest[os.write(cut.stream, rest) :]
+            write_all(cut.stream, memoryview(printed)[at : at + cut.length])
         at += cut.length

@@ -54,7 +54,7 @@ def play(worlds: int, place: Path, *, exploring: bool = False) -> Counter[str]:
                 deadline=None,
                 derandomize=not exploring,
                 suppress_health_check=checks,
-                # To make a long case shorter takes longer than to find it: that is for who mends it.
+                # Making a long case shorter takes longer than finding it: that is for who mends it.
                 phases=FINDING if exploring else tuple(Phase),
                 print_blob=True,
             ),
