@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,7 @@ from ring2_orchestrator.report import one_line, printing, seconds_text
 from ring2_orchestrator.runs.answer import answer_of
 from ring2_orchestrator.runs.asked import Asked
 from ring2_orchestrator.runs.environment import given_environment
-from ring2_orchestrator.runs.marks import Marks
+from ring2_orchestrator.runs.marks import Marks, forget_marks
 from ring2_orchestrator.runs.memo import Memo, weak_key
 from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.roots import Roots
@@ -96,18 +97,21 @@ def _of_folder(folder: str) -> list[str]:
 
 
 def _learn(scripts: Sequence[Script], context: Context) -> None:
-    """What each is known to read and write, from the newest run of it that was kept."""
+    """What each is known to read and write, from its last run or the newest that was kept."""
     cwd = Path.cwd()
     if not (context.home_path / "environment.key").is_file():
         return
     with context.open_home(to_read=True) as home:
         memo, roots = Memo(home), Roots.around(cwd, given_environment())
         for script in scripts:
+            subject = weak_key(script.command, cwd)
             try:
-                kept = next(memo.traces(weak_key(script.command, cwd)), None)
+                script.marks = Marks.remembered(home.store, subject)
+                kept = next(memo.traces(subject), None) if script.marks is None else None
             except RedoxaError:
                 continue  # it is recorded again, and the round learns from that
-            script.marks = None if kept is None else Marks.of_trace(kept.trace, roots)
+            if kept is not None:
+                script.marks = Marks.of_trace(kept.trace, roots)
 
 
 # In the process of one script.
@@ -152,14 +156,18 @@ def _holds(script: Script, asked: Asked, context: Context) -> bool:
 
 
 def _marks_of(result: "RunResult", context: Context) -> Marks | None:
-    if result.trace is not None:
-        try:
-            with Home(context.home_path) as home:
-                roots = Roots.around(Path.cwd(), given_environment())
-                return Marks.of_kept(home.store, result.trace, roots)
-        except RedoxaError:
-            pass
-    return None if result.touched is None else Marks.of_touched(result.touched)
+    """What it read and wrote; of one that left no trace it is kept for the next round."""
+    touched = None if result.touched is None else Marks.of_touched(result.touched)
+    if result.trace is None and touched is None:
+        return None
+    with suppress(RedoxaError), Home(context.home_path) as home:
+        roots = Roots.around(Path.cwd(), given_environment())
+        if result.trace is None and touched is not None:
+            touched.within(roots).remember(home.store, result.subject)
+        elif result.trace is not None:
+            forget_marks(home.store, result.subject)
+            return Marks.of_kept(home.store, result.trace, roots)
+    return touched
 
 
 # Back in our own.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.worker import Worker
 from tests.runs.conftest import RUN, Done, Person, environment
 
@@ -58,6 +59,28 @@ def test_an_order_that_nobody_knew_is_found_and_then_kept(
     (person.project / "work" / "a.out").unlink()
     assert typed(RUN, "-j", jobs, "work").stdout == b"two\n"
     assert person.read("work/a.out") == "two\n"
+
+
+def test_a_script_that_is_never_reused_waits_from_the_second_round_on(
+    person: Person, typed: Callable[..., Done]
+) -> None:
+    person.write("work/a.sh", "head -c9 /dev/urandom > /dev/null; cat work/b.out work/a.out\n")
+    person.write("work/b.sh", "cat in.txt > work/b.out\n")
+    person.write("work/a.out", "")
+    person.write("in.txt", "one\n")
+    first = typed(RUN, "--json", "work")
+    assert [script["runs"] for script in told(first).values()] == [2, 1]
+    for text in ("two\n", "three\n"):
+        person.write("in.txt", text)
+        again = typed(RUN, "--json", "work")
+        assert (again.stdout, again.returncode) == (text.encode(), 0)
+        assert [script["runs"] for script in told(again).values()] == [1, 1]
+    with Home(person.home_path) as home:
+        assert len(list(home.store.roots("marks/"))) == 1
+    person.write("work/a.sh", "cat work/a.out\n")
+    assert told(typed(RUN, "--json", "work"))["work/a.sh"]["after"] == []
+    with Home(person.home_path) as home:
+        assert not list(home.store.roots("marks/")), "its trace says what it reads"
 
 
 def test_without_words_the_demos_run_and_a_table_sums_up(
