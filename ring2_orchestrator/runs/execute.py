@@ -269,6 +269,7 @@ class _Run(NamedTuple):
     ) -> RunResult:
         """Make a trace of the recording and publish it, unless there is any doubt."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.runs.crates import dependency_folders  # noqa: PLC0415
         from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415
         from ring2_orchestrator.runs.overlap import end_run, end_run_alone  # noqa: PLC0415
         from ring2_orchestrator.runs.presence import Candidate  # noqa: PLC0415
@@ -294,6 +295,7 @@ class _Run(NamedTuple):
                     started_ns=recorded.started_ns,
                     around=around,
                     searched=self._searched(),
+                    unlisted=dependency_folders(self.command, self.cwd),
                     secrets=recorded.secrets,
                 )
                 trace = self._trace_of(decision, recorded, found)

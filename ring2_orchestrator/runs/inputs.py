@@ -53,8 +53,10 @@ class Inputs:
         umask: int,
         secrets: Secrets,
         doubt: DoubtSink,
+        unlisted: frozenset[bytes] = frozenset(),
     ) -> None:
         self._folded = folded
+        self._unlisted = unlisted  # folders whose names do not count, though they were listed
         self._umask = umask
         self._secrets = secrets
         self._store = store
@@ -118,7 +120,8 @@ class Inputs:
 
     def _initial(self, path: bytes, look: Look) -> State | None:
         """What stood at the path at first sight; None where that cannot be said."""
-        if look.is_listed:
+        unlisted = path in self._unlisted and name_of(look.program) == b"rustc"
+        if look.is_listed and not (unlisted and look.before is not None):
             return self._initial_names(path, look)
         source = self._bytecode_source(path, look)
         if source is not None and path not in self._mistrusted:

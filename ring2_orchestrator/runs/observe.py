@@ -71,12 +71,14 @@ def observe(
     around: Surroundings,
     secrets: Secrets,
     searched: Sequence[bytes] = (),
+    unlisted: frozenset[bytes] = frozenset(),
 ) -> Observation:
     """Inputs, outputs and doubts of a recording; outputs and listings are put in the store.
 
     `home` is Redoxa's own state folder, which no published run may touch. `started_ns` is the wall
     time just before the recording began. `searched` are the paths at which the program was looked
-    for, in vain, before it started. No `secrets` are put in the store.
+    for, in vain, before it started; `unlisted` folders whose names do not count. No `secrets` are
+    put in the store.
     """
     folded = fold(recording.events, times_matter=TIME_READERS)
     for path in searched:
@@ -116,6 +118,7 @@ def observe(
         umask=around.umask,
         secrets=secrets,
         doubt=doubt,
+        unlisted=unlisted,
     )
     found.inputs = inputs.collect({output.path: output for output in found.outputs})
     found.targets = inputs.targets

@@ -30,7 +30,6 @@ class Fact(IntEnum):
     BYTES = 5  # a file of the kernel's own says these bytes
     PRESENT = 6  # something stands there
     CONTENT = 7  # a file of this mode, size and digest; no need to read it under this stamp
-    CRATES = 8  # a folder of this mode with exactly these libraries of these crates
 
 
 class StdinKind(IntEnum):

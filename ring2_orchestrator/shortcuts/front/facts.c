@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT, CONTENT, CRATES };
+enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT, CONTENT };
 
 static int64_t ns_of(struct timespec time) { return time.tv_sec * 1000000000 + time.tv_nsec; }
 
@@ -143,7 +143,6 @@ static bool holds(struct reader *from, enum fact fact, const char *path, struct 
     case BYTES: return same_bytes(path, take_part(from));
     case PRESENT: return there;
     case CONTENT: return there && same_file(from, path, &st, key, found);
-    case CRATES: return there && same_crates(from, path, &st, key);
     }
     return false;
 }

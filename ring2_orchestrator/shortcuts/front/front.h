@@ -79,10 +79,6 @@ bool same_stamp(const struct stamp *wanted, const struct stat *st);
 bool same_content(const char *path, const struct stat *st, const unsigned char key[KEY_BYTES],
                   const unsigned char *digest);
 
-/* Whether a folder holds exactly these libraries of the crates in question. */
-bool same_crates(struct reader *from, const char *path, const struct stat *st,
-                 const unsigned char key[KEY_BYTES]);
-
 /* Makes every output what the shortcut says, or leaves everything to Python. True where any had to
  * be written: all of them are then, as the command itself would do it. */
 bool put_back(const struct answer *answer, const char *home, const unsigned char key[KEY_BYTES],
