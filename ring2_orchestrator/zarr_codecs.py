@@ -31,8 +31,10 @@ from ring2_orchestrator.planner import FAST, find_profile, gene_from, library
 from ring2_orchestrator.toolbox import Toolbox, shared_toolbox
 
 NAME = "redoxa"
-# Chunks are many and small: unless it is asked for, no search is made for each.
-_QUICK = replace(FAST, search_fuel=0)
+# Chunks are many and small: unless it is asked for, no search is made for each, and of the smaller
+# ones few genes are tried in all their alternatives. What was chosen for one chunk is not asked for
+# another: which came first would tell in the bytes.
+_QUICK = replace(FAST, search_fuel=0, tiny_bytes=1 << 15)
 
 
 class Chunks:

@@ -17,7 +17,7 @@ _SEARCH_PER_BYTE = 60_000
 _FULL_BASE_BYTES = 1 << 10
 # What of a budget that somebody set a quicker profile has.
 _QUICKER_PART = 8
-# Of what is smaller than this not every gene is tried in all its alternatives.
+# Of so few bytes no plan saves what comparing all alternatives of all genes costs.
 TINY_BYTES = 1 << 12
 
 
@@ -30,7 +30,8 @@ class Profile:
     for small data. `sample_bytes` is how much of the
     data it sees, `window_bytes` where it looks for periods, `beam` how many streams a step of it
     grows. Of what it finds and of the genes' plans, the `judged` best are compared on a longer
-    stretch of `judged_bytes`; `finalists` of them run on everything.
+    stretch of `judged_bytes`; `finalists` of them run on everything. Of what is smaller than
+    `tiny_bytes` not every gene is tried in all its alternatives.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Profile:
     judged: int
     judged_bytes: int
     finalists: int
+    tiny_bytes: int = TINY_BYTES
 
     def search_limit(self, size_bytes: int) -> int:
         """What a search for a plan of that much data may cost."""

@@ -14,7 +14,7 @@ from ring2_orchestrator.kernels import KernelSet
 from ring2_orchestrator.planner.moves import without_leading_bitcast
 from ring2_orchestrator.planner.offers import delimiters_of, offers
 from ring2_orchestrator.planner.periods import Periods, find_periods
-from ring2_orchestrator.planner.profile import BALANCED, TINY_BYTES, Profile
+from ring2_orchestrator.planner.profile import BALANCED, Profile
 from ring2_orchestrator.planner.resolve import (
     NEVER,
     Resolving,
@@ -84,7 +84,7 @@ def propose(
     delimiters = delimiters_of(search.yardstick.sample.data)
     offered = functools.partial(offers, search.periods, delimiters=delimiters)
     closed = [gene for gene in genes if not gene.has_holes]
-    if source.size < TINY_BYTES:
+    if source.size < profile.tiny_bytes:
         closed = _foremost(closed, search.yardstick)
     if earlier is not None:
         found = dict(earlier)
@@ -145,10 +145,7 @@ def so_far(size: int, total: int, gene: str) -> str:
 
 
 def _foremost(genes: Sequence[Gene], yardstick: Yardstick) -> list[Gene]:
-    """The genes whose first alternatives take least, and the one that is always tried.
-
-    Of so few bytes no plan saves what comparing all alternatives of all genes costs.
-    """
+    """The genes whose first alternatives take least, and the one that is always tried."""
     ranked = sorted(genes, key=lambda gene: (yardstick.size(gene.plan()), gene.name))
     return [gene for at, gene in enumerate(ranked) if at < _FOREMOST or gene.name == FALLBACK]
 

@@ -1,6 +1,7 @@
 """What is proposed: genes under their names, unknowns found, and always the fallback."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from ring2_orchestrator.gene import Gene
 from ring2_orchestrator.planner import (
     FAST,
     MAX,
+    Profile,
     Proposal,
     Sample,
     Search,
@@ -18,6 +20,7 @@ from ring2_orchestrator.planner import (
     propose,
 )
 from ring2_orchestrator.planner.effort import effort
+from ring2_orchestrator.planner.resolve import Resolving
 from ring2_orchestrator.toolbox import Toolbox
 
 WIDTH = 217
@@ -114,6 +117,29 @@ def test_of_a_tiny_file_the_fallback_is_proposed_with_the_foremost(tools: Toolbo
     found = propose(BytesSource(grid(1)), genes, tools.packer, tools.kernels, GENES_ALONE)
     assert "repeats" in [each.gene for each in found]
     assert len({each.gene for each in found}) > 1
+
+
+def test_a_profile_says_what_is_tiny(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("bytes", "byte_series", "series_u16", "series_u32", "audio_mono", "repeats")
+    genes = [library_gene(name, tools.palette) for name in names]
+    asked: list[str] = []
+
+    def noted(gene: Gene, *more: Any, **bounds: Any) -> Resolving:
+        asked.append(gene.name)
+        return Resolving(gene, *more, **bounds)
+
+    monkeypatch.setattr("ring2_orchestrator.planner.proposing.Resolving", noted)
+    data = grid()
+
+    def considered(profile: Profile) -> set[str]:
+        asked.clear()
+        propose(BytesSource(data), genes, tools.packer, tools.kernels, profile)
+        return {*asked}
+
+    assert considered(GENES_ALONE) == {*names}
+    few = considered(replace(GENES_ALONE, tiny_bytes=len(data) + 1))
+    assert "repeats" in few
+    assert len(few) < len(names)
 
 
 @pytest.mark.slow
