@@ -1,18 +1,23 @@
 """Keeping a blob that comes part by part: chunks are written while the next ones are hashed."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from cid_store.chunks import CHUNK_BYTES, ChunkList, encode_chunks
 from cid_store.cid import Cid, Codec, large_hasher
 from cid_store.keeper import Keeper
 from cid_store.store import ByteSource
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 _WINDOW_BYTES = 16 << 20  # chunks that go to the disk together; two windows are in memory
 
 
 def keep_stream(keeper: Keeper, first: bytes, source: ByteSource, codec: Codec) -> Cid:
     """Keep `first` and what follows it in the source, cut into chunks; all durable on return."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few blobs are so long
+
     whole = large_hasher()
     digests = bytearray()
     size = 0

@@ -7,13 +7,8 @@ The package's build loads this file by its path, before any of the project's dep
 
 import hashlib
 import os
-import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "trace"
@@ -26,7 +21,7 @@ class CompileError(Exception):
 
 def can_record() -> bool:
     """Whether the helper knows this operating system and processor."""
-    return sys.platform == "linux" and platform.machine() in MACHINES
+    return sys.platform == "linux" and os.uname().machine in MACHINES
 
 
 def digest(sources: Path = SOURCES) -> str:
@@ -39,6 +34,8 @@ def digest(sources: Path = SOURCES) -> str:
 
 def system_compiler() -> list[str] | None:
     """`$CC`, or the first C compiler on PATH, if it can build a program for this kernel."""
+    import shutil  # noqa: PLC0415 - each recording loads this file, and few build
+
     chosen = os.environ.get("CC", "").split()
     for words in [chosen, ["cc"], ["gcc"], ["clang"]]:
         if words and shutil.which(words[0]) and _works(words):
@@ -47,6 +44,9 @@ def system_compiler() -> list[str] | None:
 
 
 def _works(compiler: Sequence[str]) -> bool:
+    import subprocess  # noqa: PLC0415 - as above
+    import tempfile  # noqa: PLC0415 - as above
+
     # A compiler without the C library's headers, or of another processor, is of no use.
     probe = "#include <linux/seccomp.h>\n#include <stdio.h>\nint main(void) { return 0; }\n"
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +58,9 @@ def _works(compiler: Sequence[str]) -> bool:
 
 def zig_compiler(*, static: bool = False) -> list[str] | None:
     """The C compiler inside the `ziglang` package, which needs no headers of the system."""
+    import platform  # noqa: PLC0415 - as above
+    from importlib.util import find_spec  # noqa: PLC0415 - as above
+
     if find_spec("ziglang") is None:
         return None
     # Building musl's C library takes five times as long as naming the glibc that is here anyway,
@@ -75,6 +78,8 @@ def compilers() -> list[list[str]]:
 
 def build(target: Path, sources: Path = SOURCES) -> None:
     """Compile a program to `target`, replacing it whole. Raises CompileError or OSError."""
+    import tempfile  # noqa: PLC0415 - as above
+
     attempts = _attempts()
     if not attempts:
         raise CompileError("no C compiler is on PATH, and the ziglang package is not installed")
@@ -94,6 +99,8 @@ def _attempts() -> list[list[str]]:
 
 
 def _compile(attempts: Sequence[Sequence[str]], target: Path, sources: Path) -> None:
+    import subprocess  # noqa: PLC0415 - as above
+
     # The packaged compiler keeps what it made in a folder of the person's, who may have none.
     caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(target.parent))
     said: list[str] = []

@@ -280,3 +280,20 @@ def test_a_forked_child_hashes_large_blobs(tmp_path: Path) -> None:
         finally:
             os._exit(code)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 * CHUNK_BYTES + 5])
+def test_the_places_of_an_object_hold_its_bytes(path: Path, size: int) -> None:
+    data = bytes(index * 7 % 251 for index in range(256)) * (size // 256 + 1)
+    with LocalStore(path) as store, store.batch():
+        pending = store.put(b"not yet on the disk")
+        assert store.places(pending) is None
+    with LocalStore(path) as store:
+        for cid in (store.put(data[:size]), store.put_stream(io.BytesIO(data[:size]))):
+            found = store.places(cid)
+            assert found is not None
+            parts = [
+                (path / "packs" / f"{pack:08}.pack").read_bytes()[offset : offset + length]
+                for pack, offset, length in found
+            ]
+            assert b"".join(parts) == data[:size]
