@@ -1,5 +1,6 @@
 """One trace against the world as it is: which statements no longer hold, in words for a person."""
 
+import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
@@ -153,6 +154,8 @@ class Comparison:
     def output_stands(self, output: Output) -> bool:
         """Whether the output is as the run left it, or as good."""
         path = self.roots.full(output.path)
+        if output.what == What.MISSING:
+            return self.present.status(path) is None
         if self.present.holds(path, output.state()):
             return True
         source = bytecode.source_of(path)
@@ -230,7 +233,7 @@ class Comparison:
         if what == What.NAMES:
             return self._names_change(name, path, row)
         if what in (What.MISSING, What.BLANK):
-            return Change(name, "appeared", "nothing was there", _describe(now))
+            return self._appearance(name, path, row.state.mode, now)
         if now.what == What.MISSING:
             return Change(name, "disappeared", _describe(row.state), "nothing is there")
         if what == What.LINK:
@@ -238,6 +241,12 @@ class Comparison:
         if what in _FILES and now.what == What.FILE:
             return self._file_change(name, row.state, now)
         return Change(name, "type", _describe(row.state), _describe(now))
+
+    def _appearance(self, name: str, path: bytes, block: int, now: State) -> Change:
+        """What is there where nothing was, or why nothing is there for another reason."""
+        if now.what == What.MISSING:
+            return Change(name, "type", _absence(block), _absence(self.present.blocked(path)))
+        return Change(name, "appeared", _absence(block), _describe(now))
 
     def _link_change(self, name: str, path: bytes, row: Input) -> Change:
         target = self.trace.targets.get(row.path, b"")
@@ -279,6 +288,11 @@ class Comparison:
 def _without_echoes(changes: list[Change]) -> list[Change]:
     """Name the file before the folder that merely lists it: files first, listings last."""
     return sorted(changes, key=lambda change: change.kind == "listing")
+
+
+def _absence(block: int) -> str:
+    """Why nothing is at a path."""
+    return f"not to be looked at ({os.strerror(block)})" if block else "nothing is there"
 
 
 def _describe(state: State) -> str:

@@ -1,5 +1,6 @@
 """What a run depended on, as it was at first sight, told from what is still there to be read."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping
@@ -24,6 +25,7 @@ from ring2_orchestrator.runs.state import (
     NO_DIGEST,
     State,
     What,
+    block_of,
     digest_of,
     letter_of,
     names_blob,
@@ -127,8 +129,23 @@ class Inputs:
         if source is not None and path not in self._mistrusted:
             return self._initial_bytecode(path, look, source)
         if look.before is None:
-            return State(What.BLANK) if look.depth == Depth.BLANK else MISSING
+            what = What.BLANK if look.depth == Depth.BLANK else What.MISSING
+            return State(what, self._block(path))
         return self._initial_thing(path, look, look.before)
+
+    def _block(self, path: bytes) -> int:
+        """The error, if one other than ENOENT, of whoever looked at what was not there at first."""
+        folder = folder_of(path)
+        while folder != b"/":
+            edit = self._folded.edits.get(folder)
+            if edit is not None and edit.before is not None:
+                return 0 if edit.before.is_dir else errno.ENOTDIR
+            folder = folder_of(folder)
+        try:
+            os.lstat(path)
+        except OSError as error:
+            return block_of(error)
+        return 0  # the run has made it
 
     def _initial_thing(self, path: bytes, look: Look, before: Identity) -> State | None:
         if before.is_link:

@@ -93,6 +93,8 @@ class _Teller:
     def fact(self, path: bytes, what: int) -> tuple[Fact, bytes]:
         """One fact that implies the statement, which is known to hold."""
         status = self._present.status(path)
+        if blocked := self._present.blocked(path):
+            return Fact.BLOCKED, blocked.to_bytes(4, "little")
         if what == What.BLANK:
             return Fact.BLANK, b""
         if status is None:

@@ -1,6 +1,7 @@
 """What stands at a path: the one vocabulary in which traces say what a run saw and left."""
 
 import enum
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from ring2_orchestrator.runs.statcache import (
 )
 
 NO_DIGEST = bytes(32)
+# Why a path cannot be looked at, other than that nothing stands there: that is told to programs.
+_BLOCKS = frozenset({errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG})
 # Restores write under such names before the rename that makes a file visible.
 RESTORE_PREFIX = b".redoxa-restore-"
 
@@ -40,7 +43,10 @@ class What(enum.IntEnum):
 
 
 class State(NamedTuple):
-    """A statement about one path; `digest` is of the bytes, the link's target or the names."""
+    """A statement about one path; `digest` is of the bytes, the link's target or the names.
+
+    Where nothing stands, `mode` is the error that says so, 0 for the plain one (ENOENT).
+    """
 
     what: int
     mode: int = 0
@@ -48,6 +54,11 @@ class State(NamedTuple):
 
 
 MISSING = State(What.MISSING)
+
+
+def block_of(error: OSError) -> int:
+    """The number of an error that says more than that nothing stands there; else 0."""
+    return error.errno if error.errno in _BLOCKS else 0
 
 
 def digest_of(data: bytes) -> bytes:
@@ -100,6 +111,7 @@ class Present:
         self._cache = cache
         self._seal = seal
         self._status: dict[bytes, os.stat_result | None] = {}
+        self._blocked: dict[bytes, int] = {}
         self._content: dict[bytes, bytes | None] = {}
         self._entries: dict[bytes, dict[bytes, bytes] | None] = {}
         self._code: dict[bytes, bytes | None] = {}
@@ -112,10 +124,19 @@ class Present:
             pass
         try:
             found = os.lstat(path)
-        except (OSError, ValueError):
+        except OSError as error:
+            found = None
+            if block := block_of(error):
+                self._blocked[path] = block
+        except ValueError:
             found = None
         self._status[path] = found
         return found
+
+    def blocked(self, path: bytes) -> int:
+        """The error that keeps anything from being looked at there; 0 where none does."""
+        self.status(path)
+        return self._blocked.get(path, 0)
 
     def now(self, path: bytes) -> State:
         """What stands there now, in the plainest words: MISSING, FILE, DIR, LINK or OTHER."""
@@ -193,10 +214,13 @@ class Present:
                 and status.st_mode == stat.S_IFREG | state.mode
                 and self.content(path) == state.digest
             )
+        if what in (What.MISSING, What.BLANK) and status is None:
+            return self._blocked.get(path, 0) == state.mode
         if what == What.MISSING:
-            return status is None
+            return False
         if what == What.BLANK:
-            return status is None or (stat.S_ISREG(status.st_mode) and status.st_size == 0)
+            assert status is not None, "what is not there was asked about before"
+            return stat.S_ISREG(status.st_mode) and status.st_size == 0
         if what == What.BYTECODE:
             return self._bytecode_harmless(path, status, state.digest)
         return status is not None and self._holds_rare(path, status, state)

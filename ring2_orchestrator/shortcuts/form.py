@@ -30,6 +30,7 @@ class Fact(IntEnum):
     BYTES = 5  # a file of the kernel's own says these bytes
     PRESENT = 6  # something stands there
     CONTENT = 7  # a file of this mode, size and digest; no need to read it under this stamp
+    BLOCKED = 8  # nothing can be looked at there, for this reason
 
 
 class StdinKind(IntEnum):

@@ -35,6 +35,7 @@ cat data/one data/two
 ls data > names
 if test -e extra; then cat extra; fi
 cat link >&2
+test -e none/there
 cp data/one made
 mkdir -p sub && cp data/two sub/made
 """
@@ -157,6 +158,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "an input of another mode": lambda p: (p / "data/one").chmod(0o600),
     "an input gone": lambda p: (p / "data/two").unlink(),
     "a file that was looked for": lambda p: (p / "extra").write_text("new\n"),
+    "a file where a folder was looked into": lambda p: (p / "none").write_text("no folder\n"),
     "a name in a listed folder": lambda p: (p / "data/three").write_text("3\n"),
     "a link to elsewhere": lambda p: relinked(p / "link"),
     "an output edited": lambda p: (p / "made").write_text("spoiled\n"),

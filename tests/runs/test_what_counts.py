@@ -47,6 +47,19 @@ def test_what_does_not_count_is_answered_as_before(person: Person, line: str) ->
     assert person.run(line).reused
 
 
+def test_why_nothing_is_there_counts_as_programs_are_told_so(person: Person) -> None:
+    line = "cat e/x.txt; true"
+    assert person.run(line).verdict == "ran"
+    assert person.run(line).reused
+    person.write("e", "a file where a folder would be")
+    assert person.run(line).message.startswith("ran again: e/x.txt changed")
+    assert person.run(line).reused
+    (person.project / "e").unlink()
+    assert person.run(line).reused, "its first run is known"
+    (person.project / "e").mkdir()
+    assert person.run(line).reused
+
+
 def test_times_alone_do_not_count_but_for_those_who_carry_them(person: Person) -> None:
     old = person.write("in.txt", "1")
     lines = ["cp -u in.txt out.txt", "[ in.txt -nt none ]; cat in.txt", "tar cf a.tar in.txt"]

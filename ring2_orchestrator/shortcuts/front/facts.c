@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT, CONTENT };
+enum fact { ABSENT, STAMP, MODE, TYPE, BLANK, BYTES, PRESENT, CONTENT, BLOCKED };
 
 static int64_t ns_of(struct timespec time) { return time.tv_sec * 1000000000 + time.tv_nsec; }
 
@@ -96,12 +96,6 @@ static bool same_bytes(const char *path, struct reader wanted) {
     return same;
 }
 
-/* Nothing stands where it cannot be reached; a disk that fails says nothing of what stands on it. */
-static bool is_absent(void) {
-    return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP ||
-           errno == ENAMETOOLONG;
-}
-
 /* The folder of the paths just looked at: most facts lie beside the one before them, and a look
  * from an open folder spares the kernel the way there. */
 struct nearby {
@@ -133,13 +127,15 @@ static bool holds(struct reader *from, enum fact fact, const char *path, struct 
                   const unsigned char key[KEY_BYTES], struct findings *found) {
     struct stat st = {0};
     struct stamp wanted;
-    bool there = fact != BYTES && look(last, path, &st), absent = !there && is_absent();
+    bool there = fact != BYTES && look(last, path, &st);
+    int why = there || fact == BYTES ? 0 : errno;
     switch (fact) {
-    case ABSENT: return absent;
+    case ABSENT: return why == ENOENT;
+    case BLOCKED: return take(from, 4) == (unsigned)why && why;
     case STAMP: wanted = take_stamp(from); return there && same_stamp(&wanted, &st);
     case MODE: return take(from, 4) == st.st_mode && there;
     case TYPE: return take(from, 4) == (st.st_mode & S_IFMT) && there;
-    case BLANK: return absent || (there && S_ISREG(st.st_mode) && !st.st_size);
+    case BLANK: return why == ENOENT || (there && S_ISREG(st.st_mode) && !st.st_size);
     case BYTES: return same_bytes(path, take_part(from));
     case PRESENT: return there;
     case CONTENT: return there && same_file(from, path, &st, key, found);

@@ -71,7 +71,8 @@ SEARCHES = (
 ORDERED = (
     Line(
         # One of the two alone may say that its file is missing, or either may say it first.
-        "cat a.txt > one.part & cat b.txt > two.part 2>/dev/null & wait; cat one.part two.part; "
+        "rm -rf one.part two.part; cat a.txt > one.part & cat b.txt > two.part 2>/dev/null & wait; "
+        "cat one.part two.part; "
         "cat a.txt >&2",
     ),
     Line(
