@@ -13,6 +13,7 @@ must be reusable again. The exit code is 1 when one was not.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -170,7 +171,7 @@ class Row:
     inputs: int = 0
     done: Counter[str] = field(default_factory=Counter[str])
     wrong: list[str] = field(default_factory=list[str])
-    kept: bool = True
+    reason: str = ""  # why it is not reusable as recorded
 
 
 class Workshop:
@@ -187,8 +188,13 @@ class Workshop:
 
     def reusable(self) -> bool:
         """What `redoxa why` says."""
+        return not self.why_not()
+
+    def why_not(self) -> str:
+        """The reason that `redoxa why` gives; empty where it would be reused."""
         found = self._ask(*REDOXA, "why", "--json", "--", *self.program.words)
-        return bool(json.loads(found.stdout)["reusable"])
+        said = json.loads(found.stdout)
+        return "" if said["reusable"] else str(said["reason"])
 
     def answered(self) -> bool:
         """Whether the front end reuses it now."""
@@ -230,8 +236,8 @@ class Workshop:
 def examine(shop: Workshop, top: Path, chance: Chance, trials: int) -> Row:
     """So many trials of one program."""
     row = Row(shop.program)
-    if not shop.reusable():
-        row.kept = False
+    if reason := shop.why_not():
+        row.reason = reason
         return row
     aside = shop.place.with_name("aside")
     aside.mkdir()
@@ -264,10 +270,14 @@ def draw(path: Path, what: int, chance: Chance) -> Edit:
 PAGE = """\
 # One input changed
 
-Made by `python bench/one_input.py --write` on {day}, seed {seed}. Each program was recorded; in
-every trial one thing that it had seen was changed, `redoxa why` and the native front end were
-asked, and the change was undone. Inputs: those in the program's own folder and in its Python, of
-which one is drawn for each trial. Wrong: either of them would have reused the run.
+Made on {day} by
+
+    {command}
+
+Each program was recorded; in every trial one thing that it had seen was changed, `redoxa why` and
+the native front end were asked, and the change was undone. Inputs: those in the program's own
+folder and in its Python, of which one is drawn for each trial. Wrong: either of them would have
+reused the run.
 
 | program | inputs | trials | wrong |
 |---|--:|--:|--:|
@@ -277,20 +287,20 @@ Trials by kind of change: {kinds}.
 {notes}"""
 
 
-def report(rows: Sequence[Row], seed: int) -> str:
-    """The results as a page."""
+def report(rows: Sequence[Row], command: str) -> str:
+    """The results as a page, which names the command that made it."""
     kinds = sum((row.done for row in rows), Counter[str]())
     wrong = [f"- {row.program.name}: {text}" for row in rows for text in row.wrong]
     lines = [
         f"| {row.program.name} | {row.inputs:,} | {row.done.total():,} | {len(row.wrong)} |"
-        if row.kept
-        else f"| {row.program.name} | not reusable as recorded | 0 | 0 |"
+        if not row.reason
+        else f"| {row.program.name} | not reusable: {row.reason} | 0 | 0 |"
         for row in rows
     ]
     total = f"| all | | {kinds.total():,} | {len(wrong)} |"
     return PAGE.format(
         day=f"{datetime.now(UTC):%Y-%m-%d}",
-        seed=seed,
+        command=command,
         rows="\n".join([*lines, total]),
         kinds=", ".join(f"{name.replace('_', ' ')} {kinds[name]:,}" for name in sorted(kinds)),
         notes="\n".join(["", "Wrong:", "", *wrong, ""]) if wrong else "",
@@ -316,7 +326,7 @@ def main() -> int:
             trials = -(-args.trials // len(chosen))
             rows.append(examine(Workshop(program, top / str(at), env), top, chance, trials))
             print(program.name, rows[-1].done.total(), *rows[-1].wrong, file=sys.stderr, flush=True)
-    text = report(rows, args.seed)
+    text = report(rows, shlex.join(["python", "bench/one_input.py", *sys.argv[1:]]))
     print(text, end="")
     if args.write:
         RESULTS.write_text(text, encoding="utf-8")

@@ -46,6 +46,14 @@ def test_when_its_time_is_over_nothing_of_it_lives_on(
     assert set(person.tree()) == {"hang.sh"}, "something lived on"
 
 
+def test_what_never_ran_is_not_in_the_ledger(person: Person, typed: Callable[..., Done]) -> None:
+    person.write("text", "no program")
+    assert typed("run", "--", "nonesuch").returncode == 127
+    assert typed("run", "--", "./text").returncode == 126
+    assert typed(RUN, "none.py").returncode == 127
+    assert entries(person) == []
+
+
 def test_a_run_out_of_time_is_in_the_ledger_and_never_reused(
     person: Person, typed: Callable[..., Done]
 ) -> None:

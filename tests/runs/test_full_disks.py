@@ -8,7 +8,7 @@ tests/runs/test_full_disks.py` does so 300 times, and counts what came of it.
 import os
 import shutil
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,15 @@ import numpy as np
 import pytest
 
 from cid_store.errors import UnavailableError
+from ring2_orchestrator.commands._doing import CANNOT_RECORD
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs import execute as execution
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.runs.state import RESTORE_PREFIX
 from tests.faults.test_full_disk import BLOCK
+from tests.faults.test_full_disk import fill as fill_up
 from tests.faults.test_places import disk
-from tests.runs.conftest import Person
+from tests.runs.conftest import RUN, Done, Person
 
 ROUNDS = 30 if os.environ.get("REDOXA_LONG") == "bounded" else 300
 PLACES = ("project", "redoxa", "both")
@@ -197,6 +199,40 @@ def test_a_disk_fills_up_and_nothing_is_half_done(
 ) -> None:
     counts = fill(tmp_path / "world", 3, where, monkeypatch)
     assert counts
+
+
+@pytest.mark.slow
+def test_a_round_and_a_verified_run_on_a_full_disk_end_in_sentences(
+    person: Person, typed: Callable[..., Done], tmp_path: Path
+) -> None:
+    place = tmp_path / "redoxa"
+    place.mkdir()
+    with disk(place, "6m"):
+        for name in ("a", "b", "c"):
+            person.write(f"work/{name}.sh", f"cat in.txt > work/{name}.out\n")
+        commands = ((RUN, "-j2", "work"), ("run", "--verify=1", "--", "sh", "work/a.sh"))
+        for at, text in enumerate(("one\n", "two\n", "three\n")):
+            person.write("in.txt", text)
+            if at == 1:
+                for words in commands:  # something to verify, and something to reuse
+                    assert typed(*words).returncode == 0
+                fill_up(place)
+            for words in commands:
+                done = typed(*words)
+                said = done.stderr.decode()
+                assert "Traceback" not in said, said
+                assert done.returncode in (0, CANNOT_RECORD), said
+                if not at:
+                    assert "space" not in said, said
+                if done.returncode == 0:
+                    assert person.read("work/a.out") == text
+        (place / "filler").unlink()
+        for words in commands:
+            assert typed(*words).returncode == 0
+            assert {person.read(f"work/{name}.out") for name in ("a", "b", "c")} == {"three\n"}
+        with Home(person.home_path) as home:
+            assert not home.store.verify().damage
+            home.ledger.verify()
 
 
 @pytest.mark.long

@@ -60,6 +60,17 @@ def test_why_nothing_is_there_counts_as_programs_are_told_so(person: Person) -> 
     assert person.run(line).reused
 
 
+def test_permissions_that_somebody_gave_an_output_are_put_aside_with_it(person: Person) -> None:
+    line = "cat in.txt > out; test -e in.txt"
+    person.write("in.txt", "made")
+    assert person.run(line).verdict == "ran"
+    left = person.tree()
+    (person.project / "out").chmod(0o600)
+    again = person.run(line)
+    assert (again.reused, again.restored) == (True, 1)
+    assert person.tree() == left
+
+
 def test_times_alone_do_not_count_but_for_those_who_carry_them(person: Person) -> None:
     old = person.write("in.txt", "1")
     lines = ["cp -u in.txt out.txt", "[ in.txt -nt none ]; cat in.txt", "tar cf a.tar in.txt"]
