@@ -28,7 +28,7 @@ from ring2_orchestrator.runs.surroundings import (
     surroundings_of,
 )
 from ring2_orchestrator.runs.trace import Trace
-from ring2_orchestrator.shortcuts.folder import drop, let_answer
+from ring2_orchestrator.shortcuts.folder import discard, drop, let_answer
 
 MAX_TRACES = 32
 _KEY_BYTES = 20
@@ -178,6 +178,11 @@ class Memo:
         with suppress(OSError):  # then it answers no one, and Python does
             command, cwd = kept.trace.command, kept.trace.surroundings.cwd
             let_answer(self._home.path, command, cwd, str(entry))
+
+    def give_up(self, entry: Cid) -> None:
+        """An entry's trace will never be published: what waits for that goes."""
+        trace = load_kept(self._home.store, "", entry).trace
+        discard(self._home.path, trace.command, trace.surroundings.cwd, str(entry))
 
     def _outdated(self, older: Sequence[tuple[str, Cid]], newest: Cid) -> Iterator[str]:
         """The names that a new trace makes idle: those of its equals, and those past the limit."""

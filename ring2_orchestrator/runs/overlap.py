@@ -42,10 +42,13 @@ def end_run(
     # The rest is about others, and the run does not suffer: a trace that cannot be published now
     # is published at the next end.
     with suppress(RedoxaError, OSError):
+        if candidate is not None and parting.harm is not None:
+            memo.give_up(candidate.entry)
         for subject, entry in parting.settled:
             memo.publish(subject, entry)
         presence.forget(parting.settled)
         for (subject, entry), harm in parting.withdrawn:
             trace = load_kept(home.store, subject, entry).cid
             append_withdrawal(home.ledger, subject, trace, harm)
+            memo.give_up(entry)
     return parting

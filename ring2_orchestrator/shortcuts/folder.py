@@ -42,6 +42,12 @@ def let_answer(home: Path, command: Sequence[bytes], cwd: bytes, entry: str) -> 
             waiting(path, entry).rename(path)
 
 
+def discard(home: Path, command: Sequence[bytes], cwd: bytes, entry: str) -> None:
+    """Take away the shortcut that waits for the trace under that entry. Raises OSError."""
+    if (home / "shortcuts").is_dir():
+        waiting(path_of(home, key_of(home), command, cwd), entry).unlink(missing_ok=True)
+
+
 def drop(home: Path, command: Sequence[bytes], cwd: bytes) -> None:
     """Take away a command's shortcut: from now on another answer may be right. Raises OSError."""
     if (home / "shortcuts").is_dir():

@@ -12,6 +12,8 @@ import pytest
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.runs.execute import execute
+from ring2_orchestrator.runs.memo import Memo
+from ring2_orchestrator.runs.overlap import end_run
 from ring2_orchestrator.runs.presence import Candidate, Presence
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.runs.touched import Touched
@@ -299,6 +301,18 @@ def test_whoever_goes_on_meanwhile_learns_what_was_put_back(bench: Bench) -> Non
             Touched(read=frozenset({made})), Candidate(result.subject, result.trace)
         )
     assert parting.harm is not None
+
+
+@pytest.mark.parametrize("harmed", [False, True])
+def test_a_shortcut_answers_when_its_trace_is_published(bench: Bench, harmed: bool) -> None:
+    made = os.fsencode(bench.project / "hello.o")
+    with Home(bench.home) as home, Presence(bench.home) as presence:
+        assert bench.record().waits
+        assert not bench.answers()
+        touched = Touched(wrote=frozenset({made} if harmed else ()))
+        end_run(home, Memo(home), presence, touched)
+    assert bench.answers() != harmed
+    assert not list((bench.home / "shortcuts").glob("*.*"))
 
 
 def test_a_masquerade_runs_the_next_of_its_name(bench: Bench) -> None:
