@@ -238,6 +238,8 @@ def surroundings(folder: Path) -> dict[str, str]:
         **kept,
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "TMPDIR": str(folder / "temporary"),
+        # Else every cargo of this user notes in one database what it used, and each reads it.
+        "CARGO_HOME": str(folder / "cargo"),
         "GOCACHE": str(folder / "go-cache"),
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-buildvcs=false",
