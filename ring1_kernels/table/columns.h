@@ -8,6 +8,9 @@ enum { PLAIN = 0, ABOVE = 1, COUNTER = 2, FROM = 3 };
 /* A shape has twice the source, and one more where fields that were written before are numbers. */
 enum { MOST_NUMBERED = 65535 };
 
+/* What a writer may write beside text: nothing, numbers of fields, lanes as well. */
+enum { WITH_LANES = 2 };
+
 /* Digits that are counted on from, and that this may come to. */
 enum { MOST_DIGITS = 18, MOST_CONTINUED = 20 };
 
@@ -39,7 +42,7 @@ static inline u32 find_or_place(const Cell *cells, u32 row, u32 *slots, u32 mask
   return 0;
 }
 
-static inline void empty(u32 *places, u32 count) {
+__attribute__((noinline)) static void empty(u32 *places, u32 count) {
   for (u32 i = 0; i < count; i++) places[i] = 0;
 }
 
@@ -56,7 +59,7 @@ static bool number_of(Cell cell, u64 *value) {
 
 /* The number as far after `last` as that is after `before`, in as many digits as `last` has or
  * more; written so that it ends at `end`. False where there is none. */
-static bool continued(Cell before, Cell last, u8 *end, Cell *next) {
+__attribute__((noinline)) static bool continued(Cell before, Cell last, u8 *end, Cell *next) {
   u64 a, b;
   if (!number_of(before, &a) || !number_of(last, &b) || 2 * b < a) return false;
   u64 value = 2 * b - a;
@@ -104,7 +107,7 @@ static inline bool take_number_of_equal(Column *column, u32 row) {
 
 /* The order in which columns are written: those without a parent, then the children of each. Fewer
  * than `columns` where some are their own ancestors. */
-static u32 arrange(const u32 *sources, u32 columns, u32 *order) {
+SMALL static u32 arrange(const u32 *sources, u32 columns, u32 *order) {
   u32 count = 0;
   for (u32 c = 0; c < columns; c++)
     if (sources[c] < FROM) order[count++] = c;

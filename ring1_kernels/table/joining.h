@@ -20,13 +20,15 @@ static void add_piece(Template *template, u32 place, Cell piece) {
  * others behind them, as does the text to come: those are moved as vectors. What that writes too
  * much is written over. */
 static inline bool put_row(Text *text, const Template *template, const Tables *tables, u32 rows,
-                           u32 row, Input fields) {
+                           u32 row, Input fields, Input made) {
   u32 last = template->columns;
   const u32 *field = tables->fields + row;
   for (u32 c = 0; c < last; c++, field += rows) {
     Cell piece = template->cells[c], cell = tables->texts[*field];
     if ((u32)(text->end - text->at) >= 2 * sizeof(Bytes) && piece.length <= sizeof(Bytes) &&
-        cell.length <= sizeof(Bytes) && cell.at - fields.ptr <= fields.len - (u32)sizeof(Bytes)) {
+        cell.length <= sizeof(Bytes) &&
+        (cell.at - fields.ptr <= fields.len - (u32)sizeof(Bytes) ||
+         cell.at - made.ptr <= made.len - (u32)sizeof(Bytes))) {
       *(Bytes *)text->at = template->short_ones[c];
       text->at += piece.length;
       *(Bytes *)text->at = *(const Bytes *)bytes_of(cell);

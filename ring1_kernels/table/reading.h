@@ -11,7 +11,7 @@ typedef enum { LEAF = 0, NUMBERED = 1, PARENT = 2 } Kind;
 typedef struct {
   Counts counts;
   Numbers ragged;
-  u32 counters;           /* columns that count on */
+  u32 counters, numbers;  /* columns that count on, and those of numbers in lanes */
   u32 sources[MOST_COLUMNS], order[MOST_COLUMNS];
   u8 kinds[MOST_COLUMNS];
 } Shape;
@@ -23,24 +23,25 @@ typedef struct {
   Cell *texts;
   u32 *fields;            /* of each field its text, column by column */
   u32 *latest, *slots;    /* of one column, while it is read */
-  u8 *digits;             /* text that stands in no stream: what counters came to */
+  u8 *digits;             /* text that stands in no stream: counters and numbers; a vector more */
 } Tables;
 
 static u64 most_texts(const Shape *shape, u32 cells) {
   u64 rows = rows_of(&shape->counts), all = rows * shape->counts.columns;
-  u64 written = cells + rows * shape->counters;
+  u64 written = cells + rows * (shape->counters + shape->numbers);
   return written < all ? written : all;
 }
 
 static u64 digits_bytes(const Shape *shape) {
-  u64 all = (u64)rows_of(&shape->counts) * shape->counters * MOST_CONTINUED;
+  u32 most = shape->counters * MOST_CONTINUED + shape->numbers * MOST_TYPED;
+  u64 all = (u64)rows_of(&shape->counts) * most;
   return all < shape->counts.length ? all : shape->counts.length;
 }
 
 static u64 tables_bytes(const Shape *shape, u32 cells) {
   u64 rows = rows_of(&shape->counts);
   return 8 * most_texts(shape, cells) + 4 * rows * shape->counts.columns + 4 * rows +
-         4 * (u64)slots_for((u32)rows) + digits_bytes(shape);
+         4 * (u64)slots_for((u32)rows) + digits_bytes(shape) + sizeof(Bytes);
 }
 
 static Tables lay_out_tables(u8 *at, const Shape *shape, u32 cells) {
@@ -61,7 +62,18 @@ typedef struct {
   Cell *texts;
   u32 count;
   Text made;
+  Numbers types;
+  const u8 *lane, *lanes_end;
+  Type type;              /* of the column that is read */
+  Steps steps;
+  u32 lanes_left;
+  u32 gap;                /* numbers before the next exception */
 } Reader;
+
+static Numbers types_of(const Call *call) {
+  const u8 *at = in_at(call, TYPES);
+  return (Numbers){at, at + call->in[TYPES].len};
+}
 
 static const u64 NO_MISS = 1ull << 63;
 
@@ -83,12 +95,16 @@ static bool start_reading(const Call *call, const Tables *tables, u64 digits, Re
   from->known = in_at(call, KNOWN);
   from->known_end = from->known + call->in[KNOWN].len;
   from->made = (Text){tables->digits, tables->digits + digits};
-  return call->in[KNOWN].len % 2 == 0 && take_run(from);
+  from->types = types_of(call);
+  from->lane = in_at(call, LANES);
+  from->lanes_end = from->lane + call->in[LANES].len;
+  return call->in[KNOWN].len % 2 == 0 && call->in[LANES].len % 2 == 0 && take_run(from);
 }
 
 static bool is_read(const Reader *from) {
   return from->hits >= NO_MISS / 2 && from->cell == from->cells_end &&
-         from->known == from->known_end;
+         from->known == from->known_end && from->types.at == from->types.end &&
+         from->lane == from->lanes_end;
 }
 
 /* One column while it is read. Texts from `first` on are its own. */
@@ -101,6 +117,84 @@ typedef struct {
   u32 *slots, mask;
 } Reading;
 
+/* ---- lanes ---- */
+
+/* The halves of a lane but the lowest, which lie as far apart as the column has lanes. */
+SMALL static u64 higher_halves(const u16 *half, const Type *type) {
+  u64 lane = 0;
+  for (u32 k = 1; k < type->halves; k++) lane |= (u64)half[k * type->count] << 16 * k;
+  return lane;
+}
+
+/* The next lane's number. */
+__attribute__((noinline)) static bool take_value(Reader *from, u64 *value) {
+  const Type *type = &from->type;
+  u64 lane = 0;
+  if (from->lanes_left == 0) return false;
+  from->lanes_left--;
+  if (type->halves) {
+    const u16 *half = (const u16 *)from->lane;
+    from->lane += 2;
+    lane = half[0];
+    if (type->halves > 1) lane |= higher_halves(half, type);
+  }
+  *value = stepped(&from->steps, type, lane);
+  return true;
+}
+
+/* Whether all that the column has was read; past the higher halves, which went along. */
+static bool end_type(Reader *from) {
+  if (from->type.halves) from->lane += 2 * (from->type.halves - 1) * from->type.count;
+  return from->lanes_left == 0 && from->type.exceptions == 0;
+}
+
+static bool take_gap(Reader *from) {
+  return from->type.exceptions == 0 || take_number(&from->type.gaps, &from->gap);
+}
+
+/* The next column's type, and the texts of its ranks. */
+SMALL static bool start_type(Reader *from, Kind kind) {
+  from->type = (Type){};
+  from->lanes_left = 0;
+  if (kind == NUMBERED || from->types.at == from->types.end) return true;
+  if (!take_type(&from->types, &from->type)) return false;
+  from->steps = (Steps){from->type.base, from->type.base};
+  from->lanes_left = from->type.count;
+  u64 bytes = 2 * (u64)from->type.halves * from->type.count;
+  if (bytes > (u64)(from->lanes_end - from->lane)) return false;
+  for (u32 i = 0; i < from->type.ranks; i++)
+    if (!take_stretch(&from->cell, from->cells_end, from->texts + from->count++)) return false;
+  return take_gap(from);
+}
+
+SMALL static bool read_rank(Reader *from, const Reading *column, u32 row) {
+  u64 rank;
+  if (!take_value(from, &rank)) return false;
+  column->fields[row] = column->first + (u32)rank;
+  return rank < from->type.ranks;
+}
+
+/* The text of a number, which is put where counters' are; or the next exception. */
+__attribute__((noinline)) static bool take_typed(Reader *from, Cell *cell) {
+  u64 value;
+  if (from->type.exceptions && from->gap == 0) {
+    from->type.exceptions--;
+    return take_gap(from) && take_stretch(&from->cell, from->cells_end, cell);
+  }
+  from->gap -= from->type.exceptions != 0;
+  if (!take_value(from, &value)) return false;
+  Text *made = &from->made;
+  u8 *start = made->at;
+  if ((u32)(made->end - start) >= MOST_TYPED) {
+    made->at = put_typed(start, value, &from->type);
+  } else {
+    u8 room[TYPED_ROOM];
+    if (!put_bytes(made, room, (u32)(put_typed(room, value, &from->type) - room))) return false;
+  }
+  *cell = (Cell){(u32)(uintptr_t)start, (u32)(made->at - start)};
+  return true;
+}
+
 /* A field that was not expected. */
 static inline bool read_field(Reader *from, const Reading *column, u32 row, Kind kind) {
   if (kind == NUMBERED) {
@@ -111,7 +205,11 @@ static inline bool read_field(Reader *from, const Reading *column, u32 row, Kind
     column->fields[row] = column->first + number - 1;
     if (number != 0) return true;
   }
-  if (!take_stretch(&from->cell, from->cells_end, from->texts + from->count)) return false;
+  if (kind != NUMBERED && from->type.as == AS_RANKS) return read_rank(from, column, row);
+  bool is_typed = kind != NUMBERED && from->type.as == AS_NUMBERS;
+  Cell *text = from->texts + from->count;
+  if (!(is_typed ? take_typed(from, text) : take_stretch(&from->cell, from->cells_end, text)))
+    return false;
   u32 found = 0;
   if (kind == PARENT) found = find_or_place(from->texts, from->count, column->slots, column->mask);
   column->fields[row] = found ? found - 1 : from->count++;
@@ -125,7 +223,11 @@ __attribute__((always_inline)) static inline bool read_column(Reader *from, cons
   u64 hits = from->hits;
   for (u32 row = 0; row < rows; row++) {
     u32 told = 0, beside = 0;
-    if (source == ABOVE && row) told = fields[row - 1] + 1;
+    if (source == ABOVE && row) {
+      told = fields[row - 1] + 1;
+      for (; hits && row < rows; hits--) fields[row++] = told - 1;
+      if (row == rows) break;
+    }
     if (source == FROM) {
       beside = column->parent[row] - column->parent_first;
       told = latest[beside];
@@ -196,10 +298,11 @@ static bool read_columns(const Call *call, const Tables *tables, const Shape *sh
       empty(column.latest, rows);
     }
     if (kind == PARENT) empty(column.slots, column.mask + 1);
+    if (!start_type(&from, kind)) return false;
     bool is_whole = kind == NUMBERED ? read_any(&from, &column, NUMBERED, rows)
                     : kind == PARENT ? read_any(&from, &column, PARENT, rows)
                                      : read_any(&from, &column, LEAF, rows);
-    if (!is_whole) return false;
+    if (!is_whole || !end_type(&from)) return false;
   }
   return is_read(&from);
 }

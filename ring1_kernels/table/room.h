@@ -2,9 +2,12 @@
 #ifndef TABLE_ROOM_H
 #define TABLE_ROOM_H
 
-enum { SHAPE, RUNS, CELLS, KNOWN, RAGGED, STREAMS };
+enum { SHAPE, RUNS, CELLS, KNOWN, RAGGED, TYPES, LANES, STREAMS };
 
-typedef struct { u32 length, lines, columns, ragged; } Counts;
+typedef struct {
+  u32 length, lines, columns, ragged;
+  u32 ragged_bytes, cell_bytes;   /* of the other lines, and of all fields with an end each */
+} Counts;
 
 static inline u32 rows_of(const Counts *counts) {
   return counts->columns ? counts->lines - counts->ragged : 0;

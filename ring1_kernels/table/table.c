@@ -7,6 +7,8 @@
 #include "sources.h"
 #include "room.h"
 #include "telling.h"
+#include "types.h"
+#include "typing.h"
 #include "text.h"
 #include "reading.h"
 #include "joining.h"
@@ -17,7 +19,7 @@
 enum { MOST_LOST = 64 };
 
 /* The lines that are cut in one way. The template is left in `template`. */
-static Counts count_lines(const u8 *text, u32 length, u32 format, Line *template) {
+SMALL static Counts count_lines(const u8 *text, u32 length, u32 format, Line *template) {
   Counts counts = {.length = length};
   bool found = find_template(text, length, format, template);
   if (found) counts.columns = template->count;
@@ -25,14 +27,19 @@ static Counts count_lines(const u8 *text, u32 length, u32 format, Line *template
   for (u32 at = 0; at < length; at = line.end + 1, counts.lines++) {
     line.end = line_end(text, at, length);
     if (found) split(text, length, at, format, &line);
-    counts.ragged += !found || !fits(text, template, &line);
+    if (found && fits(text, template, &line)) {
+      for (u32 c = 0; c < line.count; c++) counts.cell_bytes += line.fields[c].length + 1;
+      continue;
+    }
+    counts.ragged++;
+    counts.ragged_bytes += line.end - at;
   }
   return counts;
 }
 
 /* Moments are cut where hardly a line is no row for that. Pieces are the template's bytes and one
  * more for each. */
-static Counts count(const u8 *text, u32 length, u32 *format, Line *template, u32 *pieces) {
+SMALL static Counts count(const u8 *text, u32 length, u32 *format, Line *template, u32 *pieces) {
   *format |= CUT_MOMENTS;
   Counts counts = count_lines(text, length, *format, template);
   if (counts.columns == 0 || template->moments != 0) {
@@ -53,7 +60,7 @@ static Counts count(const u8 *text, u32 length, u32 *format, Line *template, u32
 
 /* Fields to the table; the template's pieces and other lines to the stream of their own, the
  * lengths of those into the shape. */
-static u8 *take_lines(const Call *call, const Counts *counts, u32 format, const Line *template,
+SMALL static u8 *take_lines(const Call *call, const Counts *counts, u32 format, const Line *template,
                       Cell *cells, u8 *shape) {
   const u8 *text = in_at(call, 0);
   u8 *start = out_at(call, RAGGED), *ragged = start;
@@ -79,22 +86,53 @@ static u8 *take_lines(const Call *call, const Counts *counts, u32 format, const 
   return shape;
 }
 
+static Writer start_writing(const Call *call) {
+  return (Writer){.run = out_at(call, RUNS),
+                  .cell = out_at(call, CELLS),
+                  .known = out_at(call, KNOWN),
+                  .type = out_at(call, TYPES),
+                  .lane = out_at(call, LANES)};
+}
+
+static void end_writing(const Call *call, const Writer *to) {
+  const u8 *ends[STREAMS] = {
+      [RUNS] = to->run,   [CELLS] = to->cell, [KNOWN] = to->known,
+      [TYPES] = to->type, [LANES] = to->lane,
+  };
+  for (u32 i = 0; i < STREAMS; i++)
+    if (ends[i]) call->out[i].len = (u32)(ends[i] - (const u8 *)out_at(call, i));
+}
+
+/* Whether a column is written as lanes; if so, it is. */
+SMALL static bool write_as_lanes(const Column *column, u32 rows, u8 *status, Writer *to) {
+  Typing typing = lay_out_typing(status + rows, column, rows, status);
+  Type type = choose_type(&typing);
+  if (type.as != AS_TEXT) write_typed(&typing, &type, to);
+  return type.as != AS_TEXT;
+}
+
 /* All columns; the shape gets how each was written. */
-static u8 *write_columns(const Call *call, const Room *room, u32 rows, u32 columns, u32 dictionary,
+SMALL static u8 *write_columns(const Call *call, const Room *room, u32 rows, u32 columns, u32 dictionary,
                          u8 *shape) {
-  Writer to = {.run = out_at(call, RUNS), .cell = out_at(call, CELLS), .known = out_at(call, KNOWN)};
-  bool numbered[MOST_COLUMNS];
+  Writer to = start_writing(call);
+  bool numbered[MOST_COLUMNS], has_types = false;
   for (u32 i = 0; i < columns; i++) {
     u32 place = room->order[i], written[3] = {};
     Column column = column_of(room, place, rows, true);
     tell(&column, rows, room->rest, &to, written);
+    numbered[place] = false;
+    if (dictionary == WITH_LANES && write_as_lanes(&column, rows, room->rest, &to)) {
+      has_types = true;
+      continue;
+    }
     numbered[place] =
         dictionary && written[AGAIN] >= written[FRESH] && column.count <= MOST_NUMBERED;
+    if (dictionary == WITH_LANES && !numbered[place]) to.type = put_number(to.type, AS_TEXT);
     write(&column, rows, room->rest, numbered[place], &to);
   }
-  call->out[RUNS].len = (u32)(to.run - (u8 *)out_at(call, RUNS));
-  call->out[CELLS].len = (u32)(to.cell - (u8 *)out_at(call, CELLS));
-  call->out[KNOWN].len = (u32)(to.known - (u8 *)out_at(call, KNOWN));
+  /* Nothing says that all is text. */
+  if (!has_types) to.type = out_at(call, TYPES);
+  end_writing(call, &to);
   for (u32 c = 0; c < columns; c++)
     shape = put_number(shape, 2 * room->sources[c] + numbered[c] * NUMBERED);
   return shape;
@@ -110,14 +148,18 @@ static u32 forward(Call *call, u32 format, u32 dictionary) {
   u32 surveyed = columns ? surveyed_rows(rows, columns) : 0;
   /* The survey is over when rows are told: what is written of each takes its room. */
   u64 survey = survey_bytes(surveyed, columns), scratch = table_bytes(&counts);
-  scratch += survey > rows ? survey : rows;
+  bool has_lanes = dictionary == WITH_LANES && columns != 0;
+  u64 telling = rows + (has_lanes ? typing_bytes(rows) : 0);
+  scratch += survey > telling ? survey : telling;
   if (scratch > 0xffffffffu) return OUTSIDE_DOMAIN;
   u32 room_for[STREAMS] = {
       [SHAPE] = shape_room(counts.length, counts.lines, columns, counts.ragged),
       [RUNS] = rows * columns + (rows * columns >> 7),
-      [CELLS] = counts.length + rows * columns,
+      [CELLS] = counts.cell_bytes,
       [KNOWN] = 2 * rows * columns,
-      [RAGGED] = counts.length + pieces,
+      [RAGGED] = counts.ragged_bytes + pieces,
+      [TYPES] = has_lanes ? columns * MOST_TYPE + rows * columns / 7 : 0,
+      [LANES] = has_lanes ? counts.cell_bytes : 0,
   };
   for (u32 i = 0; i < STREAMS; i++) {
     if (call->bound) call->out[i].cap = room_for[i];
@@ -150,7 +192,7 @@ static u32 forward(Call *call, u32 format, u32 dictionary) {
 
 /* The first numbers of a shape. Whatever they claim, every field of a row is at least the byte that
  * follows it, but for the last of all. */
-static bool take_counts(Numbers *from, Counts *counts) {
+SMALL static bool take_counts(Numbers *from, Counts *counts) {
   u32 rows;
   if (!take_number(from, &counts->length) || !take_number(from, &counts->columns) ||
       !take_number(from, &rows) || !take_number(from, &counts->ragged))
@@ -164,7 +206,7 @@ static bool take_counts(Numbers *from, Counts *counts) {
 }
 
 /* Past the ragged lines to the columns' sources, which are the shape's last numbers. */
-static bool take_sources(Numbers *from, Shape *shape) {
+SMALL static bool take_sources(Numbers *from, Shape *shape) {
   u32 number, columns = shape->counts.columns;
   for (u32 i = 0; i < shape->counts.ragged; i++)
     if (!take_number(from, &number) || !take_number(from, &number)) return false;
@@ -181,15 +223,32 @@ static bool take_sources(Numbers *from, Shape *shape) {
   return arrange(shape->sources, columns, shape->order) == columns;
 }
 
+/* Which types columns have is read when they are; before, how many are numbers, whose texts need
+ * room. A list of texts is no longer than its column. */
+SMALL static bool count_types(const Call *call, Shape *shape) {
+  Numbers from = types_of(call);
+  for (u32 i = 0; i < shape->counts.columns && from.at != from.end; i++) {
+    Type type;
+    u32 place = shape->order[i];
+    if (shape->kinds[place] == NUMBERED) continue;
+    if (!take_type(&from, &type)) return false;
+    shape->numbers += type.as == AS_NUMBERS;
+    if (type.ranks > rows_of(&shape->counts)) return false;
+    if (type.as == AS_RANKS && shape->sources[place] == COUNTER) return false;
+  }
+  return from.at == from.end;
+}
+
 static bool take_shape(const Call *call, Shape *shape) {
   const u8 *at = in_at(call, SHAPE);
   Numbers from = {at, at + call->in[SHAPE].len};
   shape->counts = (Counts){};
   shape->counters = 0;
-  if (from.at == from.end) return true;
+  shape->numbers = 0;
+  if (from.at == from.end) return call->in[TYPES].len == 0;
   if (!take_counts(&from, &shape->counts)) return false;
   shape->ragged = from;
-  return take_sources(&from, shape) && from.at == from.end;
+  return take_sources(&from, shape) && from.at == from.end && count_types(call, shape);
 }
 
 static bool join(const Call *call, const Tables *tables, const Shape *shape, Text text) {
@@ -206,12 +265,13 @@ static bool join(const Call *call, const Tables *tables, const Shape *shape, Tex
   }
   /* Without room for a vector no field is moved as one. */
   Input fields = call->in[CELLS].len < sizeof(Bytes) ? (Input){0, sizeof(Bytes)} : call->in[CELLS];
+  Input made = {(u32)(uintptr_t)tables->digits, (u32)digits_bytes(shape) + sizeof(Bytes)};
   for (u32 line = 0; line < counts->lines;) {
     u32 regular = rows - row, length = 0;
     if (left && (!take_number(&places, &regular) || !take_number(&places, &length))) return false;
     if (regular > rows - row) return false;
     for (; regular; regular--, row++, line++)
-      if (!put_row(&text, &template, tables, rows, row, fields) ||
+      if (!put_row(&text, &template, tables, rows, row, fields, made) ||
           !end_line(&text, line + 1 == counts->lines))
         return false;
     if (left == 0) continue;
@@ -248,7 +308,7 @@ static u32 inverse(Call *call) {
 
 static u32 work(Call *call) {
   u32 format, dictionary;
-  if (!take_uint(call, 0, JSON_LINES, &format) || !take_uint(call, 0, 1, &dictionary) ||
+  if (!take_uint(call, 0, JSON_LINES, &format) || !take_uint(call, 0, WITH_LANES, &dictionary) ||
       !no_more_parameters(call))
     return BAD_PARAMETER;
   return call->inverse ? inverse(call) : forward(call, format, dictionary);

@@ -12,12 +12,12 @@ static u8 *put_cell(u8 *to, Cell cell) {
 enum { TOLD, FRESH, AGAIN };
 
 typedef struct {
-  u8 *run, *cell, *known;
+  u8 *run, *cell, *known, *type, *lane;
   u32 hits;               /* since the last miss */
 } Writer;
 
 /* Tell every row of a column; how many fields are fresh, and how many were written before. */
-static void tell(Column *column, u32 rows, u8 *status, Writer *to, u32 *written) {
+__attribute__((noinline)) static void tell(Column *column, u32 rows, u8 *status, Writer *to, u32 *written) {
   u8 digits[MOST_CONTINUED];
   for (u32 row = 0; row < rows; row++) {
     Cell *cells = column->cells, cell;
@@ -48,7 +48,7 @@ static void tell(Column *column, u32 rows, u8 *status, Writer *to, u32 *written)
 }
 
 /* Fields that were not expected. Of a numbered column those are numbers that stood there before. */
-static void write(const Column *column, u32 rows, const u8 *status, bool numbered, Writer *to) {
+SMALL static void write(const Column *column, u32 rows, const u8 *status, bool numbered, Writer *to) {
   for (u32 row = 0; row < rows; row++) {
     if (status[row] == TOLD) continue;
     bool again = numbered && status[row] == AGAIN;

@@ -5,7 +5,7 @@
 /* Lines are joined by one byte each, and the text may or may not end with one: what is over. */
 typedef struct { u8 *at, *end; } Text;
 
-static bool put_bytes(Text *text, const u8 *from, u32 length) {
+__attribute__((noinline)) static bool put_bytes(Text *text, const u8 *from, u32 length) {
   if (length > (u32)(text->end - text->at)) return false;
   copy_bytes(text->at, from, length);
   text->at += length;

@@ -42,7 +42,7 @@ TEXTS = {
 
 @pytest.fixture
 def forward(kernels: KernelSet, host: Host) -> Forward:
-    """The five streams, after the kernel and the reference gave the text back."""
+    """The streams, after the kernel and the reference gave the text back."""
     kernel = kernels.by_name("table")
 
     def call(text: bytes, delimiter: int = COMMA, dictionary: int = 0) -> list[bytes]:
@@ -71,7 +71,7 @@ def related(rows: int, seed: int) -> bytes:
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_text_comes_back(name: str, forward: Forward) -> None:
     for delimiter in (COMMA, ord(" "), ord("\n"), ord('"'), 0, 255, JSON):
-        for dictionary in (0, 1):
+        for dictionary in (0, 1, 2):
             forward(TEXTS[name], delimiter, dictionary)
 
 
@@ -82,7 +82,7 @@ def test_every_text_comes_back(name: str, forward: Forward) -> None:
         )
     ),
     delimiter=st.sampled_from([COMMA, JSON]),
-    dictionary=st.sampled_from([0, 1]),
+    dictionary=st.sampled_from([0, 1, 2]),
 )
 def test_any_text_comes_back(
     text: list[bytes], delimiter: int, dictionary: int, kernels: KernelSet, host: Host
@@ -98,7 +98,7 @@ def test_any_text_comes_back(
 
 
 def test_what_follows_from_another_column_is_not_written(forward: Forward) -> None:
-    _, runs, cells, known, ragged = forward(related(2000, 1))
+    _, runs, cells, known, ragged, _, _ = forward(related(2000, 1))
     assert known == b""
     assert ragged == b"\n,\n,\n,\n,\n\n"
     # Towns and heights say the same: one of them is written, the other where it is new.
@@ -113,7 +113,7 @@ def test_what_follows_from_another_column_is_not_written(forward: Forward) -> No
 def test_columns_without_relation_are_only_turned(forward: Forward) -> None:
     rng = np.random.default_rng(2)
     text = b"".join(b"%d,%d\n" % tuple(rng.integers(900, size=2)) for _ in range(500))
-    shape, runs, cells, _, _ = forward(text)
+    shape, runs, cells, *_ = forward(text)
     assert table.numbers(shape)[4:] == [table.PLAIN, table.PLAIN]
     assert runs == b""
     assert len(cells) == len(text)
@@ -132,7 +132,7 @@ def test_lines_of_json_are_rows_where_only_their_values_differ(forward: Forward)
         for i in range(600)
     ]
     lines[70] = b'{"else": 1}\n'
-    shape, runs, cells, _, ragged = forward(b"".join(lines), JSON)
+    shape, runs, cells, _, ragged, *_ = forward(b"".join(lines), JSON)
     assert table.numbers(shape)[1:4] == [4, 599, 1]
     assert ragged == b'{"at": \n, "who": {"name": "\n", "old": \n}, "tags": \n}\n{"else": 1}'
     assert cells.count(b"true") <= 16
@@ -143,7 +143,7 @@ def test_fields_that_stood_there_before_are_numbers(forward: Forward) -> None:
     rng = np.random.default_rng(3)
     words = [b"word %d" % each for each in rng.integers(9, size=400)]
     text = b"".join(b"%d,%s\n" % (at * at % 389 * 7, word) for at, word in enumerate(words))
-    shape, _, cells, known, _ = forward(text, COMMA, 1)
+    shape, _, cells, known, *_ = forward(text, COMMA, 1)
     seen = list(dict.fromkeys(words))
     assert cells.endswith(b"".join(word + b"\n" for word in seen))
     assert table.numbers(shape)[5] == 2 * table.PLAIN + 1
@@ -193,6 +193,8 @@ EXAMPLE = [
     b"a\nb\n1\n2\n3\n",
     bytes.fromhex("0000 0000 0100"),
     b"\n,\n\nx",
+    b"",
+    b"",
 ]
 
 
@@ -227,6 +229,8 @@ EXAMPLE = [
         (4, b"\n,\n"),
         (4, b"\n,,\n\nx"),
         (4, b"\n,\n\nxy"),
+        (5, b"\0\0"),  # one column is not numbered
+        (6, b"\0\0"),
     ],
 )
 def test_streams_that_break_the_page_are_refused(

@@ -88,7 +88,7 @@ def test_a_dear_codec_may_code_a_small_part(tools: Toolbox) -> None:
     data = LINES * 12
     yardstick = Yardstick(Sample(data, 10 * len(data)), tools.executor, tools.kernels)
     mixed = plan_of(tools, "input x: u8\nemit x |> context_mix")
-    cut = "input x: u8\na, b, c, d, e = table(x)\nemit a |> context_mix, b, c, d, e\n"
+    cut = "input x: u8\na, b, c, d, e, f, g = table(x)\nemit a |> context_mix, b, c, d, e, f, g\n"
     part = plan_of(tools, cut)
     fast = Search(yardstick, profile=FAST)
     assert not fast.codes(mixed)

@@ -1,6 +1,7 @@
 """table in Python: the inverse, as spec.md says it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 PLAIN, ABOVE, COUNTER, FROM = range(4)
 
@@ -71,7 +72,12 @@ def continued(before: bytes, last: bytes) -> bytes | None:
 class Streams:
     """What is read field by field."""
 
-    def __init__(self, runs: bytes, cells: bytes, known: bytes) -> None:
+    def __init__(
+        self, runs: bytes, cells: bytes, known: bytes, types: bytes = b"", lanes: bytes = b""
+    ) -> None:
+        self.types = iter(types)
+        self.has_types = types != b""
+        self.lanes = iter(memoryview(lanes).cast("H").tolist())
         self.cells = iter(cells.split(b"\n")[:-1])
         self.known = iter(memoryview(known).cast("H").tolist())
         hits = numbers(runs)
@@ -82,6 +88,94 @@ class Streams:
         assert not list(self.cells)
         assert not list(self.known)
         assert not list(self.misses)
+        assert not list(self.types)
+        assert not list(self.lanes)
+
+    def number(self) -> int:
+        """The next of the types' numbers."""
+        value = shift = 0
+        while True:
+            byte = next(self.types)
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def affix(self) -> bytes:
+        """A length and so many bytes."""
+        return bytes(next(self.types) for _ in range(next(self.types)))
+
+    def values(self, count: int, halves: int, order: int, base: int) -> list[int]:
+        """A column's values from its lanes."""
+        planes = [[next(self.lanes) for _ in range(count)] for _ in range(halves)]
+        found = [base, base]
+        for at in range(count):
+            x = sum(plane[at] << 16 * k for k, plane in enumerate(planes))
+            step = x // 2 if x % 2 == 0 else -(x + 1) // 2
+            a, b = found[-1], found[-2]
+            value = (base + x, a + step, 2 * a - b + step)[order]
+            found.append((value + 2**63) % 2**64 - 2**63)
+        return found[2:]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How values are made text."""
+
+    decimals: int
+    zeros: int
+    plus: int
+    digits: int
+    prefix: bytes
+    suffix: bytes
+
+    def text(self, value: int) -> bytes:
+        """A field."""
+        digits = str(abs(value)).zfill(self.decimals + self.digits)
+        whole, rest = digits[: len(digits) - self.decimals], digits[len(digits) - self.decimals :]
+        if self.zeros:
+            kept = self.zeros - 1
+            rest = rest[:kept] + rest[kept:].rstrip("0")
+        sign = "-" if value < 0 else "+" * self.plus
+        return self.prefix + f"{sign}{whole}{'.' * (rest != '')}{rest}".encode() + self.suffix
+
+
+def typed(streams: Streams) -> tuple[list[bytes], Iterator[int] | Iterator[bytes]]:
+    """The texts of a column's ranks, if it has any, and the ranks; or its written fields."""
+    if not streams.has_types or not (kind := streams.number()):
+        return [], streams.cells
+    kind, count = kind - 1, streams.number()
+    folded = streams.number()
+    base = folded // 2 if folded % 2 == 0 else -(folded + 1) // 2
+    values = streams.values(count, (0, 1, 2, 4)[kind // 6], kind // 2 % 3, base)
+    if kind % 2:
+        return [next(streams.cells) for _ in range(streams.number())], iter(values)
+    form = streams.number()
+    looks = Form(
+        form // 6, form // 2 % 3, form % 2, streams.number(), streams.affix(), streams.affix()
+    )
+    gaps = [streams.number() for _ in range(streams.number())]
+    return [], fields_of(values, looks, gaps, streams)
+
+
+def fields_of(
+    values: Sequence[int], form: Form, gaps: Sequence[int], streams: Streams
+) -> Iterator[bytes]:
+    """Fields made of values, and the exceptions between them."""
+    left = iter(values)
+    for gap in gaps:
+        for _ in range(gap):
+            yield form.text(next(left))
+        yield next(streams.cells)
+    yield from map(form.text, left)
+
+
+def field_of(written: int | bytes, ranked: Sequence[bytes], known: Numbers) -> tuple[bytes, int]:
+    """A written field from its rank, or as it is; and its number."""
+    if isinstance(written, bytes):
+        return written, known.written(written)
+    assert 0 <= written < len(ranked)
+    return ranked[written], written
 
 
 def column(
@@ -92,6 +186,9 @@ def column(
     kept: list[int] = []
     known = Numbers(rows)
     latest: dict[int, int] = {}
+    ranked, written = ([], streams.cells) if is_numbered else typed(streams)
+    for text in ranked:
+        known.new(text)
     for row in range(rows):
         at: int | None = None
         told: bytes | None = None
@@ -111,21 +208,22 @@ def column(
             told = known.fields[number] if number >= 0 else next(streams.cells)
             number = known.new(told) if number < 0 else number
         else:
-            told = next(streams.cells)
-            number = known.written(told)
+            told, number = field_of(next(written), ranked, known)
         fields.append(told)
         kept.append(number)
+    if written is not streams.cells:
+        assert not list(written)
     return fields, kept
 
 
 def inverse(streams: Sequence[bytes]) -> bytes:
     """The text."""
-    shape, runs, cells, known, ragged = streams
+    shape, runs, cells, known, ragged, types, lanes = streams
     if not shape:
         return b""
     length, columns, rows, others, *rest = numbers(shape)
     places, sources = rest[: 2 * others], rest[2 * others :]
-    left = Streams(runs, cells, known)
+    left = Streams(runs, cells, known, types, lanes)
     table: dict[int, list[bytes]] = {}
     kept: dict[int, list[int]] = {}
     for c in order([each // 2 for each in sources]):
