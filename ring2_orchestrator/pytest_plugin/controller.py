@@ -3,7 +3,7 @@
 import os
 import selectors
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from ring2_orchestrator.pytest_plugin.words import child_environment, head_of, o
 from ring2_orchestrator.runs.worker import Worker
 
 
-def take_over(config: pytest.Config, parser: pytest.Parser) -> None:
+def take_over(config: pytest.Config, parser: pytest.Parser, given: Mapping[str, str]) -> None:
     """Have each test file run by itself, or none and say why."""
     if config.getoption("collectonly"):
         return  # nothing runs, and what is printed may be read by a program
@@ -36,7 +36,9 @@ def take_over(config: pytest.Config, parser: pytest.Parser) -> None:
         config.pluginmanager.register(Aside(reason), "redoxa-aside")
         return
     _leave_alone_xdist(config)
-    config.pluginmanager.register(Controller(config, [*head, *options], jobs), "redoxa-controller")
+    env = child_environment(config, given)
+    controller = Controller(config, [*head, *options], env, jobs)
+    config.pluginmanager.register(controller, "redoxa-controller")
 
 
 def _reason_against(config: pytest.Config) -> str:
@@ -91,8 +93,10 @@ class _Found(pytest.File):
 class Controller:
     """Takes the places of collecting and running."""
 
-    def __init__(self, config: pytest.Config, words: Sequence[str], jobs: int) -> None:
-        self._config, self._words, self._jobs = config, words, jobs
+    def __init__(
+        self, config: pytest.Config, words: Sequence[str], env: Mapping[str, str], jobs: int
+    ) -> None:
+        self._config, self._words, self._env, self._jobs = config, words, env, jobs
         self._files: dict[Path, tuple[str, ...]] = {}
         self._workers: dict[Path, Worker] = {}
         self._telling = Telling(config)
@@ -190,7 +194,7 @@ class Controller:
                 places=places,
                 home=default_home(),
                 cwd=config.invocation_params.dir,
-                env=child_environment(config),
+                env=self._env,
                 has_cache=config.pluginmanager.hasplugin("cacheprovider"),
             ) as suite:
                 yield suite

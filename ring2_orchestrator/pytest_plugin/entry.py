@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from ring2_orchestrator.runs.environment import given_environment
+
 _PARSER = pytest.StashKey[pytest.Parser]()
+_GIVEN = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,9 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("redoxa", "as if --redoxa were given", type="bool", default=False)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
-    """Keep the parser: which words are names of files only it can tell."""
+    """Keep the parser, which tells files' names, and the variables before a conftest adds some."""
     early_config.stash[_PARSER] = parser
+    early_config.stash[_GIVEN] = given_environment()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,7 +65,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         take_over,
     )
 
-    take_over(config, config.stash[_PARSER])
+    take_over(config, config.stash[_PARSER], config.stash[_GIVEN])
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,13 +6,12 @@ Whatever may change how a test ends stays, and so counts for reuse.
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from ring2_orchestrator.pytest_plugin.child import SHOWN
-from ring2_orchestrator.runs.environment import given_environment
 
 # Options with a value that only say how results are shown or how many files run at a time.
 _VALUED = frozenset({
@@ -94,9 +93,9 @@ def _that_count(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def child_environment(config: pytest.Config) -> dict[str, str]:
+def child_environment(config: pytest.Config, given: Mapping[str, str]) -> dict[str, str]:
     """The variables for each file's process: those given to us, and how much failures tell."""
-    env = given_environment()
+    env = dict(given)
     env.pop("PYTEST_VERSION", None)  # set by the pytest that runs here, and anew by the other
     showing = {name: config.getoption(name, None) for name in _SHOWING}
     env[SHOWN] = json.dumps({name: value for name, value in showing.items() if value is not None})

@@ -97,3 +97,10 @@ def test_two_sessions_at_a_time_have_folders_of_their_own(author: Author) -> Non
         assert author.test().files == (1, 0)
         first.close()
     assert author.test().files == (1, 0)
+
+
+def test_variables_that_a_conftest_sets_were_not_given(author: Author) -> None:
+    author.write("conftest.py", "import os\nos.environ['MINE'] = str(os.getpid())\n")
+    author.write("test_a.py", "import os\ndef test_a():\n    assert os.environ['MINE']\n")
+    assert author.test().code == 0
+    assert author.test().files == (1, 0)
