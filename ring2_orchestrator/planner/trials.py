@@ -37,8 +37,9 @@ from ring2_orchestrator.planner.yardstick import Yardstick
 # Settings are compared on so much of a stream, from its middle.
 _PROBE_BYTES, _LEAST_PROBE_BYTES = 1 << 15, 1 << 14
 _GLANCE_BYTES = 1 << 11
-# A codec that takes more fuel than this for a byte, there and back, is tried last.
-_QUICK = 250
+# A codec that takes more fuel than this for a byte, there and back, is tried last. What is not
+# executed by the engine is among the quick ones: streams that no codec was tried on look alike.
+_QUICK = 1500
 # What is not executed by the engine costs fuel, too: an estimate and an encoder of another kind
 # for each byte, and every call.
 _ESTIMATE = 30

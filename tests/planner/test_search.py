@@ -54,6 +54,24 @@ def test_a_series_is_told_from_noise(tools: Toolbox, dtype: str) -> None:
 
 
 @pytest.mark.slow
+def test_what_one_step_makes_simple_is_found_from_nothing(tools: Toolbox) -> None:
+    """Its estimate is no better than another codec on the whole: only a codec tells."""
+    at = np.arange(2000)
+    data = (at * (2000 - at) // 200).astype("<u2").tobytes()
+    search = search_of(tools, data)
+    start = search.start([(Plan(Dtype.U16, ()), [0])])
+    assert start is not None
+    assert start.search.next_node(start.roots, start.opened) is not None
+    grown = search.tick(start, 1)
+    (first,) = (root.nodes[0] for root in grown.roots)
+    children = [child for edge in first.edges for child in edge.children]
+    assert children
+    # Every stream that was made, if it is any longer than a few numbers, was given to a codec.
+    assert all(len(child.endings) > 1 for child in children if len(child.stream.data) > 500)
+    assert grown.best.size < len(data) // 20
+
+
+@pytest.mark.slow
 def test_no_plan_decodes_more_slowly_than_the_profile_says(tools: Toolbox) -> None:
     data = series(140_000)
     found = propose(BytesSource(data), [], tools.executor, tools.kernels, FAST)

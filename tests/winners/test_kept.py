@@ -94,7 +94,7 @@ def test_an_entry_that_is_no_winner_is_ignored_and_counted(
 def test_a_plan_that_does_not_fit_its_kernel_is_ignored(
     tmp_path: Path, tools: Toolbox, genes: list[Gene], winner: Winner
 ) -> None:
-    (step,) = winner.plan.steps
+    step = winner.plan.steps[-1]
     wrong = Plan(Dtype.U8, (Step(step.kernel, (1, 2, 3, 4, 5), (0,), (Dtype.U8,)),))
     with Home(tmp_path / "home") as home:
         entry = replace(winner, plan=wrong).to_node()
