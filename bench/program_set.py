@@ -238,9 +238,10 @@ def surroundings(folder: Path) -> dict[str, str]:
         **kept,
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "TMPDIR": str(folder / "temporary"),
-        # Else every cargo of this user notes in one database what it used, and each reads it.
-        "CARGO_HOME": str(folder / "cargo"),
-        "GOCACHE": str(folder / "go-cache"),
+        # In the temporary folder, as a run that writes elsewhere is not kept. Of its own, or
+        # every cargo of this user notes in one database what it used, and each reads it.
+        "CARGO_HOME": str(folder / "temporary" / "cargo"),
+        "GOCACHE": str(folder / "temporary" / "go-cache"),
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-buildvcs=false",
         "REDOXA_HOME": str(folder / "home"),
