@@ -51,6 +51,7 @@ REAL: dict[str, list[Real]] = {
     "colour_lift": [Real(IMAGE, "u8", {"mode": mode}) for mode in range(4)],
     "context_mix": [Real(LOG, None, {}, SLOW)],
     "lz_mix": [Real(JSON, None, {}, SLOW)],
+    "lzma": [Real(JSON, "u8"), Real(RECORDS, "u32"), Real(SOUND, "u16", {}, SLOW)],
     "predict2d": [
         Real(IMAGE, "u8", {**PHOTO, "mode": 0}),
         Real(IMAGE, "u8", {**PHOTO, "mode": 1}),

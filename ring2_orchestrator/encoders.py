@@ -5,9 +5,11 @@ bytes are a step's output only for packing, where the container keeps them; what
 executions tells of the kernel itself.
 """
 
+import lzma
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 from cid_store.cid import Cid
 from cid_store.store import Buffer
@@ -20,6 +22,8 @@ from ring0.program import Program, Ran
 from ring2_orchestrator.kernels import KernelSet
 
 Encode = Callable[[Buffer], bytes]
+# A kernel and its parameter bytes: what an encoder writes is undone by a call with exactly these.
+Called = tuple[Cid, bytes]
 
 # One version writes the same bytes everywhere, so that equal inputs give equal containers.
 ZSTANDARD = (1, 5, 7)
@@ -33,14 +37,32 @@ _SKETCH_LEVEL = NOISE_LEVEL
 _GLANCE_LEVEL, _SAVED = 9, 32
 
 
-def native_encoders(kernels: KernelSet, *, sketching: bool = False) -> dict[Cid, Encode]:
-    """The encoders of this installation for the shipped kernels, by the kernel's CID.
+# lc, lp and pb of LZMA by the width of a lane: text by the byte before, numbers by the place.
+_PROPERTIES = {1: (4, 0, 0), 2: (1, 1, 1), 4: (0, 2, 2), 8: (0, 3, 3)}
+# A repeat of so many bytes is taken at once, and so many places are compared before. For sketches
+# of more than so much, less: of JSON, a search for shorter ones makes more than zstd does.
+_THOROUGH, _SKETCHY = (273, 48), (128, 24)
+_SKETCHED_THOROUGHLY = 1 << 18
+_LEAST_REACH, _MOST_REACH = 1 << 12, 1 << 24
+# The library has a version, but Python's module does not tell it: it is known by what it writes.
+_PATTERN = b"".join(b"%d;" % (at**2 % (at // 9 + 1)) for at in range(1_500))
+_WRITTEN = 0x6CB5D1F7
+
+
+def native_encoders(kernels: KernelSet, *, sketching: bool = False) -> dict[Called, Encode]:
+    """The encoders of this installation for the shipped kernels.
 
     Those for sketching are quicker, and their bytes mostly longer.
     """
-    if "zstd" not in kernels or not _has_zstandard():
-        return {}
-    return {kernels.by_name("zstd").cid: _sketched if sketching else _zstandard}
+    found: dict[Called, Encode] = {}
+    if "zstd" in kernels and _has_zstandard():
+        found[kernels.by_name("zstd").cid, b""] = _sketched if sketching else _zstandard
+    if "lzma" in kernels and has_known_lzma():
+        cid = kernels.by_name("lzma").cid
+        encode = _lzma_sketched if sketching else _lzma
+        for width in _PROPERTIES:
+            found[cid, bytes([width])] = partial(encode, width)
+    return found
 
 
 @dataclass(frozen=True)
@@ -56,7 +78,7 @@ class EncodingCaller:
     sketching: bool = False
 
     @cached_property
-    def encoders(self) -> Mapping[Cid, Encode]:
+    def encoders(self) -> Mapping[Called, Encode]:
         """The encoders, found when the first call is made."""
         return native_encoders(self.kernels, sketching=self.sketching)
 
@@ -64,8 +86,8 @@ class EncodingCaller:
         self, kernel: Kernel, op: Op, params: bytes, inputs: Sequence[Buffer], boundary: Boundary
     ) -> Outcome:
         """Call one kernel, or the encoder in its place."""
-        encode = self.encoders.get(kernel.cid) if op is Op.FORWARD else None
-        if encode is not None and len(inputs) == 1 and not params and len(inputs[0]):
+        encode = self.encoders.get((kernel.cid, params)) if op is Op.FORWARD else None
+        if encode is not None and len(inputs) == 1 and len(inputs[0]):
             coded = encode(inputs[0])
             back = self.host.call(kernel, Op.INVERSE, params, [coded], boundary)
             if isinstance(back, Result) and back.outputs == [inputs[0]]:
@@ -77,7 +99,8 @@ class EncodingCaller:
     ) -> Ran | None:
         """Run a program at once, unless an encoder has a part in it."""
         if any(
-            link.op is Op.FORWARD and link.kernel.cid in self.encoders for link in program.links
+            link.op is Op.FORWARD and (link.kernel.cid, link.params) in self.encoders
+            for link in program.links
         ):
             return None
         return self.host.run(program, given, boundary, work_bytes)
@@ -115,3 +138,37 @@ def _at_level(level: int, data: Buffer) -> bytes:
     except zstandard.ZstdError as error:
         # Any bytes can be compressed at these levels: nothing but memory can be missing.
         raise MemoryError(str(error)) from error
+
+
+def _lzma(width: int, data: Buffer) -> bytes:
+    return _lzma2(width, _THOROUGH, data)
+
+
+def _lzma_sketched(width: int, data: Buffer) -> bytes:
+    return _lzma2(width, _THOROUGH if len(data) <= _SKETCHED_THOROUGHLY else _SKETCHY, data)
+
+
+@cache
+def has_known_lzma() -> bool:
+    """Whether the library writes what the one did that containers were first made with."""
+    written = (_lzma2(width, _THOROUGH, _PATTERN) for width in _PROPERTIES)
+    return zlib.crc32(b"".join(written)) == _WRITTEN
+
+
+def _lzma2(width: int, search: tuple[int, int], data: Buffer) -> bytes:
+    """The chunks of LZMA2. Raises MemoryError."""
+    before, literal_places, places = _PROPERTIES[width]
+    nice, depth = search
+    # All of it is said, because what a preset stands for may change.
+    chunks = {
+        "id": lzma.FILTER_LZMA2,
+        "dict_size": min(max(1 << (len(data) - 1).bit_length(), _LEAST_REACH), _MOST_REACH),
+        "lc": before,
+        "lp": literal_places,
+        "pb": places,
+        "mode": lzma.MODE_NORMAL,
+        "mf": lzma.MF_BT4,
+        "nice_len": nice,
+        "depth": depth,
+    }
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=[chunks])

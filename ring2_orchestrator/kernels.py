@@ -12,7 +12,7 @@ from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError
 from ring0.kernel import Kernel
 
-MOST_WEIGHT = 16
+MOST_PERCENT = 1600
 
 
 class UnknownKernelError(InputError):
@@ -40,8 +40,8 @@ class Folder:
                 "install Redoxa again, or build it with `redoxa kernel rebuild`"
             ) from error
 
-    def fuel_weight(self) -> int:
-        """How often a unit of its fuel counts in the effort of a plan, as `kernel.toml` says."""
+    def fuel_percent(self) -> int:
+        """What 100 units of its fuel count in the effort of a plan, as `kernel.toml` says."""
         import tomllib  # noqa: PLC0415 - start-up
 
         try:
@@ -50,18 +50,18 @@ class Folder:
             raise IncompleteKernelError(
                 f"the kernel folder {self.path} has no readable kernel.toml; install Redoxa again"
             ) from error
-        return take_fuel_weight(table)
+        return take_fuel_percent(table)
 
 
-def take_fuel_weight(table: dict[str, object]) -> int:
-    """Take the key off a kernel.toml that is not in the manifest: 1 where it is not given.
+def take_fuel_percent(table: dict[str, object]) -> int:
+    """Take the key off a kernel.toml that is not in the manifest: 100 where it is not given.
 
-    Raises InputError where it is no weight.
+    Raises InputError where it is out of range.
     """
-    weight = table.pop("fuel_weight", 1)
-    if type(weight) is not int or not 1 <= weight <= MOST_WEIGHT:
-        raise InputError(f"fuel_weight in a kernel.toml is a number from 1 to {MOST_WEIGHT}")
-    return weight
+    percent = table.pop("fuel_percent", 100)
+    if type(percent) is not int or not 100 <= percent <= MOST_PERCENT:
+        raise InputError(f"fuel_percent in a kernel.toml is a number from 100 to {MOST_PERCENT}")
+    return percent
 
 
 class KernelSet:
@@ -72,7 +72,7 @@ class KernelSet:
         self._kernels: dict[str, Kernel] = {}
         self._others: dict[Cid, Kernel] = {}
         self._prefixed: dict[bytes, tuple[Cid, ...]] = {}
-        self._weights: dict[Cid, int] = {}
+        self._percents: dict[Cid, int] = {}
 
     @classmethod
     def shipped(cls) -> Self:
@@ -99,12 +99,12 @@ class KernelSet:
         name = self._names_by_cid.get(cid)
         return self._others.get(cid) if name is None else self.by_name(name)
 
-    def fuel_weight(self, cid: Cid) -> int:
-        """How often a unit of a kernel's fuel counts in the effort of a plan."""
-        if cid not in self._weights:
+    def fuel_percent(self, cid: Cid) -> int:
+        """What 100 units of a kernel's fuel count in the effort of a plan."""
+        if cid not in self._percents:
             name = self._names_by_cid.get(cid)
-            self._weights[cid] = 1 if name is None else self._folders[name].fuel_weight()
-        return self._weights[cid]
+            self._percents[cid] = 100 if name is None else self._folders[name].fuel_percent()
+        return self._percents[cid]
 
     def with_prefix(self, prefix: bytes) -> tuple[Cid, ...]:
         """The kernels whose digests begin so: those in folders, or, where there is none, others."""

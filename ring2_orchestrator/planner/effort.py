@@ -14,5 +14,5 @@ _CARRY = 2
 
 def effort(execution: Execution, kernels: KernelSet) -> int:
     """The effort of an execution whose calls were metered."""
-    fuel = sum(used * kernels.fuel_weight(cid) for cid, used in execution.kernel_fuel.items())
-    return fuel + _CARRY * execution.work_bytes
+    fuel = sum(used * kernels.fuel_percent(cid) for cid, used in execution.kernel_fuel.items())
+    return fuel // 100 + _CARRY * execution.work_bytes

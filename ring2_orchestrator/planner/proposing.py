@@ -36,7 +36,7 @@ FALLBACK = "repeats"
 _TOGETHER = 18
 # Of a gene with unknown parameters so many plans are compared with others, of so many tried, if
 # they take less than 5/4 of the least that was seen.
-_VARIANTS, _TRIED = 2, 6
+_VARIANTS, _TRIED = 2, 10
 _NEAR, _NEAR_PART = 5, 4
 # Of the plans that are judged so many are projected from their halves.
 _PROJECTED = 4

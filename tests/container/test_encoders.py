@@ -1,6 +1,7 @@
 """Encoders in a kernel's place: believed only when the kernel undoes what they made."""
 
 import io
+import lzma
 
 import numpy as np
 import pytest
@@ -25,6 +26,13 @@ def of_library(data: encoders.Buffer) -> bytes:
     return zstandard.ZstdCompressor(level=19).compress(data)
 
 
+def by_chunks(data: encoders.Buffer, lc: int, lp: int, pb: int) -> bytes:
+    filters = [
+        {"id": lzma.FILTER_LZMA2, "nice_len": 273, "depth": 48, "lc": lc, "lp": lp, "pb": pb}
+    ]
+    return lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
+
+
 def nothing(_: encoders.Buffer) -> bytes:
     return b""
 
@@ -37,10 +45,14 @@ def another_frame(data: encoders.Buffer) -> bytes:
     return of_library(data[1:])
 
 
-def zstd_plan(tools: Toolbox) -> Plan:
-    builder = PlanBuilder(Dtype.U8)
-    builder.add(tools.kernels.by_name("zstd").cid, (), [0], [Dtype.U8])
+def plan_of(kernel: str, tools: Toolbox, dtype: Dtype = Dtype.U8) -> Plan:
+    builder = PlanBuilder(dtype)
+    builder.add(tools.kernels.by_name(kernel).cid, (), [0], [Dtype.U8])
     return builder.build()
+
+
+def zstd_plan(tools: Toolbox) -> Plan:
+    return plan_of("zstd", tools)
 
 
 def test_packing_takes_the_librarys_bytes_and_executing_the_kernels(tools: Toolbox) -> None:
@@ -51,6 +63,22 @@ def test_packing_takes_the_librarys_bytes_and_executing_the_kernels(tools: Toolb
     assert own != coded
     for streams in (coded, own):
         assert tools.executor.inverse(plan, streams).outputs == [TEXT]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "properties"),
+    [(Dtype.U8, (4, 0, 0)), (Dtype.U16, (1, 1, 1)), (Dtype.U32, (0, 2, 2)), (Dtype.U64, (0, 3, 3))],
+)
+def test_lanes_say_how_the_library_counts_places(
+    dtype: Dtype, properties: tuple[int, int, int], tools: Toolbox
+) -> None:
+    plan, lanes = plan_of("lzma", tools, dtype), TEXT[: len(TEXT) // 8 * 8]
+    coded = tools.packer.forward(plan, lanes).outputs
+    assert coded == [by_chunks(lanes, *properties)]
+    own = tools.executor.forward(plan, lanes).outputs
+    assert own != coded
+    for streams in (coded, own):
+        assert tools.executor.inverse(plan, streams).outputs == [lanes]
 
 
 def test_of_noise_the_shorter_of_two_levels_is_kept(tools: Toolbox) -> None:
@@ -87,9 +115,28 @@ def test_an_encoder_that_lies_is_not_believed(
 def test_another_version_of_the_library_is_not_asked(
     tools: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(native_encoders(tools.kernels)) == 1
+    zstd, codecs = tools.kernels.by_name("zstd").cid, tools.kernels.by_name("lzma").cid
+    assert {cid for cid, _ in native_encoders(tools.kernels)} == {zstd, codecs}
     monkeypatch.setattr(zstandard, "ZSTD_VERSION", (1, 5, 6))
-    assert native_encoders(tools.kernels) == {}
+    assert {cid for cid, _ in native_encoders(tools.kernels)} == {codecs}
+
+
+def test_a_library_that_writes_other_bytes_than_the_known_one_is_not_asked(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = lzma.compress
+
+    def another(data: bytes, form: int, filters: list[dict[str, int]]) -> bytes:
+        return theirs(data, form, filters=[{**each, "nice_len": 64} for each in filters])
+
+    encoders.has_known_lzma.cache_clear()
+    monkeypatch.setattr(lzma, "compress", another)
+    try:
+        assert {cid for cid, _ in native_encoders(tools.kernels)} == {
+            tools.kernels.by_name("zstd").cid
+        }
+    finally:
+        encoders.has_known_lzma.cache_clear()
 
 
 def test_what_is_no_forward_call_of_the_kernel_goes_to_it(tools: Toolbox) -> None:
@@ -97,6 +144,9 @@ def test_what_is_no_forward_call_of_the_kernel_goes_to_it(tools: Toolbox) -> Non
     zstd, delta = tools.kernels.by_name("zstd"), tools.kernels.by_name("delta")
     assert caller.call(zstd, Op.FORWARD, b"", [b""], BOUNDARY) == Result([b""])
     assert isinstance(caller.call(zstd, Op.FORWARD, b"\0", [TEXT], BOUNDARY), Refused)
+    codec = tools.kernels.by_name("lzma")
+    assert isinstance(caller.call(codec, Op.FORWARD, b"\2", [b"odd"], BOUNDARY), Refused)
+    assert isinstance(caller.call(codec, Op.FORWARD, b"\3", [TEXT], BOUNDARY), Refused)
     assert isinstance(caller.call(zstd, Op.INVERSE, b"", [TEXT], BOUNDARY), Refused)
     params = delta.manifest.encode_parameters({}, dtype="u8")
     by_kernel = tools.host.call(delta, Op.FORWARD, params, [TEXT], BOUNDARY)

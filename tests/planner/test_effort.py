@@ -36,25 +36,29 @@ def test_bytes_that_are_carried_count_beside_fuel(tools: Toolbox) -> None:
     assert taken == fuel + 2 * carried
 
 
-def test_kernels_that_wait_for_memory_count_twice(tools: Toolbox) -> None:
-    taken, fuel, carried = effort_of(tools, plan_of(tools, "input x: u8\nemit x |> lz_mix"), LINES)
-    assert taken == 2 * fuel + 2 * carried
+@pytest.mark.parametrize(("kernel", "percent"), [("lz_mix", 150), ("lzma", 175), ("rans0", 100)])
+def test_kernels_that_wait_at_every_step_count_more(
+    kernel: str, percent: int, tools: Toolbox
+) -> None:
+    plan = plan_of(tools, f"input x: u8\nemit x |> {kernel}")
+    taken, fuel, carried = effort_of(tools, plan, LINES)
+    assert taken == fuel * percent // 100 + 2 * carried
 
 
 def test_every_kernel_says_itself_how_its_fuel_counts(tools: Toolbox) -> None:
-    said = {kernel.name: tools.kernels.fuel_weight(kernel.cid) for kernel in tools.kernels}
-    assert said["lz_mix"] == 2
-    assert said["delta"] == 1
+    said = {kernel.name: tools.kernels.fuel_percent(kernel.cid) for kernel in tools.kernels}
+    assert said["lz_mix"] == 150
+    assert said["delta"] == 100
     # One that somebody brings speaks for nobody's clock.
     foreign = KernelSet([]).knowing([tools.kernels.by_name("lz_mix")])
-    assert foreign.fuel_weight(tools.kernels.by_name("lz_mix").cid) == 1
+    assert foreign.fuel_percent(tools.kernels.by_name("lz_mix").cid) == 100
 
 
-@pytest.mark.parametrize("weight", ["0", "17", "true", "2.0", '"2"', "[2]"])
-def test_a_weight_that_is_none_is_refused(tmp_path: Path, weight: str) -> None:
-    (tmp_path / "kernel.toml").write_text(f"fuel_weight = {weight}\n")
-    with pytest.raises(InputError, match="from 1 to 16"):
-        Folder("it", tmp_path).fuel_weight()
+@pytest.mark.parametrize("percent", ["0", "99", "1601", "true", "200.0", '"200"', "[200]"])
+def test_a_percentage_out_of_range_is_refused(tmp_path: Path, percent: str) -> None:
+    (tmp_path / "kernel.toml").write_text(f"fuel_percent = {percent}\n")
+    with pytest.raises(InputError, match="from 100 to 1600"):
+        Folder("it", tmp_path).fuel_percent()
 
 
 def test_of_a_genes_choices_the_smallest_that_fits_is_taken(tools: Toolbox) -> None:

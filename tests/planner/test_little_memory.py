@@ -52,7 +52,7 @@ def test_an_encoder_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> N
 
     kernels = KernelSet.shipped()
     for sketching in (False, True):
-        (encode,) = native_encoders(kernels, sketching=sketching).values()
+        encode = native_encoders(kernels, sketching=sketching)[kernels.by_name("zstd").cid, b""]
         with monkeypatch.context() as patch:
             patch.setattr(zstandard, "ZstdCompressor", Full)
             with pytest.raises(MemoryError):
