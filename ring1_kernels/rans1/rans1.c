@@ -1,0 +1,14 @@
+/* rans1: lanes under the lanes before them, by sixteen range asymmetric numeral systems (Duda) at
+ * once. See spec.md. */
+#include "format.h"
+#include "decode.h"
+#include "encode.h"
+
+static u32 work(Call *call) {
+  u32 width, lag;
+  if (!take_width(call, 1 | 2 | 4 | 8, &width) || !take_uint(call, 0, 65535, &lag) ||
+      !no_more_parameters(call))
+    return BAD_PARAMETER;
+  if (call->n_in != 1 || call->n_out != 1) return CALL_SHAPE;
+  return call->inverse ? decode(call, width, lag) : encode(call, width, lag);
+}
