@@ -63,8 +63,11 @@ def test_what_stands_keeps_its_time_and_make_is_quiet(built: Person, gone: tuple
     after = times(built)
     assert {name for name in after if after[name] != before[name]} <= set(gone)
     assert is_quiet(built)
-    order = sorted(before, key=before.__getitem__)
-    assert sorted(after, key=after.__getitem__) == order, "the order of writing is the recorded one"
+    # Of two files of one tick of the clock neither was the first.
+    turned = {
+        (a, b) for a in before for b in before if before[a] < before[b] if after[a] > after[b]
+    }
+    assert not turned, "the order of writing is the recorded one"
 
 
 def test_a_wrong_mode_is_mended_in_place_and_no_time_changes(person: Person) -> None:
