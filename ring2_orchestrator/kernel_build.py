@@ -23,7 +23,7 @@ from ring0 import abi
 from ring0.errors import RefusedModuleError
 from ring0.manifest import SECTION, Manifest, from_table
 from ring0.sections import ModuleLimits, parse
-from ring2_orchestrator.kernels import take_fuel_percent
+from ring2_orchestrator.kernels import take_fuel_percent, take_searched
 
 ZIGLANG = "0.17.1"
 
@@ -124,6 +124,7 @@ def manifest_of(folder: Path) -> Manifest:
     except RecursionError:
         raise BuildError(f"{path} is nested too deeply") from None
     take_fuel_percent(table)
+    take_searched(table)
     manifest = from_table(table)
     if manifest.name != folder.name:
         raise BuildError(f"{path} names the kernel '{manifest.name}', its folder '{folder.name}'")

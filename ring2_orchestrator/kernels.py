@@ -42,15 +42,21 @@ class Folder:
 
     def fuel_percent(self) -> int:
         """What 100 units of its fuel count in the effort of a plan, as `kernel.toml` says."""
+        return take_fuel_percent(self._table())
+
+    def is_searched(self) -> bool:
+        """Whether a search for plans may try it, as `kernel.toml` says."""
+        return take_searched(self._table())
+
+    def _table(self) -> dict[str, object]:
         import tomllib  # noqa: PLC0415 - start-up
 
         try:
-            table = tomllib.loads((self.path / "kernel.toml").read_text(encoding="utf-8"))
+            return tomllib.loads((self.path / "kernel.toml").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise IncompleteKernelError(
                 f"the kernel folder {self.path} has no readable kernel.toml; install Redoxa again"
             ) from error
-        return take_fuel_percent(table)
 
 
 def take_fuel_percent(table: dict[str, object]) -> int:
@@ -64,6 +70,17 @@ def take_fuel_percent(table: dict[str, object]) -> int:
     return percent
 
 
+def take_searched(table: dict[str, object]) -> bool:
+    """Take the other key off that is not in the manifest: true where it is not given.
+
+    Raises InputError where it is neither true nor false.
+    """
+    searched = table.pop("searched", True)
+    if type(searched) is not bool:
+        raise InputError("searched in a kernel.toml is true or false")
+    return searched
+
+
 class KernelSet:
     """Kernels by name and by CID. A kernel's module is read and inspected when it is first used."""
 
@@ -73,6 +90,7 @@ class KernelSet:
         self._others: dict[Cid, Kernel] = {}
         self._prefixed: dict[bytes, tuple[Cid, ...]] = {}
         self._percents: dict[Cid, int] = {}
+        self._searched: dict[Cid, bool] = {}
 
     @classmethod
     def shipped(cls) -> Self:
@@ -105,6 +123,13 @@ class KernelSet:
             name = self._names_by_cid.get(cid)
             self._percents[cid] = 100 if name is None else self._folders[name].fuel_percent()
         return self._percents[cid]
+
+    def is_searched(self, cid: Cid) -> bool:
+        """Whether a search for plans may try a kernel. Others stand where a front end puts them."""
+        if cid not in self._searched:
+            name = self._names_by_cid.get(cid)
+            self._searched[cid] = name is None or self._folders[name].is_searched()
+        return self._searched[cid]
 
     def with_prefix(self, prefix: bytes) -> tuple[Cid, ...]:
         """The kernels whose digests begin so: those in folders, or, where there is none, others."""

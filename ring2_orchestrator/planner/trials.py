@@ -90,7 +90,8 @@ class Trials:
         half = len(yardstick.sample.data) // 2
         self._probe_bytes = min(max(half, _LEAST_PROBE_BYTES), _PROBE_BYTES)
         self._periods = periods
-        ordered = [kernel for kernel in kernels if not takes_several(kernel.manifest)]
+        searched = (kernel for kernel in kernels if kernels.is_searched(kernel.cid))
+        ordered = [kernel for kernel in searched if not takes_several(kernel.manifest)]
         self._splitters = [kernel for kernel in ordered if is_splitter(kernel.manifest)]
         self.movers = [kernel for kernel in ordered if not is_codec(kernel.manifest)]
         self.codecs = [kernel for kernel in ordered if is_codec(kernel.manifest)]
