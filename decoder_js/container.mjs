@@ -16,9 +16,10 @@ export { Blake3, DamagedContainer, Kernel, Unavailable, blake3 };
 
 const MAGIC = [0x89, 0x52, 0x44, 0x58];
 const MAX_METHOD = 65536, MAX_PARTS = 8 * 1024 * 1024;
-const SECTIONS = { 1: MAX_METHOD, 2: MAX_PARTS, 3: MAX_PARTS };
-// A section of version 3 begins with its form: a type below, or the contents in parts, and blocks.
-const PARTS = 6, BLOCKS = 8;
+const SECTIONS = { 1: MAX_METHOD, 2: MAX_PARTS, 3: MAX_PARTS, 4: MAX_PARTS };
+// From version 3 on a section begins with its form: a type below, or the contents in parts; whether
+// there is a block size, and, in version 4 alone and always, room.
+const PARTS = 6, BLOCKS = 8, ROOM = 16;
 const CHECK = 4, DIGEST = 32, FRONT = 57, CHUNK = 1 << 20;
 const MIN_BLOCK = 65536, MAX_BLOCK = 64 * 1024 * 1024, MIB = 1024 * 1024;
 const MAX_CARRIED = 16, MAX_MODULE = 1 << 20, MAX_PLANS = 1024, MAX_SEGMENTS = 65536;
@@ -26,8 +27,10 @@ const MAX_ALL_VALUES = 65536;
 // Offsets are numbers here: they are exact below 2^53, and no file is longer.
 const MAX_LENGTH = Number.MAX_SAFE_INTEGER;
 const SLACK = 64 * 1024;
+// No block counts as more bytes for each byte it stands for.
+const MOST_EXPANSION = 1032;
 
-// What undoing one block of that many bytes may take.
+// What undoing one block that counts as so many bytes may take.
 const limitsOf = (length) => ({
   valueBytes: 4 * length + SLACK,
   workBytes: 256 * (length + SLACK),
@@ -46,7 +49,7 @@ export function open(source, { kernels = [], allowForeignKernels = false } = {})
   const { version, length, digest, section, start } = readFront(from);
   const fields = new Fields(section, "the container's plan");
   const known = kernels.map((one) => (one instanceof Kernel ? one : new Kernel(one)));
-  const inParts = version === 2 || (version === 3 && section.length > 0 && section[0] % BLOCKS >= PARTS);
+  const inParts = version === 2 || (version >= 3 && section.length > 0 && section[0] % BLOCKS >= PARTS);
   const header = inParts
     ? readParts(fields, length, version, known, allowForeignKernels)
     : readMethod(fields, length, version, known);
@@ -119,8 +122,9 @@ class Container {
       const size = this.blockBytes || whole;
       for (let at = 0; at < whole; at += size) {
         const length = Math.min(size, whole - at);
+        const counted = Math.max(length, Math.min(this.room, MOST_EXPANSION * length));
         const open = this.version >= 3 && begin + at + length === this.length;
-        const block = readExtent(this.#source, { index, begin: begin + at, length, plan, open }, offset);
+        const block = readExtent(this.#source, { index, begin: begin + at, length, plan, open, counted }, offset);
         yield block;
         offset += block.size;
         index += 1;
@@ -160,14 +164,15 @@ const finder = (kernels, foreign) => (prefix) => {
   return { all: [...own, ...others], preferred: own.length ? own : others };
 };
 
-// What the section holds, as a number, and the block size.
-function readForm(fields) {
+// What the section holds, as a number, the block size, and the room.
+function readForm(fields, version) {
   const form = fields.byte();
-  damaged(form < 2 * BLOCKS, "the container's plan is of no known form");
-  if (form < BLOCKS) return [form, 0];
-  const size = readBlockBytes(fields);
-  damaged(size > 0, "the container's plan is not in its one form");
-  return [form - BLOCKS, size];
+  damaged(form >> 4 === (version >= 4 ? 1 : 0), "the container's plan is of no known form");
+  const size = form & BLOCKS ? readBlockBytes(fields) : 0;
+  const room = form & ROOM ? fields.number(MAX_BLOCK, "its room") : 0;
+  damaged(size > 0 === (form & BLOCKS) > 0 && room > 0 === (form & ROOM) > 0,
+    "the container's plan is not in its one form");
+  return [form % BLOCKS, size, room];
 }
 
 function readBlockBytes(fields) {
@@ -178,16 +183,17 @@ function readBlockBytes(fields) {
 
 function readBlocksAndType(fields) {
   const blockBytes = readBlockBytes(fields);
-  return [fields.byte(), blockBytes];
+  return [fields.byte(), blockBytes, 0];
 }
 
 function readMethod(fields, length, version, kernels) {
   if (fields.data.length === 0) {
+    damaged(version < 4, "the container has room for nothing");
     const segments = length ? [{ length, plan: null }] : [];
-    return { hasBlocks: false, blockBytes: 0, contents: "file", segments };
+    return { hasBlocks: false, blockBytes: 0, room: 0, contents: "file", segments };
   }
   damaged(fields.data.length <= MAX_METHOD, "the container's plan is longer than one may be");
-  const [type, blockBytes] = version < 3 ? readBlocksAndType(fields) : readForm(fields);
+  const [type, blockBytes, room] = version < 3 ? readBlocksAndType(fields) : readForm(fields, version);
   const input = readType(fields, type);
   const table = readTable(fields, finder(kernels, []), version);
   const plan = readPlan(fields, input, table);
@@ -195,11 +201,13 @@ function readMethod(fields, length, version, kernels) {
   checkUse(table, [plan]);
   damaged(length > 0 && blockBytes < length && (blockBytes > 0 || length <= MAX_BLOCK),
     "the container divides its file wrongly");
-  return { hasBlocks: true, blockBytes, contents: "file", segments: [{ length, plan }] };
+  return { hasBlocks: true, blockBytes, room, contents: "file", segments: [{ length, plan }] };
 }
 
 function readParts(fields, length, version, kernels, allowForeign) {
-  const [kind, blockBytes] = version < 3 ? [PARTS + fields.byte(), readBlockBytes(fields)] : readForm(fields);
+  const [kind, blockBytes, room] = version < 3
+    ? [PARTS + fields.byte(), readBlockBytes(fields), 0]
+    : readForm(fields, version);
   const contents = ["file", "tree"][kind - PARTS];
   damaged(contents !== undefined, "the container holds neither a file nor a directory");
   const carried = readCarried(fields);
@@ -222,7 +230,7 @@ function readParts(fields, length, version, kernels, allowForeign) {
   // A file under one plan, or stored in one piece, needs no list of parts.
   const single = contents === "file" && carried.length === 0 && segments.length < 2;
   damaged(!single || (plans.length === 0 && blockBytes > 0), "the container lists one part");
-  return { hasBlocks: true, blockBytes, contents, segments };
+  return { hasBlocks: true, blockBytes, room, contents, segments };
 }
 
 function readCarried(fields) {
@@ -304,7 +312,7 @@ function readExtent(source, block, offset) {
 
 function decodeBlock(source, block) {
   const what = `block ${block.index}`;
-  const limits = limitsOf(block.length);
+  const limits = limitsOf(block.counted);
   damaged(block.size <= limits.valueBytes + block.length, `${what} is longer than it could be`);
   const data = source.read(block.offset, block.size);
   damaged(data.length === block.size, `${what} is cut short`);

@@ -47,7 +47,7 @@ class Extent:
 
 @lru_cache(_KEPT_LIMITS)
 def limits(length: int, *, metered: bool = False) -> Limits:
-    """What coding one block of that many bytes may use: the same to pack as to unpack.
+    """What coding one block that counts as so many bytes may use: the same to pack as to unpack.
 
     Whatever a container claims, decoding it takes no more than this for each block. Metered calls
     end at the same instruction everywhere; those of shipped kernels are not, which are examined.
@@ -65,7 +65,7 @@ def limits(length: int, *, metered: bool = False) -> Limits:
 
 def encode_block(data: bytes, cut: Cut, executor: Executor) -> bytes:
     """The block's bytes, its check included; stored where no plan applies, or it does not pay."""
-    body = None if cut.plan is None else _planned(data, cut.plan, executor, is_open=cut.open)
+    body = None if cut.plan is None else _planned(data, cut, cut.plan, executor)
     if body is None or len(body) > 1 + len(data):
         return stored_block(data)
     return body + check_of(body)
@@ -77,10 +77,15 @@ def stored_block(data: bytes) -> bytes:
     return body + check_of(body)
 
 
-def planned_streams(data: bytes, plan: Plan, executor: Executor) -> list[bytes] | None:
-    """The streams the plan makes of the block's whole elements; None where it does not apply."""
+def planned_streams(
+    data: bytes, plan: Plan, executor: Executor, counted: int = 0
+) -> list[bytes] | None:
+    """The streams the plan makes of the block's whole elements; None where it does not apply.
+
+    The block may count as more bytes than it has.
+    """
     whole = len(data) // plan.input.width * plan.input.width
-    bounded = executor.with_limits(limits(len(data)), memo=executor.memo)
+    bounded = executor.with_limits(limits(max(counted, len(data))), memo=executor.memo)
     try:
         return bounded.forward(plan, data[:whole] if whole < len(data) else data).outputs
     except (StepFailedError, WorkLimitError):
@@ -98,8 +103,8 @@ def _said(lengths: Sequence[int], *, is_open: bool) -> Sequence[int]:
     return lengths[:-1] if is_open else lengths
 
 
-def _planned(data: bytes, plan: Plan, executor: Executor, *, is_open: bool) -> bytes | None:
-    streams = planned_streams(data, plan, executor)
+def _planned(data: bytes, cut: Cut, plan: Plan, executor: Executor) -> bytes | None:
+    streams = planned_streams(data, plan, executor, cut.counted)
     if streams is None:
         return None
     tail = len(data) % plan.input.width
@@ -107,7 +112,7 @@ def _planned(data: bytes, plan: Plan, executor: Executor, *, is_open: bool) -> b
     return b"".join(
         (
             bytes([PLANNED]),
-            *map(varint, _said(lengths, is_open=is_open)),
+            *map(varint, _said(lengths, is_open=cut.open)),
             *streams,
             data[len(data) - tail :],
         )
@@ -140,7 +145,7 @@ def read_extent(source: Source, cut: Cut, offset: int) -> Extent:
 
 def read_block(source: Source, extent: Extent) -> bytes:
     """The bytes of a block, not yet checked. Raises DamagedContainerError."""
-    if extent.size > limits(extent.length).value_bytes + extent.length:
+    if extent.size > limits(extent.cut.counted).value_bytes + extent.length:
         raise DamagedContainerError(
             f"block {extent.index} of {source.name} is longer than any block of its file could be"
         )
@@ -182,7 +187,7 @@ def decode_block(
     for size in extent.streams:
         streams.append(memoryview(block)[at : at + size])
         at += size
-    bounds = limits(extent.length, metered=not carried.isdisjoint(plan.kernels))
+    bounds = limits(extent.cut.counted, metered=not carried.isdisjoint(plan.kernels))
     body = _inverse(what, plan, streams, executor.with_limits(bounds))
     if len(body) != extent.length - tail:
         raise DamagedContainerError(f"{what} decodes to {len(body):,} bytes, not to its own length")

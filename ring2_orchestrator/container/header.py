@@ -13,7 +13,7 @@ from ring2_orchestrator.container.method import (
     encode_method,
 )
 from ring2_orchestrator.container.parts import MAX_PARTS, decode_parts, encode_parts
-from ring2_orchestrator.container.segments import VERSION, Header, Segment
+from ring2_orchestrator.container.segments import ROOMY, VERSION, Header, Segment
 from ring2_orchestrator.container.source import Source
 from ring2_orchestrator.container.wire import Fields, varint
 from ring2_orchestrator.kernels import KernelSet
@@ -24,8 +24,8 @@ DIGEST_BYTES = 32
 MAX_LENGTH = 1 << 62
 
 # The versions there are, and how long the section of each may be. The first is of one plan, the
-# second of parts; the last one, which alone is written, says which of them it is.
-_SECTIONS = {1: MAX_METHOD, 2: MAX_PARTS, VERSION: MAX_PARTS}
+# second of parts; the later ones, which alone are written, say which of them it is.
+_SECTIONS = {1: MAX_METHOD, 2: MAX_PARTS, VERSION: MAX_PARTS, ROOMY: MAX_PARTS}
 
 # Enough of the front to read everything before the section.
 _FRONT = len(MAGIC) + 1 + 10 + DIGEST_BYTES + 10
@@ -71,7 +71,7 @@ def read_header(
     if version not in _SECTIONS:
         raise DamagedContainerError(
             f"{source.name} says it is a container of version {version}, but only "
-            f"versions 1 to {VERSION} are known here: it is damaged, or made by a newer Redoxa"
+            f"versions 1 to {ROOMY} are known here: it is damaged, or made by a newer Redoxa"
         )
     length = fields.varint()
     digest = fields.take(DIGEST_BYTES)
@@ -98,13 +98,15 @@ def _encode_section(header: Header, kernels: KernelSet) -> bytes:
         return encode_parts(header, kernels)
     if not header.plans:
         return b""
-    method = Method(header.plans[0], header.block_bytes)
+    method = Method(header.plans[0], header.block_bytes, header.room)
     return encode_method(method, kernels, header.version)
 
 
 def _decode_single(name: str, front: Header, section: bytes, kernels: KernelSet) -> Header:
     length = front.length
     if not section:
+        if front.version >= ROOMY:
+            raise DamagedContainerError(f"the header of {name} has room for nothing")
         return replace(front, segments=(Segment(length),) if length else ())
     if len(section) > MAX_METHOD:
         raise DamagedContainerError(f"the header of {name} is damaged: a size is absurd")
@@ -113,4 +115,5 @@ def _decode_single(name: str, front: Header, section: bytes, kernels: KernelSet)
     # One block is written as 0, and a file that is one block must fit one.
     if length == 0 or block_bytes >= length or (not block_bytes and length > MAX_BLOCK):
         raise DamagedContainerError(f"the header of {name} divides its file wrongly")
-    return replace(front, segments=(Segment(length, method.plan),), block_bytes=block_bytes)
+    segments = (Segment(length, method.plan),)
+    return replace(front, segments=segments, block_bytes=block_bytes, room=method.room)

@@ -23,10 +23,14 @@ MAX_METHOD = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How the blocks of a container were made. `block_bytes` is 0 when the file is one block."""
+    """How the blocks of a container were made. `block_bytes` is 0 when the file is one block.
+
+    `room` is 0 where limits count the bytes of a block.
+    """
 
     plan: Plan
     block_bytes: int
+    room: int = 0
 
 
 def encode_method(method: Method, kernels: KernelSet, version: int = VERSION) -> bytes:
@@ -34,7 +38,7 @@ def encode_method(method: Method, kernels: KernelSet, version: int = VERSION) ->
     plan, block_bytes = method.plan, method.block_bytes
     kind = place_of(plan.input)
     if version >= VERSION:
-        form = encode_form(kind, block_bytes)
+        form = encode_form(kind, block_bytes, method.room)
     else:
         form = varint(block_bytes) + bytes([kind])
     table = encode_table(plan.kernels, kernels, version)
@@ -49,12 +53,12 @@ def decode_method(data: bytes, kernels: KernelSet, version: int) -> Method:
     """
     fields = Fields(data, WHAT)
     if version >= VERSION:
-        kind, block_bytes = decode_form(fields)
+        kind, block_bytes, room = decode_form(fields, version)
     else:
-        block_bytes, kind = decode_block_bytes(fields), fields.byte()
+        block_bytes, kind, room = decode_block_bytes(fields), fields.byte(), 0
     dtype = dtype_at(kind)
     table = decode_table(fields, kernels, version)
-    method = Method(decode_plan(fields, dtype, table, kernels), block_bytes)
+    method = Method(decode_plan(fields, dtype, table, kernels), block_bytes, room)
     fields.end()
     if encode_method(method, kernels, version) != data:
         raise DamagedContainerError(f"{WHAT} is not in its one form")

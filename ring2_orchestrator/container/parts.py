@@ -70,7 +70,7 @@ def decode_parts(data: bytes, front: Header, kernels: KernelSet, *, allow_foreig
     Raises DamagedContainerError, MissingKernelError, AmbiguousKernelError, or ForeignKernelError.
     """
     fields = Fields(data, WHAT)
-    contents, block_bytes = _decode_front(fields, front.version)
+    contents, block_bytes, room = _decode_front(fields, front.version)
     carried = decode_carried(fields)
     if not allow_foreign:
         _refuse_foreign(carried, kernels)
@@ -80,7 +80,12 @@ def decode_parts(data: bytes, front: Header, kernels: KernelSet, *, allow_foreig
     segments = _decode_segments(fields, plans, front.length)
     fields.end()
     header = replace(
-        front, segments=segments, block_bytes=block_bytes, contents=contents, carried=carried
+        front,
+        segments=segments,
+        block_bytes=block_bytes,
+        contents=contents,
+        carried=carried,
+        room=room,
     )
     _check_blocks(header)
     if not header.is_divided or encode_parts(header, kernels) != data:
@@ -90,18 +95,18 @@ def decode_parts(data: bytes, front: Header, kernels: KernelSet, *, allow_foreig
 
 def _encode_front(header: Header) -> bytes:
     if header.version >= VERSION:
-        return encode_form(PARTS + header.contents, header.block_bytes)
+        return encode_form(PARTS + header.contents, header.block_bytes, header.room)
     return bytes([header.contents]) + varint(header.block_bytes)
 
 
-def _decode_front(fields: Fields, version: int) -> tuple[Contents, int]:
+def _decode_front(fields: Fields, version: int) -> tuple[Contents, int, int]:
     if version >= VERSION:
-        kind, block_bytes = decode_form(fields)
-        return Contents(kind - PARTS), block_bytes
+        kind, block_bytes, room = decode_form(fields, version)
+        return Contents(kind - PARTS), block_bytes, room
     contents = fields.byte()
     if contents not in tuple(Contents):
         raise DamagedContainerError("the container holds neither a file nor a directory")
-    return Contents(contents), decode_block_bytes(fields)
+    return Contents(contents), decode_block_bytes(fields), 0
 
 
 def _refuse_foreign(carried: Sequence[Carried], kernels: KernelSet) -> None:

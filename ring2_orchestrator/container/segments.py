@@ -16,6 +16,10 @@ MAX_SEGMENTS = 65_536
 # What is written now. From it on, a kernel is named by its prefix alone, and the last stream of a
 # container has no length of its own.
 VERSION = 3
+# What has room besides, for plans that work on more bytes than they stand for.
+ROOMY = 4
+# No deflated byte becomes more.
+MOST_EXPANSION = 1032
 
 
 class Contents(enum.IntEnum):
@@ -38,6 +42,7 @@ class Cut:
     """One block before it is coded: where it begins in the original, and its plan, if any.
 
     The last stream of an `open` one has no length of its own: it ends where the container does.
+    `room` is the container's.
     """
 
     index: int
@@ -45,6 +50,12 @@ class Cut:
     length: int
     plan: Plan | None
     open: bool = False
+    room: int = 0
+
+    @property
+    def counted(self) -> int:
+        """How many bytes it counts as where there are limits on decoding it."""
+        return max(self.length, min(self.room, MOST_EXPANSION * self.length))
 
     @property
     def end(self) -> int:
@@ -56,7 +67,8 @@ class Cut:
 class Header:
     """What a container says before its blocks. No segment is empty; an empty file has none.
 
-    `block_bytes` is 0 where every segment is one block.
+    `block_bytes` is 0 where every segment is one block. `room` is how many bytes a block may count
+    as that stands for fewer; 0 where none does.
     """
 
     length: int
@@ -66,6 +78,7 @@ class Header:
     contents: Contents = Contents.FILE
     carried: tuple[Carried, ...] = ()
     version: int = VERSION
+    room: int = 0
 
     @property
     def is_divided(self) -> bool:
@@ -102,7 +115,7 @@ class Header:
         skipped = (index - self._firsts[at]) * size
         length = min(size, segment.length - skipped)
         is_open = self.version >= VERSION and index + 1 == self.block_count
-        return Cut(index, self._begins[at] + skipped, length, segment.plan, is_open)
+        return Cut(index, self._begins[at] + skipped, length, segment.plan, is_open, self.room)
 
     def cuts(self, first: int = 0) -> Iterator[Cut]:
         """The blocks in order, from one of them on."""

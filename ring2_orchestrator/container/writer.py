@@ -14,7 +14,15 @@ from ring2_orchestrator.container.block import encode_block, framed_size, stored
 from ring2_orchestrator.container.carried import Carried
 from ring2_orchestrator.container.header import encode_header
 from ring2_orchestrator.container.lanes import in_order, lanes_for
-from ring2_orchestrator.container.segments import Contents, Cut, Header, Segment, joined
+from ring2_orchestrator.container.segments import (
+    ROOMY,
+    VERSION,
+    Contents,
+    Cut,
+    Header,
+    Segment,
+    joined,
+)
 from ring2_orchestrator.container.source import Source, chunks
 from ring2_orchestrator.kernels import KernelSet
 
@@ -62,11 +70,12 @@ class Original:
         *,
         block_bytes: int = BLOCK_BYTES,
         carried: Iterable[Kernel] = (),
+        room: int = 0,
     ) -> Header:
         """The header of a container of these parts, each with its plan or stored.
 
         Parts that are empty are left out, and stored ones that adjoin become one. `carried` are
-        the kernels that travel in the container.
+        the kernels that travel in the container. `room` is how many bytes a block may count as.
         """
         parts = joined(segments)
         assert sum(part.length for part in parts) == self.source.size, "the parts are the whole"
@@ -79,6 +88,8 @@ class Original:
             block_bytes if longest > block_bytes else 0,
             self.contents,
             tuple(map(Carried.of, brought)),
+            ROOMY if room else VERSION,
+            room,
         )
 
 

@@ -91,7 +91,7 @@ def test_every_truncation_and_extension_is_found(tools: Toolbox, data: bytes | N
         (b"", "is not a Redoxa container"),
         (b"PK\x03\x04" + bytes(60), "is not a Redoxa container"),
         (MAGIC, "ends too early"),
-        (MAGIC + b"\x04" + bytes(60), "a container of version 4"),
+        (MAGIC + b"\x05" + bytes(60), "a container of version 5"),
         (MAGIC + b"\x01" + b"\xff" * 60, "not in its one form"),
         (MAGIC + b"\x01\x80\x00" + bytes(60), "not in its one form"),
     ],
