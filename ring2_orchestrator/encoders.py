@@ -7,18 +7,20 @@ executions tells of the kernel itself.
 
 import lzma
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 
 from cid_store.cid import Cid
 from cid_store.store import Buffer
 from ring0.abi import Op
-from ring0.boundary import Boundary
+from ring0.boundary import MIB, Boundary
 from ring0.execution import Caller
 from ring0.kernel import Kernel
 from ring0.outcome import Outcome, Result
 from ring0.program import Program, Ran
+from ring2_orchestrator.deflated import Split, split
 from ring2_orchestrator.kernels import KernelSet
 
 Encode = Callable[[Buffer], bytes]
@@ -35,6 +37,13 @@ NOISE_LEVEL, _NOISY = 16, 3
 # this one wins. Where a glance saves less than a part in 32, this one would not save much more.
 _SKETCH_LEVEL = NOISE_LEVEL
 _GLANCE_LEVEL, _SAVED = 9, 32
+
+# The kernel that knows one stream where it begins; formats tell of several, and where they are.
+_DEFLATE = "deflate"
+# What was found in so many bytes is remembered: plan after plan begins with the same step.
+_REMEMBERED_BYTES = 256 * MIB
+# The most that one stream may take to be tried under every setting.
+_MOST_FUEL = 20_000_000_000
 
 
 # lc, lp and pb of LZMA by the width of a lane: text by the byte before, numbers by the place.
@@ -65,6 +74,27 @@ def native_encoders(kernels: KernelSet, *, sketching: bool = False) -> dict[Call
     return found
 
 
+class _Remembered:
+    """What was found in some bytes, by their names; the least recently used is dropped."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Cid, Split] = OrderedDict()
+        self._held = 0
+
+    def find(self, name: Cid) -> Split | None:
+        found = self._known.get(name)
+        if found is not None:
+            self._known.move_to_end(name)
+        return found
+
+    def keep(self, name: Cid, found: Split) -> None:
+        if name not in self._known:
+            self._known[name] = found
+            self._held += sum(map(len, found))
+        while self._held > _REMEMBERED_BYTES:
+            self._held -= sum(map(len, self._known.popitem(last=False)[1]))
+
+
 @dataclass(frozen=True)
 class EncodingCaller:
     """A host whose forward calls may be answered by an encoder instead of the kernel.
@@ -76,16 +106,25 @@ class EncodingCaller:
     host: Caller
     kernels: KernelSet
     sketching: bool = False
+    _splits: _Remembered = field(default_factory=_Remembered, compare=False)
 
     @cached_property
     def encoders(self) -> Mapping[Called, Encode]:
         """The encoders, found when the first call is made."""
         return native_encoders(self.kernels, sketching=self.sketching)
 
+    @cached_property
+    def _deflate(self) -> Cid | None:
+        return self.kernels.by_name(_DEFLATE).cid if _DEFLATE in self.kernels else None
+
     def call(
         self, kernel: Kernel, op: Op, params: bytes, inputs: Sequence[Buffer], boundary: Boundary
     ) -> Outcome:
         """Call one kernel, or the encoder in its place."""
+        if op is Op.FORWARD and kernel.cid == self._deflate and len(inputs) == 1 and not params:
+            split_up = self._split(kernel, inputs[0], boundary)
+            if split_up is not None:
+                return Result([*split_up])
         encode = self.encoders.get((kernel.cid, params)) if op is Op.FORWARD else None
         if encode is not None and len(inputs) == 1 and len(inputs[0]):
             coded = encode(inputs[0])
@@ -99,11 +138,34 @@ class EncodingCaller:
     ) -> Ran | None:
         """Run a program at once, unless an encoder has a part in it."""
         if any(
-            link.op is Op.FORWARD and (link.kernel.cid, link.params) in self.encoders
+            link.op is Op.FORWARD
+            and (
+                (link.kernel.cid, link.params) in self.encoders or link.kernel.cid == self._deflate
+            )
             for link in program.links
         ):
             return None
         return self.host.run(program, given, boundary, work_bytes)
+
+    def _split(self, kernel: Kernel, data: Buffer, boundary: Boundary) -> Split | None:
+        """Every stream that the kernel makes again, if that gives exactly the data."""
+        name = Cid.of(data)
+        known = self._splits.find(name)
+        if known is not None:
+            return known if sum(map(len, known)) <= boundary.output_bytes else None
+        metered = replace(boundary, fuel=min(boundary.fuel or _MOST_FUEL, _MOST_FUEL))
+
+        def read(stream: bytes) -> tuple[list[bytes], int] | None:
+            made = self.host.call(kernel, Op.FORWARD, b"", [stream], metered)
+            return (made.outputs, made.fuel or 0) if isinstance(made, Result) else None
+
+        found = split(data, read)
+        if sum(map(len, found)) > boundary.output_bytes:
+            return None
+        if self.host.call(kernel, Op.INVERSE, b"", [*found], boundary) != Result([bytes(data)]):
+            return None
+        self._splits.keep(name, found)
+        return found
 
 
 def _has_zstandard() -> bool:

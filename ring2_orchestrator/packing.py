@@ -30,6 +30,7 @@ from ring2_orchestrator.held import gives_back, hand_over, held
 from ring2_orchestrator.packing_divided import divide, rivals
 from ring2_orchestrator.planner import FALLBACK, Profile, Proposal, in_turn, so_far, take_sample
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.undressing import Undressing
 from ring2_orchestrator.winners import Winners
 
 STORE = "store"
@@ -75,6 +76,7 @@ class _Candidate:
     name: str
     segments: tuple[Segment, ...]
     proposal: Proposal | None = None
+    room: int = 0
 
     @property
     def plan(self) -> Plan | None:
@@ -121,13 +123,12 @@ def pack(
             is_told_apart = profile is not None or contents is Contents.TREE
             layout = recognise(source) if is_told_apart and in_parts else None
             own, *others = [None] if profile is None else in_turn(profile)
-            candidates = _candidates(
-                source, layout, genes, tools, own, winners=winners, advance=told
-            )
+            bare = Undressing(source, tools)
+            candidates = _candidates(layout, genes, own, bare=bare, winners=winners, advance=told)
             if winners is None or not winners.took_over:
                 for each in others:
                     candidates += _candidates(
-                        source, layout, genes, tools, each, winners=None, advance=told
+                        layout, genes, each, bare=bare, winners=None, advance=told
                     )
                 candidates = _unlike(candidates)
             told(0, f"trying {len(candidates)} on everything")
@@ -184,19 +185,28 @@ def unpack(
 
 
 def _candidates(
-    source: Source,
     layout: Layout | None,
     genes: Sequence[Gene],
-    tools: Toolbox,
     profile: Profile | None,
     *,
+    bare: Undressing,
     winners: Winners | None,
     advance: Advance,
 ) -> list[_Candidate]:
     """What is tried on everything: the parts of a format, and plans for all of it."""
+    source, tools = bare.source, bare.tools
     division = None
     if layout is not None:
-        division = divide(source, layout, genes, tools, profile, advance=advance, winners=winners)
+        division = divide(
+            source,
+            layout,
+            genes,
+            tools,
+            profile,
+            undressing=bare,
+            advance=advance,
+            winners=winners,
+        )
         proposals = rivals(source, division, genes, tools, profile, winners=winners)
     else:
         proposals = finalists_of(source, genes, tools, profile, advance=advance, winners=winners)
@@ -204,7 +214,8 @@ def _candidates(
     if division is None:
         return whole
     # First, so that the others are given up as soon as they are longer.
-    return [_Candidate(division.format, division.segments), *whole]
+    divided = _Candidate(division.format, division.segments, room=division.room)
+    return [divided, *whole]
 
 
 def _unlike(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -255,6 +266,7 @@ def _write_finalists(
             candidate.segments,
             block_bytes=_block_bytes(candidate),
             carried=tools.kernels.others(sorted(used)),
+            room=candidate.room,
         )
         if not header.has_blocks:
             continue
@@ -275,7 +287,9 @@ def _write_finalists(
 def _block_bytes(candidate: _Candidate) -> int:
     # What finds strings that repeat is cut as seldom as the format allows: every cut forgets them.
     whole = len(candidate.segments) == 1
-    return MAX_BLOCK if whole and candidate.name == FALLBACK else BLOCK_BYTES
+    # And what is in a coat cannot be cut.
+    is_cut = not candidate.room and not (whole and candidate.name == FALLBACK)
+    return BLOCK_BYTES if is_cut else MAX_BLOCK
 
 
 def _ordered(finalists: Sequence[_Finalist], source: Source, tools: Toolbox) -> Iterator[_Finalist]:

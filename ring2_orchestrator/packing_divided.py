@@ -1,7 +1,7 @@
 """Packing a file of a known format: which plan each of its parts is packed under."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -9,7 +9,9 @@ from typing import IO
 from ring0.plan import Dtype, Plan
 from ring2_orchestrator.container import (
     BLOCK_BYTES,
+    MAX_BLOCK,
     Advance,
+    BytesSource,
     Cut,
     Segment,
     Source,
@@ -24,6 +26,7 @@ from ring2_orchestrator.mdl import header_bytes
 from ring2_orchestrator.planner import FALLBACK, Periods, Profile, Proposal
 from ring2_orchestrator.planner.sample import ALIGNMENT, WHOLE_BYTES
 from ring2_orchestrator.toolbox import Toolbox
+from ring2_orchestrator.undressing import Inside, Undressing, decode_fuel_left, dressed
 from ring2_orchestrator.winners import Winners
 
 # A group that is smaller, or a smaller part of its file, is not worth a search, nor the parameters
@@ -37,16 +40,22 @@ _MOSTLY = (7, 8)
 # a profile looks at for a plan of a part.
 _RIVALS_PART, _LEAST_SEEN = 8, 4
 _POOL = 4
+# A stream beside the contents of a run that is shorter is left as it is.
+_LEAST_SIDE = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """A file in segments, and the plans of its largest group, which may suit all of it."""
+    """A file in segments, and the plans of its largest group, which may suit all of it.
+
+    `room` is how many bytes a block may count as, where contents in coats are longer than these.
+    """
 
     format: str
     segments: tuple[Segment, ...]
     largest: Group
     proposals: tuple[Proposal, ...]
+    room: int = 0
 
 
 def divide(
@@ -56,6 +65,7 @@ def divide(
     tools: Toolbox,
     profile: Profile | None,
     *,
+    undressing: Undressing,
     advance: Advance,
     winners: Winners | None = None,
 ) -> Division | None:
@@ -64,22 +74,73 @@ def divide(
     What the search may cost is shared among the parts by their sizes. Without a profile there is
     none: each part is under one of the genes, or stored.
     """
-    runs = runs_of(layout)
+    bare = dict(undressing.undress(run, profile) for run in runs_of(layout))
+    runs, insides = [*bare], {run: inside for run, inside in bare.items() if inside is not None}
     groups = groups_of(runs)
-    if len(runs) < 2 or not groups:
+    # A file of coats that stay on is no more than its bytes.
+    is_plain = any(part.coat for part in layout.parts) and not any(run.kind for run in runs)
+    if (not insides and (len(runs) < 2 or is_plain)) or not groups:
         return None
     plans: dict[Run, Plan | None] = {}
     pool: list[Proposal] = []
     with Path(os.devnull).open("wb") as nowhere:
         for group in groups:
             advance(0, f"a part of {group.size:,} bytes")
+            if group.is_coated and profile is not None:
+                plans |= _inner_plans(undressing, group, insides, genes, profile)
+                continue
             proposals = _proposals(source, group, genes, tools, profile, winners=winners)
             tried = [each.plan for each in (*proposals, *pool)]
             chooser = _Chooser(source, group, [*dict.fromkeys(tried)], tools, nowhere)
             plans |= {run: chooser.best(run) for run in group.runs}
             pool = [*pool, *proposals[:1]][:_POOL]
     segments = tuple(Segment(run.size, plans[run]) for run in runs)
-    return Division(layout.format, segments, groups[0], tuple(pool[:1]))
+    room = max((len(inside.contents) for inside in insides.values()), default=0)
+    return Division(layout.format, segments, groups[0], tuple(pool[:1]), room)
+
+
+def _inner_plans(
+    undressing: Undressing,
+    group: Group,
+    insides: Mapping[Run, Inside],
+    genes: Sequence[Gene],
+    profile: Profile,
+) -> dict[Run, Plan | None]:
+    """The plans of runs in coats: what is in them is planned together, and put in coats again."""
+    source, tools = undressing.source, undressing.tools
+    those = [insides[run] for run in group.runs]
+    least = min(decode_fuel_left(run, insides[run], profile) for run in group.runs)
+    slower = replace(profile, decode_fuel=least)
+    contents = BytesSource(b"".join(one.contents[one.head :] for one in those), source.name)
+    proposals = _proposals(source, group, genes, tools, slower, winners=None, gathered=contents)
+    sides = _side_plans(those[0], genes, tools, slower)
+    plans: dict[Run, Plan | None] = {}
+    with Path(os.devnull).open("wb") as nowhere:
+        for run in group.runs:
+            inside = insides[run]
+            tried = [dressed(inside, each.plan, sides, tools.kernels) for each in proposals]
+            chosen = [*dict.fromkeys(plan for plan in tried if plan is not None)]
+            chooser = _Chooser(source, group, chosen, tools, nowhere, room=len(inside.contents))
+            plans[run] = chooser.best(run)
+    return plans
+
+
+def _side_plans(
+    inside: Inside, genes: Sequence[Gene], tools: Toolbox, profile: Profile
+) -> dict[int, Plan]:
+    """Plans for what a coat leaves beside its contents, where that is worth any."""
+    plans: dict[int, Plan] = {}
+    for stream, data in inside.sides.items():
+        if len(data) < _LEAST_SIDE:
+            continue
+        quick = replace(profile, search_fuel=0)
+        width = inside.plan.values[stream].width
+        for each in finalists_of(BytesSource(data), _simple(genes), tools, quick, is_part=True):
+            is_fitting = width == 1 or each.plan.input.width <= width
+            if is_fitting and each.expected_bytes < len(data):
+                plans[stream] = each.plan
+                break
+    return plans
 
 
 def rivals(
@@ -119,8 +180,9 @@ def _proposals(
     profile: Profile | None,
     *,
     winners: Winners | None,
+    gathered: Source | None = None,
 ) -> list[Proposal]:
-    gathered: Source = Gathered(source, group)
+    gathered = Gathered(source, group) if gathered is None else gathered
     if profile is None:
         return finalists_of(gathered, genes, tools, None)
     is_small = group.size < _LEAST_SEARCHED or group.size * _LEAST_PART < source.size
@@ -195,8 +257,11 @@ class _Chooser:
         plans: Sequence[Plan],
         tools: Toolbox,
         nowhere: IO[bytes],
+        *,
+        room: int = 0,
     ) -> None:
         self._source = source
+        self._room = room
         self._plans = plans
         self._tools = tools
         self._nowhere = nowhere
@@ -209,21 +274,18 @@ class _Chooser:
 
     def best(self, run: Run) -> Plan | None:
         """The plan under which a run is smallest; None where storing it costs least."""
-        chosen, least = None, _stored_bytes(run)
+        chosen, least = None, run.size + framed_size((), 0) * len([*self._cuts(run, None)])
         for plan in self._plans:
             below = least - self._price[plan]
             size = write_blocks(
-                self._nowhere, self._source, _cuts(run, plan), self._tools.packer, below=below
+                self._nowhere, self._source, self._cuts(run, plan), self._tools.packer, below=below
             )
             if size is not None:
                 chosen, least = plan, size + self._price[plan]
         return chosen
 
-
-def _stored_bytes(run: Run) -> int:
-    return run.size + framed_size((), 0) * len([*_cuts(run, None)])
-
-
-def _cuts(run: Run, plan: Plan | None) -> Iterator[Cut]:
-    for index, begin in enumerate(range(run.begin, run.end, BLOCK_BYTES)):
-        yield Cut(index, begin, min(BLOCK_BYTES, run.end - begin), plan)
+    def _cuts(self, run: Run, plan: Plan | None) -> Iterator[Cut]:
+        # What is in a coat is not cut.
+        size = MAX_BLOCK if run.coat else BLOCK_BYTES
+        for index, begin in enumerate(range(run.begin, run.end, size)):
+            yield Cut(index, begin, min(size, run.end - begin), plan, room=self._room)

@@ -11,8 +11,10 @@ from ring2_orchestrator.container import Source, Within
 from ring2_orchestrator.fronts import (
     bmp,
     folders,
+    gzipped,
     netpbm,
     npy,
+    png,
     safetensors,
     tarred,
     tiff,
@@ -20,13 +22,15 @@ from ring2_orchestrator.fronts import (
     zipped,
 )
 from ring2_orchestrator.fronts.dividing import Gathered, Group, Run, groups_of, runs_of
-from ring2_orchestrator.fronts.part import MOST_PARTS, Kind, Layout, Part
+from ring2_orchestrator.fronts.part import MOST_PARTS, Coat, Kind, Layer, Layout, Part
 from ring2_orchestrator.fronts.reading import Reader, UnlikeError
 
 __all__ = [
+    "Coat",
     "Gathered",
     "Group",
     "Kind",
+    "Layer",
     "Layout",
     "Part",
     "Run",
@@ -71,6 +75,8 @@ _SIMPLE: tuple[tuple[str, int, bytes, _Finder], ...] = (
     *(("netpbm", 0, magic, netpbm.find) for magic in (b"P4", b"P5", b"P6")),
     ("bmp", 0, b"BM", bmp.find),
     *(("tiff", 0, magic, tiff.find) for magic in tiff.MAGICS),
+    ("png", 0, png.MAGIC, png.find),
+    ("gzip", 0, gzipped.MAGIC, gzipped.find),
     ("zip", 0, zipped.MAGIC, zipped.find),
     ("tar", tarred.MAGIC_AT, tarred.MAGIC, tarred.find),
     ("directory", 0, folders.MAGIC, folders.find),
@@ -100,6 +106,8 @@ def _tried(name: str, find: _Finder, reader: Reader) -> tuple[str, list[Part]] |
 def _inside(source: Source, member: Part) -> Iterable[Part]:
     """The parts of a member, or the member; those of one suffix are a family."""
     suffix = member.name.rpartition("/")[2].rpartition(".")[2].lower()
+    if member.coat:
+        return [replace(member, family=suffix if member.alone else "")]
     alone = replace(member, family=suffix)
     if member.size < _LEAST_INSIDE or member.end > source.size:
         return [alone]

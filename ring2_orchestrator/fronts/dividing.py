@@ -10,24 +10,32 @@ from functools import cached_property
 from itertools import accumulate
 
 from ring2_orchestrator.container import MAX_SEGMENTS, Source
-from ring2_orchestrator.fronts.part import Kind, Layout, Part
+from ring2_orchestrator.fronts.part import Coat, Kind, Layout, Part
 
 # A part is small below this part of its file, within these bounds.
 _SMALL_PART, _LEAST_SMALL, _MOST_SMALL = 64, 4096, 65_536
 # What is no longer than this only fills a gap.
 _PADDING = 15
 _MOST_GROUPS = 8
+# What is in a coat is taken out of it, in memory.
+_MOST_INSIDE = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Parts side by side. `largest` is the size of the largest, whose kind is the run's."""
+    """Parts side by side. `largest` is the size of the largest, whose kind is the run's.
+
+    With a coat, `inside` bytes of contents are said to be in it, and the kind is theirs.
+    """
 
     begin: int
     size: int
     kind: Kind | None
     family: str
     largest: int
+    coat: Coat = ()
+    inside: int = 0
+    alone: bool = False
 
     @property
     def end(self) -> int:
@@ -43,6 +51,11 @@ class Group:
     runs: tuple[Run, ...]
 
     @property
+    def is_coated(self) -> bool:
+        """Whether it is their contents that are planned: of all of its runs, or of none."""
+        return bool(self.runs[0].coat)
+
+    @property
     def size(self) -> int:
         """The bytes of all of them."""
         return sum(run.size for run in self.runs)
@@ -54,11 +67,12 @@ def runs_of(layout: Layout) -> list[Run]:
     small = min(max(total // _SMALL_PART, _LEAST_SMALL), _MOST_SMALL)
     runs: list[Run] = []
     for part in layout.parts:
-        found = _joined(runs[-1], part, small) if runs else None
+        joining = _joined_coats if part.coat or (runs and runs[-1].coat) else _joined
+        found = joining(runs[-1], part, small) if runs else None
         if found is not None:
             runs[-1] = found
         else:
-            runs.append(Run(part.begin, part.size, part.kind, part.family, part.size))
+            runs.append(_run(part))
     return runs
 
 
@@ -70,7 +84,7 @@ def groups_of(runs: Iterable[Run]) -> list[Group]:
     runs = [*runs]
     if len(runs) > MAX_SEGMENTS:
         return []
-    groups = _grouped(runs, lambda run: (run.kind, run.family))
+    groups = _grouped(runs, lambda run: (bool(run.coat), run.kind, run.family))
     for coarser in (_lanes, _nothing):
         if len(groups) > _MOST_GROUPS:
             rest = [run for group in groups[_MOST_GROUPS - 1 :] for run in group.runs]
@@ -115,12 +129,34 @@ def _joined(run: Run, part: Part, small: int) -> Run | None:
     return None
 
 
+def _joined_coats(run: Run, part: Part, small: int) -> Run | None:
+    """Parts in one coat, and what lies between them: whoever takes it off leaves that as it is."""
+    if not run.coat or run.alone or part.alone or part.coat not in ((), run.coat):
+        return None
+    if run.inside + part.inside > _MOST_INSIDE or (not part.coat and part.size >= small):
+        return None
+    return replace(run, size=run.size + part.size, inside=run.inside + part.inside)
+
+
+def _run(part: Part) -> Run:
+    return Run(
+        part.begin,
+        part.size,
+        part.kind,
+        part.family,
+        part.size,
+        part.coat,
+        part.inside,
+        part.alone,
+    )
+
+
 def _lanes(of: Run | Part) -> Hashable:
-    return None if of.kind is None else (of.kind.dtype, of.kind.big_endian)
+    return None if of.kind is None else (bool(of.coat), of.kind.dtype, of.kind.big_endian)
 
 
 def _nothing(of: Run) -> Hashable:
-    del of
+    return bool(of.coat)
 
 
 def _common(one: Kind | None, other: Kind | None) -> Kind | None:

@@ -1,6 +1,7 @@
 """What a front end tells of a file: which bytes are alike, and what lies at which distances."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ring0.plan import Dtype
 
@@ -22,11 +23,25 @@ class Kind:
     big_endian: bool = False
 
 
+class Layer(NamedTuple):
+    """A kernel that takes off what a format put around its contents: they are at this output."""
+
+    kernel: str
+    parameters: tuple[int, ...] = ()
+    port: int = 0
+
+
+# The layers around something, the outermost first.
+Coat = tuple[Layer, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some bytes of a file under a name; without a kind, bytes of which nothing is known.
 
-    Parts of one kind and family are likely to suit the same plan.
+    Parts of one kind and family are likely to suit the same plan. Of one with a coat the kind is
+    that of its contents, of which there may be `inside` bytes; one that stands `alone` is planned
+    on its own, others with the same coat together.
     """
 
     name: str
@@ -34,6 +49,9 @@ class Part:
     size: int
     kind: Kind | None = None
     family: str = ""
+    coat: Coat = ()
+    inside: int = 0
+    alone: bool = False
 
     @property
     def end(self) -> int:

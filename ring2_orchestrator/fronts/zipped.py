@@ -1,12 +1,8 @@
-"""Archives of zip, numpy's `.npz` among them: members that are stored lie in them as they are.
-
-What is deflated stays opaque: to code its contents, a decoder would have to deflate them again to
-the very same bytes.
-"""
+"""Archives of zip, numpy's `.npz` among them: members lie in them as they are, or deflated."""
 
 from collections.abc import Iterator
 
-from ring2_orchestrator.fronts.part import MOST_PARTS, Part
+from ring2_orchestrator.fronts.part import MOST_PARTS, Layer, Part
 from ring2_orchestrator.fronts.reading import Reader, UnlikeError
 
 MAGIC = b"PK\3\4"
@@ -14,11 +10,13 @@ _END, _ENTRY = b"PK\5\6", b"PK\1\2"
 _END_BYTES, _LONGEST_COMMENT = 22, 65_535
 _LONGEST_DIRECTORY = 1 << 24
 _ENTRY_BYTES, _LOCAL_BYTES = 46, 30
-_STORED, _ENCRYPTED = 0, 1
+_STORED, _DEFLATED, _ENCRYPTED = 0, 8, 1
+# Members whose contents are worth a plan of their own: arrays, and whatever is long.
+_LEAST_ARRAY, _LONG = 1 << 12, 1 << 20
 
 
 def find(reader: Reader) -> list[Part]:
-    """Every stored member that has any bytes, in the order of the file."""
+    """Every member that has any bytes, in the order of the file; deflated ones with a header."""
     at = max(reader.size - _END_BYTES - _LONGEST_COMMENT, 0)
     tail = reader.take(at, reader.size - at)
     end = tail.rfind(_END)
@@ -42,17 +40,28 @@ def _members(reader: Reader, directory: bytes) -> Iterator[Part]:
         packed, size = (int.from_bytes(entry[place : place + 4], "little") for place in (20, 24))
         name = directory[at + _ENTRY_BYTES : at + _ENTRY_BYTES + _short(entry, 28)]
         at += _ENTRY_BYTES + sum(_short(entry, place) for place in (28, 30, 32))
-        if method != _STORED or flags & _ENCRYPTED or packed != size or not size:
+        is_stored = method == _STORED and packed == size
+        if not (is_stored or method == _DEFLATED) or flags & _ENCRYPTED or not packed:
             continue
         # Lengths of 4 GiB and more stand elsewhere; here all their bits are 1, beyond any file.
-        local = reader.take(int.from_bytes(entry[42:46], "little"), _LOCAL_BYTES)
+        header = int.from_bytes(entry[42:46], "little")
+        local = reader.take(header, _LOCAL_BYTES)
         if local[:4] != MAGIC:
             raise UnlikeError
-        begin = int.from_bytes(entry[42:46], "little") + _LOCAL_BYTES
-        begin += _short(local, 26) + _short(local, 28)
-        if begin + size > reader.size:
+        begin = header + _LOCAL_BYTES + _short(local, 26) + _short(local, 28)
+        if begin + packed > reader.size:
             raise UnlikeError
-        yield Part(name.decode("utf-8", "replace"), begin, size)
+        shown = name.decode("utf-8", "replace")
+        if is_stored:
+            yield Part(shown, begin, size)
+        else:
+            yield _deflated(shown, header, begin + packed, size)
+
+
+def _deflated(name: str, begin: int, end: int, size: int) -> Part:
+    is_array = name.endswith(".npy") and size >= _LEAST_ARRAY
+    coat = (Layer("deflate"),)
+    return Part(name, begin, end - begin, coat=coat, inside=size, alone=is_array or size >= _LONG)
 
 
 def _short(data: bytes, at: int) -> int:

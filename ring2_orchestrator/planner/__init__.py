@@ -7,6 +7,7 @@ from ring2_orchestrator.planner.library import (
     library_gene,
     library_names,
 )
+from ring2_orchestrator.planner.moves import graft
 from ring2_orchestrator.planner.periods import Periods
 from ring2_orchestrator.planner.profile import (
     BALANCED,
@@ -55,6 +56,7 @@ __all__ = [
     "find_gene",
     "find_profile",
     "gene_from",
+    "graft",
     "in_turn",
     "library",
     "library_gene",

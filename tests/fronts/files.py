@@ -1,5 +1,6 @@
 """Files of every format that a front end knows, each written by another program's code."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -99,6 +100,8 @@ EVERY: dict[str, Callable[[], bytes]] = {
     "npy of records": lambda: npy(np.zeros(9, [("a", "<u2"), ("b", "<f8", (2,)), ("c", "<U3")])),
     "npz": lambda: npz({"a": numbers(700, "<i8"), "b": numbers(1200, ">f4")}),
     "deflated npz": lambda: npz({"a": numbers(700, "<i8")}, deflated=True),
+    "png": lambda: picture("PNG", pixels(7, 5, 3)),
+    "gzip": lambda: gzip.compress(numbers(90).tobytes(), mtime=0),
     "wav": lambda: wav(numbers(90).tobytes(), 2, 2),
     "ppm": lambda: picture("PPM", pixels(7, 5, 3)),
     "bmp": lambda: picture("BMP", pixels(7, 5, 3)),

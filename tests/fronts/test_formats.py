@@ -1,5 +1,6 @@
 """What the front ends tell of files that other programs wrote."""
 
+import gzip
 import io
 import struct
 import zipfile
@@ -12,7 +13,7 @@ from PIL import Image
 
 from ring0.plan import Dtype
 from ring2_orchestrator.container import BytesSource
-from ring2_orchestrator.fronts import Kind, Layout, Part, recognise
+from ring2_orchestrator.fronts import Kind, Layer, Layout, Part, recognise
 from tests.fronts.files import npy, npz, numbers, picture, pixels, tar, tensors, wav, zipped
 
 SAMPLES = Path(__file__).parents[1] / "container" / "samples"
@@ -79,8 +80,13 @@ def test_arrays_in_npz_that_are_stored() -> None:
     assert found["b.npy: data"] == (arrays["b"].tobytes(), Kind(Dtype.F32, (), big_endian=True))
 
 
-def test_deflated_members_stay_as_they_are() -> None:
-    assert recognise(BytesSource(npz({"a": numbers(4000)}, deflated=True))) is None
+def test_deflated_arrays_stand_alone_and_other_members_together() -> None:
+    parts = told(npz({"a": numbers(4000), "b": numbers(9)}, deflated=True)).parts
+    assert [(part.name, part.alone, part.inside) for part in parts if part.coat] == [
+        ("a.npy", True, 8128),
+        ("b.npy", False, 146),
+    ]
+    assert {part.coat for part in parts} == {(), (Layer("deflate"),)}
 
 
 @pytest.mark.parametrize(
@@ -204,9 +210,47 @@ def test_an_archive_in_an_archive_is_one_member() -> None:
     assert member == Part("inner.tar", 512, len(inside), None, "tar")
 
 
-def test_members_that_are_deflated_lie_between_the_others() -> None:
+def test_a_deflated_member_is_told_with_its_header() -> None:
     file = zipped({"a.txt": b"a" * 5000}, zipfile.ZIP_DEFLATED)
-    assert recognise(BytesSource(file)) is None
+    member, rest = told(file).parts
+    assert (member.name, member.begin, member.inside, member.kind) == ("a.txt", 0, 5000, None)
+    assert file[rest.begin : rest.begin + 4] == b"PK\1\2"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "pixel"),
+    [
+        ("L", Kind(Dtype.U8, (11,)), 1),
+        ("LA", Kind(Dtype.U8, (2, 22)), 2),
+        ("RGB", Kind(Dtype.U8, (3, 33)), 3),
+        ("RGBA", Kind(Dtype.U8, (4, 44)), 4),
+        ("1", Kind(Dtype.U8, (2,)), 1),
+        ("I;16", Kind(Dtype.U16, (11,), big_endian=True), 2),
+    ],
+)
+def test_pictures_of_png(mode: str, kind: Kind, pixel: int) -> None:
+    out = io.BytesIO()
+    Image.new(mode, (11, 7)).save(out, "PNG")
+    (found,) = (part for part in told(out.getvalue()).parts if part.coat)
+    row = kind.strides[-1] * kind.dtype.width
+    assert found.kind == kind
+    assert found.coat[-1] == Layer("scanlines", (row, pixel), 1)
+    assert out.getvalue()[found.end + 4 : found.end + 8] == b"IEND"
+
+
+def test_a_png_that_is_interlaced_keeps_its_rows() -> None:
+    out = io.BytesIO()
+    Image.new("L", (11, 7)).save(out, "PNG")
+    data = bytearray(out.getvalue())
+    data[28] = 1
+    (found,) = (part for part in told(bytes(data)).parts if part.coat)
+    assert (found.kind, found.coat) == (None, (Layer("idat", port=1), Layer("deflate")))
+
+
+def test_a_file_of_gzip_is_one_part() -> None:
+    data = gzip.compress(b"some text", mtime=0)
+    (part,) = told(data).parts
+    assert (part.begin, part.size, part.inside) == (0, len(data), 9)
 
 
 def test_other_files_are_not_recognised() -> None:
