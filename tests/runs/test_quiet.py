@@ -63,8 +63,7 @@ def test_what_stands_keeps_its_time_and_make_is_quiet(built: Person, gone: tuple
     after = times(built)
     assert {name for name in after if after[name] != before[name]} <= set(gone)
     assert is_quiet(built)
-    # Of two files of one tick of the clock neither was the first, and no build asks for a link's own
-    # time.
+    # Of files of one tick of the clock none was the first, and no build asks for a link's own time.
     files = sorted(set(before) - {"link"})
     turned = {(a, b) for a in files for b in files if before[a] < before[b] if after[a] > after[b]}
     assert not turned, "the order of writing is the recorded one"
