@@ -133,6 +133,11 @@ def in_ring_1(path: Path) -> bool:
     return path.is_relative_to(ROOT / "ring1_kernels")
 
 
+def test_no_file_is_as_large_as_a_download() -> None:
+    """Whoever clones takes it along for ever; the largest is a hostile module of 2 MB."""
+    assert [path.name for path in repository_files() if path.stat().st_size > 2 << 20] == []
+
+
 def test_ring_1_holds_no_python() -> None:
     found = [relative(path) for path in FILES if in_ring_1(path)]
     assert found, "ring 1 is empty"
