@@ -266,12 +266,20 @@ static u32 join(const Decoder *decoder, const u8 *at, u32 bit, u8 *out, u32 from
   }
 }
 
+/* Of all tokens of a block, the bits that they do not say. */
+static u32 all_low_bits(const u8 *tokens, u32 count) {
+  u32 bits = 0;
+  for (u32 j = 0; j < count; j++) bits += low_bits(tokens[j]);
+  return bits;
+}
+
+#pragma clang attribute push(__attribute__((minsize)), apply_to = function)
+
 /* The lanes of a block from its tokens and the bits that follow its words. As long as a lane's bits
  * lie well before the end they are read in place, and from a copy of the last bytes then. */
 static bool join_block(Decoder *decoder, u8 *out) {
   enum { NEAR = 16 };
-  u32 bits = 0, i = 0, bit = 0;
-  for (u32 j = 0; j < decoder->span; j++) bits += low_bits(decoder->in_line[j]);
+  u32 bits = all_low_bits(decoder->in_line, decoder->span), i = 0, bit = 0;
   u32 bytes = (bits + 7) / 8, left = (u32)(decoder->end - decoder->at);
   if (bytes > left) return false;
   for (u32 room; i < decoder->span && (room = left - (bit >> 3)) >= 2 * NEAR;) {
@@ -354,5 +362,7 @@ static u32 decode(Call *call, u32 width, u32 lag) {
   lay_out(decoder, call->scratch->ptr, lanes, width);
   return decode_coded(decoder, out) ? DONE : MALFORMED;
 }
+
+#pragma clang attribute pop
 
 #endif

@@ -92,7 +92,10 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("after_s", "shown"), [(3600.0, False), (1e-9, True), (0.0, True)])
-def test_a_bar_is_shown_to_who_waits(after_s: float, shown: bool) -> None:
+def test_a_bar_is_shown_to_who_waits(
+    after_s: float, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     with Report(err=terminal).progress("put", total=10, after_s=after_s) as advance:
         advance(4)

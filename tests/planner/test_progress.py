@@ -57,6 +57,7 @@ class _Terminal(io.StringIO):
 
 
 def test_a_bar_that_comes_late_says_what_was_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     moments = iter([0.0, 0.5])
     terminal = _Terminal()
     with monkeypatch.context() as patch:

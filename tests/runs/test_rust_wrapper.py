@@ -26,6 +26,15 @@ def lib(name: str, *more: str) -> list[str]:
     return ["--crate-name", name, f"{name}.rs", *kinds, *named, "-L", "dependency=deps", *more]
 
 
+def sysroot() -> str:
+    """Where the compiler lies; nothing where there is none, or rustup's that has no toolchain."""
+    compiler = shutil.which("rustc")
+    if compiler is None:
+        return ""
+    asked = [compiler, "--print", "sysroot"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+
 class Rust:
     """Two crates of which one needs the other, a home, and the wrapper without its Python."""
 
@@ -42,9 +51,7 @@ class Rust:
         self.env = {name: os.environ[name] for name in kept if name in os.environ}
         self.env |= {"REDOXA_HOME": str(self.home), "TMPDIR": str(base)}
         # Where `rustc` is rustup's, the compiler itself: rustup looks at more than it needs.
-        asked = [shutil.which("rustc") or "", "--print", "sysroot"]
-        root = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-        self.rustc = str(Path(root) / "bin" / "rustc")
+        self.rustc = str(Path(sysroot()) / "bin" / "rustc")
 
     def record(self, words: list[str], **env: str) -> RunResult:
         with Home(self.home) as home, unheard() as stdin:
@@ -83,7 +90,7 @@ class Rust:
 
 @pytest.fixture
 def rust(tmp_path: Path) -> Rust:
-    if shutil.which("rustc") is None:
+    if not sysroot():
         pytest.skip("there is no rustc")
     if not INSTALLED.exists():
         pytest.skip("redoxa-run is not installed here")
