@@ -21,6 +21,9 @@ from ring2_orchestrator.toolbox import Toolbox
 _LEAST_EFFORT = 150
 # What is left for the contents, of all that a profile gives, is at least this part.
 _LEAST_LEFT = 8
+# What is in all coats of a source is held at once, and deflate makes a thousand bytes of one: what
+# is tried in vain counts as what it may have been inflated to.
+_MOST_INFLATED = 1 << 28
 # Contents are mostly of one kind where so much of them is.
 _MOSTLY = (7, 8)
 _AMPLE_FUEL = 1 << 62
@@ -51,17 +54,18 @@ class Inside:
 
 @dataclass(eq=False)
 class Undressing:
-    """Takes coats off the runs of one source, each once for all profiles."""
+    """Takes coats off the runs of one source, each once for all profiles, up to a limit for all."""
 
     source: Source
     tools: Toolbox
     _known: dict[Run, Inside | None] = field(default_factory=dict[Run, Inside | None])
+    _inflated: int = 0
 
     def undress(self, run: Run, profile: Profile | None) -> tuple[Run, Inside | None]:
         """The run as what is in its coat says it is; without a coat where that stays on.
 
-        It stays on where it cannot be put on again, where the profile holds that too slow, and
-        without a profile.
+        It stays on where it cannot be put on again, where the profile holds that too slow, without
+        a profile, and where the coats before took too much.
         """
         if not run.coat:
             return run, None
@@ -75,13 +79,15 @@ class Undressing:
 
     def _inside(self, run: Run) -> Inside | None:
         if run not in self._known:
-            self._known[run] = self._taken_off(run) if run.size <= MAX_BLOCK else None
+            is_tried = run.size <= MAX_BLOCK and self._inflated < _MOST_INFLATED
+            self._known[run] = self._taken_off(run) if is_tried else None
         return self._known[run]
 
     def _taken_off(self, run: Run) -> Inside | None:
         plan, stream = _plan_of(run.coat, self.tools.kernels)
         data = self.source.read(run.begin, run.size)
         most = Cut(0, 0, run.size, plan, room=MAX_BLOCK // 4).counted
+        self._inflated += most
         try:
             made = self.tools.packer.with_limits(limits(most)).forward(plan, data).outputs
             streams = dict(zip(plan.streams, made, strict=True))
@@ -93,6 +99,7 @@ class Undressing:
             return None
         if back.outputs != [data] or not contents or len(contents) > MAX_BLOCK:
             return None
+        self._inflated += len(contents) - most
         return Inside(plan, stream, contents, streams, effort(back, self.tools.kernels))
 
 

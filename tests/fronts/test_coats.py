@@ -24,7 +24,7 @@ from ring2_orchestrator.planner import FAST, Profile, library_gene
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.undressing import Undressing
 from tests.container.conftest import node
-from tests.fronts.files import npz, numbers, picture
+from tests.fronts.files import npz, numbers, picture, zipped
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "container" / "samples"
@@ -225,3 +225,34 @@ def test_a_bomb_stays_in_its_coat(tools: Toolbox) -> None:
     out = io.BytesIO()
     result = pack(BytesSource(bomb), out, few(tools)[:1], tools, profile=PATIENT)
     assert "deflate" not in kernels(result, tools)
+
+
+def bombs(count: int, *, damaged: int = 0) -> bytes:
+    """Members of a mebibyte each, all of them different; of the first, the contents are wrong."""
+    members = {f"{at}": bytes([at]) + bytes(MIB - 1) for at in range(count)}
+    data = bytearray(zipped(members, zipfile.ZIP_DEFLATED))
+    at = 0
+    for _ in range(damaged):
+        at = data.index(b"PK\3\4", at) + 200
+        data[at] ^= 0x55
+    return bytes(data)
+
+
+def taken_off(data: bytes, tools: Toolbox) -> list[int]:
+    """How many bytes were in each coat that came off."""
+    source = BytesSource(data)
+    layout, undressing = recognise(source), Undressing(source, tools)
+    assert layout is not None
+    patient = replace(PATIENT, decode_fuel=1 << 40)
+    insides = [undressing.undress(run, patient)[1] for run in runs_of(layout)]
+    return [len(inside.contents) for inside in insides if inside is not None]
+
+
+def test_members_that_inflate_to_too_much_keep_their_coats(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert taken_off(bombs(5), tools) == [MIB] * 5
+    monkeypatch.setattr("ring2_orchestrator.undressing._MOST_INFLATED", 3 * MIB)
+    assert taken_off(bombs(5), tools) == [MIB] * 3
+    # What was tried in vain took its time, too.
+    assert taken_off(bombs(5, damaged=2), tools) == [MIB]
