@@ -258,7 +258,8 @@ DEFINE(u32, bits_at)
 DEFINE(u64, more_bits_at)
 
 /* The lanes from one on up to another; gives where the next one's low bits begin. */
-static u32 join(const Decoder *decoder, const u8 *at, u32 bit, u8 *out, u32 from, u32 to) {
+static __attribute__((noinline)) u32 join(const Decoder *decoder, const u8 *at, u32 bit, u8 *out,
+                                           u32 from, u32 to) {
   switch (decoder->width) {
     case 2: return join_u16(decoder->in_line, at, bit, (u16 *)out, from, to);
     case 4: return join_u32(decoder->in_line, at, bit, (u32 *)out, from, to);
@@ -267,12 +268,13 @@ static u32 join(const Decoder *decoder, const u8 *at, u32 bit, u8 *out, u32 from
 }
 
 /* Of all tokens of a block, the bits that they do not say. */
-static u32 all_low_bits(const u8 *tokens, u32 count) {
+static __attribute__((noinline)) u32 all_low_bits(const u8 *tokens, u32 count) {
   u32 bits = 0;
   for (u32 j = 0; j < count; j++) bits += low_bits(tokens[j]);
   return bits;
 }
 
+/* What follows is done once a block. A loop that is drawn into it would become as slow. */
 #pragma clang attribute push(__attribute__((minsize)), apply_to = function)
 
 /* The lanes of a block from its tokens and the bits that follow its words. As long as a lane's bits

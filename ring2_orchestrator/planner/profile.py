@@ -55,7 +55,7 @@ class Profile:
 # docs/decisions/plan-profiles.md has the figures behind these.
 FAST = Profile(
     name="fast",
-    decode_fuel=60,
+    decode_fuel=62,
     encode_fuel=2_500,
     search_fuel=1_500_000_000,
     sample_bytes=1 << 15,
