@@ -113,16 +113,23 @@ def _inner_plans(
     slower = replace(profile, decode_fuel=least)
     contents = BytesSource(b"".join(one.contents[one.head :] for one in those), source.name)
     proposals = _proposals(source, group, genes, tools, slower, winners=None, gathered=contents)
-    sides = _side_plans(those[0], genes, tools, slower)
+    # Coats of the same kernels leave the same streams beside their contents; others leave others.
+    firsts = {_kernels_of(run): insides[run] for run in reversed(group.runs)}
+    sides = {coat: _side_plans(one, genes, tools, slower) for coat, one in firsts.items()}
     plans: dict[Run, Plan | None] = {}
     with Path(os.devnull).open("wb") as nowhere:
         for run in group.runs:
             inside = insides[run]
-            tried = [dressed(inside, each.plan, sides, tools.kernels) for each in proposals]
+            beside = sides[_kernels_of(run)]
+            tried = [dressed(inside, each.plan, beside, tools.kernels) for each in proposals]
             chosen = [*dict.fromkeys(plan for plan in tried if plan is not None)]
             chooser = _Chooser(source, group, chosen, tools, nowhere, room=len(inside.contents))
             plans[run] = chooser.best(run)
     return plans
+
+
+def _kernels_of(run: Run) -> tuple[str, ...]:
+    return tuple(layer.kernel for layer in run.coat)
 
 
 def _side_plans(

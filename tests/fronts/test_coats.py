@@ -24,7 +24,7 @@ from ring2_orchestrator.planner import FAST, Profile, library_gene
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.undressing import Undressing
 from tests.container.conftest import node
-from tests.fronts.files import npz, numbers, picture, zipped
+from tests.fronts.files import npz, numbers, picture, tar, zipped
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "container" / "samples"
@@ -256,3 +256,31 @@ def test_members_that_inflate_to_too_much_keep_their_coats(
     assert taken_off(bombs(5), tools) == [MIB] * 3
     # What was tried in vain took its time, too.
     assert taken_off(bombs(5, damaged=2), tools) == [MIB]
+
+
+def interlaced() -> bytes:
+    """A picture whose filters cannot be undone row by row; in small chunks."""
+    pixels = numbers(96 * 96, "u1").reshape(96, 96)
+    grids = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2))
+    rows = b"".join(
+        b"\0" + row.tobytes()
+        for top, left, down, right in (*grids, (1, 0, 2, 1))
+        for row in pixels[top::down, left::right]
+    )
+    stream = zlib.compress(rows)
+    pieces = [(b"IDAT", stream[at : at + 60]) for at in range(0, len(stream), 60)]
+    header = struct.pack(">2I5B", 96, 96, 8, 0, 0, 0, 1)
+    chunks = b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", header), *pieces, (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.slow
+def test_contents_in_different_coats_are_planned_together(tools: Toolbox) -> None:
+    """What lies between members has a plan of its own; a coat of chunks leaves other streams."""
+    assert Image.open(io.BytesIO(interlaced())).load()
+    members = b"".join(gzip.compress(words(300), mtime=0) for _ in range(40))
+    result, _ = packed(tools, tar(a__gz=members, b__png=interlaced()))
+    assert {"idat", "deflate"} <= kernels(result, tools)
