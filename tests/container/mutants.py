@@ -126,10 +126,10 @@ class Mutants:
         if rng.random() < 0.2:
             length = max(1, length + int(rng.integers(-40, 41)) * plan.input.width)
         version = _version(rng)
-        said = streams[:-1] if version == 3 else streams
+        said = streams if version == 1 else streams[:-1]
         block = b"\1" + b"".join(varint(len(one)) for one in said) + b"".join(streams)
         block += bytes(length % plan.input.width)
-        section = _front(version, place_of(plan.input))
+        section = _front(rng, version, place_of(plan.input))
         section += encode_table(plan.kernels, self._tools.kernels, version)
         section += encode_plan(plan, plan.kernels, self._tools.kernels)
         return Parts(version, length, blake3(data).digest(), section, [block]).signed()
@@ -144,7 +144,7 @@ class Mutants:
             for _ in range(count)
         )
         version = _version(rng)
-        section = _front(version, int(rng.integers(7)))
+        section = _front(rng, version, int(rng.integers(7)))
         section += encode_table(chosen, self._tools.kernels, version) + operations
         block = b"\1" + rng.bytes(int(rng.integers(60)))
         return Parts(version, int(rng.integers(1, 500)), rng.bytes(32), section, [block]).signed()
@@ -228,11 +228,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _version(rng: np.random.Generator) -> int:
     """A version that says one plan."""
-    return (1, 3)[int(rng.integers(2))]
+    return (1, 3, 4)[int(rng.integers(3))]
 
 
-def _front(version: int, kind: int) -> bytes:
+def _front(rng: np.random.Generator, version: int, kind: int) -> bytes:
     """How a section of one plan begins whose blocks are not cut."""
+    if version == 4:
+        return bytes([16 + kind]) + varint(EXTREMES[int(rng.integers(len(EXTREMES)))])
     return bytes([0, kind]) if version == 1 else bytes([kind])
 
 
