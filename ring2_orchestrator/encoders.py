@@ -50,7 +50,7 @@ _MOST_FUEL = 20_000_000_000
 _PROPERTIES = {1: (4, 0, 0), 2: (1, 1, 1), 4: (0, 2, 2), 8: (0, 3, 3)}
 # A repeat of so many bytes is taken at once, and so many places are compared before. For sketches
 # of more than so much, less: of JSON, a search for shorter ones makes more than zstd does.
-_THOROUGH, _SKETCHY = (273, 48), (128, 24)
+_THOROUGH, _SKETCHY = (273, 48), (128, 12)
 _SKETCHED_THOROUGHLY = 1 << 18
 _LEAST_REACH, _MOST_REACH = 1 << 12, 1 << 24
 # The library has a version, but Python's module does not tell it: it is known by what it writes.
