@@ -27,7 +27,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import program_set
 from program_set import PROGRAMS, lay_out, surroundings
 
 from ring2_orchestrator.recorder.record import record
@@ -200,10 +199,9 @@ def main() -> None:
     before = os.getloadavg()[0]
     if args.peers:
         os.environ["PATH"] = f"{os.environ['PATH']}:{args.peers}"
-    program_set.PACKAGES = ("pandas", "scikit-learn")
     folder = Path(tempfile.mkdtemp()).resolve()
     try:
-        env = {**surroundings(folder), "PYTHONPATH": str(ROOT)}
+        env = {**surroundings(folder, ("pandas", "scikit-learn")), "PYTHONPATH": str(ROOT)}
         tools = {name: run for name, run in TOOLS.items() if name in OURS or shutil.which(name)}
         times = measure(jobs_in(folder, env, args.only), tools, env, args.rounds)
     finally:

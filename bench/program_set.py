@@ -9,7 +9,7 @@ import sys
 import tarfile
 import textwrap
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -226,11 +226,11 @@ PROGRAMS = (
 )
 
 
-def surroundings(folder: Path) -> dict[str, str]:
+def surroundings(folder: Path, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """The environment of every program: an own Python and Go first, state and caches apart."""
     binaries = folder / "python" / "bin"
     subprocess.run([sys.executable, "-m", "venv", binaries.parent], check=True)
-    pip("install", *PACKAGES, python=str(binaries / "python"))
+    pip("install", *packages, python=str(binaries / "python"))
     (folder / "temporary").mkdir()
     odd = ("PYTHON", "PYTEST_", "MAKE", "VIRTUAL_ENV", "CARGO_", "GO")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(odd)}

@@ -247,7 +247,7 @@ class Workers:
         It is started in a thread of its own, where no signal's handler runs: what an interrupted
         call leaves there comes up all the same, for the next one.
         """
-        made: list[Worker | Exception] = []
+        made: list[Worker | BaseException] = []
         starting = threading.Lock()
         starting.acquire()
 
@@ -257,7 +257,7 @@ class Workers:
                 worker.held_by = call
                 self._alive.append(worker)
                 made.append(worker)
-            except Exception as error:  # noqa: BLE001 - it is raised where the worker is wanted
+            except BaseException as error:  # noqa: BLE001 - raised where the worker is wanted
                 made.append(error)
             starting.release()
             if self._closed:
@@ -266,7 +266,7 @@ class Workers:
         _thread.start_new_thread(start, ())
         starting.acquire()
         (worker,) = made
-        if isinstance(worker, Exception):
+        if isinstance(worker, BaseException):
             raise worker
         return worker
 
