@@ -2,6 +2,7 @@
 
     python3 scripts/start.py demo             run the demo twice: recorded, then reused
     python3 scripts/start.py test [ARGS]      run the tests; ARGS go to pytest
+    python3 scripts/start.py docs             make the documentation site in build/site
     python3 scripts/start.py setup            only make the environment
 
 The environment is `.venv` in the checkout. It is made once, mended when `pyproject.toml` changes,
@@ -58,6 +59,7 @@ JOBS = {
     "demo": ("plot", ["demos/twice.py"]),
     # On all cores; `-n 0` among ARGS puts one test after another into this process.
     "test": ("test", ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]),
+    "docs": ("docs", ["-m", "mkdocs", "build", "--strict"]),
     "setup": ("test", ["-m", "redoxa", "--version"]),
 }
 
