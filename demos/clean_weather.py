@@ -22,6 +22,9 @@ import numpy.typing as npt
 from redoxa import VM
 
 HERE = Path(__file__).resolve().parent
+# Below a folder that is there from the start: Python lists the folder of a script, so what appears
+# in that one would be news to every other script in it.
+OUT = HERE / "out" / "weather"
 FIELDS = ("precipitation", "temp_max", "temp_min", "wind")
 POSSIBLE = {  # what an instrument at 47° north can mean: mm a day, °C, °C, m/s
     "precipitation": (0.0, 500.0),
@@ -82,7 +85,7 @@ def arguments() -> argparse.Namespace:
     """The command line, with the shipped data as its default."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("csv", nargs="?", type=Path, default=HERE / "data" / "seattle-weather.csv")
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "out", metavar="FOLDER")
+    parser.add_argument("-o", "--output", type=Path, default=OUT, metavar="FOLDER")
     args = parser.parse_args()
     if not args.csv.is_file():
         parser.error(f"{args.csv} is not a file")

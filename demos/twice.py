@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 
 from ring2_orchestrator.nesting import inside_recording  # noqa: E402
 
-OUT = ROOT / "demos" / "out"
+OUT = ROOT / "demos" / "out" / "weather"
 SCRIPT = "demos/clean_weather.py"
 
 
