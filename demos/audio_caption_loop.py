@@ -115,7 +115,7 @@ def read(path: Path) -> tuple[int, Sound]:
             data = file.readframes(file.getnframes())
             rate, channels = file.getframerate(), file.getnchannels()
     except (OSError, EOFError, wave.Error) as error:
-        refuse(f"{path} cannot be read as a WAV file: {error or 'it ends too early'}")
+        refuse(f"{path} cannot be read as a WAV file: {str(error) or 'it ends too early'}")
     whole = len(data) // (2 * channels) * 2 * channels
     sound = np.frombuffer(data[:whole], dtype="<i2")[::channels]
     if len(sound) < rate // 4 or not sound.any():
@@ -136,10 +136,11 @@ def loop(vm: VM, name: str, made: Made, rate: int) -> None:
     """One sound all the way round."""
     signal = analytic(vm, made.sound)
     caption = captioned(signal, rate)
-    print(f"{name}: {caption}\n")
-    if made.known:  # without what a kernel of some taps cannot turn
+    print(f"{name}: {caption}")
+    if made.known:  # and nothing in it that a kernel of some taps cannot turn
+        print()
         check_turn(signal)
-    check_caption(caption, made)
+        check_caption(caption, made)
     kept = vm.put(made.sound)
     plan = vm.plan(kept, vm.gene(TURNED))
     frame = vm.run(plan, kept)
