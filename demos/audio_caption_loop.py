@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from _checks import check, fail
+from _checks import check, fail, run
 
 from redoxa import VM, Cid
 
@@ -381,4 +381,4 @@ def check_caption(caption: Caption, made: Made) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -11,7 +11,6 @@ statistical parameters, 1945; S. Amari and H. Nagaoka, Methods of Information Ge
 """
 
 import math
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice, pairwise
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from _checks import check
+from _checks import check, run
 
 from redoxa import Cid
 from ring2_orchestrator.ce1.belief import Belief
@@ -104,7 +103,7 @@ def lived(folder: Path, story: tuple[Job, Sequence[bytes], int]) -> History:
         for number, data in enumerate(inputs, 1):
             name = home.store.put(data)
             chosen = verify > 0 and number % verify == 0
-            outcome = run(job, data, number, results, name, again=chosen)
+            outcome = one_run(job, data, number, results, name, again=chosen)
             clock.advance(1)
             entry = {"exit_code": int(outcome is Outcome.FAILED), "inputs": [name], "wall_s": 1e-9}
             home.ledger.append(
@@ -115,7 +114,7 @@ def lived(folder: Path, story: tuple[Job, Sequence[bytes], int]) -> History:
         return history_of(home.ledger.batches("run"))
 
 
-def run(
+def one_run(
     job: Job, data: bytes, number: int, results: dict[Cid, bytes], name: Cid, *, again: bool
 ) -> Outcome:
     """One run of a job: reused by the name of its input, or done."""
@@ -229,4 +228,4 @@ def check_flip(history: History, ends: Mapping[str, Belief]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

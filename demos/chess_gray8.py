@@ -9,7 +9,6 @@ of the board goes through a plan of reversible kernels and back.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import reduce
@@ -18,7 +17,7 @@ from operator import xor
 
 import numpy as np
 import numpy.typing as npt
-from _checks import check, fail
+from _checks import check, fail, run
 
 from redoxa import VM
 
@@ -220,4 +219,4 @@ def check_history(vm: VM, boards: Boards, tour: list[int], codes: Codes) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

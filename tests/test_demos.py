@@ -126,6 +126,16 @@ def test_a_tour_begins_where_one_says() -> None:
 
 
 @pytest.mark.slow
+def test_whoever_stops_reading_ends_a_demo_quietly() -> None:
+    line = f"{sys.executable} demos/chess_gray8.py | head -n 1; exit ${{PIPESTATUS[0]}}"
+    said = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert said.stderr == ""
+    assert said.returncode in (0, 141)  # it may have ended before
+
+
+@pytest.mark.slow
 def test_no_square_is_one_sentence() -> None:
     said = python("demos/chess_gray8.py", "i9")
     assert (said.returncode, said.stdout) == (2, "")
