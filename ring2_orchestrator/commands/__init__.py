@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "export": "write a recorded run as an archive that can be run again elsewhere",
     "graph": "draw a run: inputs, processes, outputs",
     "jit": "predict and steer: hint, plan, loop, status",
+    "history": "build a history of traced runs from a git repository, to judge predictions by",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",
 }
