@@ -163,6 +163,7 @@ class _Telling:
         self._report = context.report
         self._failed = self._ran = 0
         self._warned = False
+        self._doubted: set[str] = set()
         self._spent_s = 0.0
 
     def __call__(self, progress: "Progress") -> None:
@@ -171,8 +172,9 @@ class _Telling:
         self._ran += 1
         self._failed += outcome.exit_code != 0
         self._spent_s += outcome.wall_s
-        if outcome.doubt:
-            self._report.say(f"{progress.script}: nothing kept of this run: {outcome.doubt}")
+        if outcome.doubt and progress.script not in self._doubted:
+            self._doubted.add(progress.script)
+            self._report.say(f"{progress.script}: no trace was kept of a run: {outcome.doubt}")
         if progress.script != progress.state.scripts[-1]:
             return
         if self._failed == self._ran and not self._warned:

@@ -6,7 +6,8 @@ strict   only what was opened or executed counts by its content; of another file
 lax      as strict, and the names in folders that were listed do not count
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,24 +39,34 @@ class Facts(NamedTuple):
     hit_any_lax: bool = False
 
 
-def facts_before(command: list[str], home: Home, *, cwd: Path, env: Mapping[str, str]) -> Facts:
+_UNCHANGED = Facts(
+    changed_strict0=False,
+    changed_strict=False,
+    changed_lax=False,
+    n_changed=0,
+    hit_any_strict=True,
+    hit_any_lax=True,
+)
+
+
+def facts_before(command: Sequence[str], home: Home, *, cwd: Path, env: Mapping[str, str]) -> Facts:
     """The facts for the world as it is now; nothing is run. The surroundings count as unchanged."""
     memo = Memo(home)
     subject = weak_key(command, cwd)
     past = [run for run in runs(home, subject=subject) if isinstance(run, Run)]
     kept = _readable(memo, subject)
-    if not past or not kept:
+    last = next(kept, None)
+    if not past or last is None:
         return Facts()
     question = _Question(memo, home, Roots.around(cwd, env), subject, past)
-    hit_strict = any(question.holds(each, lists=True) for each in kept)
-    hit_lax = hit_strict or any(question.holds(each, lists=False) for each in kept)
-    hits = Facts(hit_any_strict=hit_strict, hit_any_lax=hit_lax)
-    last = kept[0]
     if past[0].trace != last.cid:
-        return hits  # nothing was kept of the last run: there is nothing to compare with
+        # Nothing was kept of the last run: there is nothing to compare with.
+        return _hits(question, [last, *kept])
     changes = question.compared(last.trace).input_changes()
-    return hits._replace(
-        changed_strict0=bool(changes),
+    if not changes:
+        # What holds by the strictest rule holds by the others.
+        return _UNCHANGED
+    return _hits(question, [last, *kept])._replace(
         changed_strict=not question.holds(last, lists=True),
         changed_lax=not question.holds(last, lists=False),
         n_changed=len(changes),
@@ -63,11 +74,16 @@ def facts_before(command: list[str], home: Home, *, cwd: Path, env: Mapping[str,
     )
 
 
-def _readable(memo: Memo, subject: str) -> list[Kept]:
-    try:
-        return list(memo.traces(subject))
-    except (DamageError, MalformedNodeError):
-        return []
+def _readable(memo: Memo, subject: str) -> Iterator[Kept]:
+    """The traces that are kept of it, newest first, as far as they can be read."""
+    with suppress(DamageError, MalformedNodeError):
+        yield from memo.traces(subject)
+
+
+def _hits(question: "_Question", kept: Sequence[Kept]) -> Facts:
+    strict = any(question.holds(each, lists=True) for each in kept)
+    lax = strict or any(question.holds(each, lists=False) for each in kept)
+    return Facts(hit_any_strict=strict, hit_any_lax=lax)
 
 
 class _Question:

@@ -14,8 +14,8 @@ from cid_store.errors import InputError
 from ring2_orchestrator.history.facts import Facts
 from ring2_orchestrator.history.plan import Asked, Plan, State, plan
 from ring2_orchestrator.history.repository import Change, Scratch, newest_commits
-from ring2_orchestrator.history.script_run import Outcome, Place, look, run
-from ring2_orchestrator.history.table import Table
+from ring2_orchestrator.history.script_run import Outcome, Place, load_early, look, run
+from ring2_orchestrator.history.table import Table, has_rows
 
 SCRIPT = "{script}"
 
@@ -48,6 +48,7 @@ class Recording:
         self._asked, self._limits = asked, limits
         self._scratch = Scratch(folder)
         self._pending = folder / "pending.json"
+        self._differences: dict[tuple[str, str], list[Change]] = {}
 
     def __enter__(self) -> Self:
         """Take the folder; nobody else may record into the same file. Raises InputError."""
@@ -73,13 +74,15 @@ class Recording:
     def planned(self) -> Plan:
         """The plan, as it was fixed when the recording was begun, or is now."""
         kept = Plan.load(self.folder / "plan.json")
-        if kept is not None:
-            if kept.asked != self._asked:
-                raise InputError(
-                    f"{self.file} was begun otherwise ({_difference(kept.asked, self._asked)}); "
-                    f"name another file with -o, or remove it and {self.folder}"
-                )
+        if kept is not None and kept.asked == self._asked:
             return kept
+        if kept is not None and self.file.exists() and has_rows(self.file):
+            raise InputError(
+                f"{self.file} was begun otherwise ({_difference(kept.asked, self._asked)}); "
+                f"name another file with -o, or remove it and {self.folder}"
+            )
+        if kept is not None:
+            self._begin_anew()
         repository = Path(self._asked.repository)
         commits = newest_commits(repository, self._asked.commits, revision=self._asked.revision)
         self._scratch.prepare(repository)
@@ -87,6 +90,15 @@ class Recording:
         made = plan(self._asked, commits, self._scratch, once=once)
         made.save(self.folder / "plan.json")
         return made
+
+    def _begin_anew(self) -> None:
+        """Forget a recording that has no row: as a rule its command could not be run."""
+        self.file.unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def record(self, todo: Plan, env: Mapping[str, str], tell: Callable[[Progress], None]) -> None:
         """Do every run that has no row yet. The file is whole after each."""
@@ -113,6 +125,7 @@ class Recording:
                 f"{self.folder}, and record again"
             )
         place = self._place(env)
+        load_early()
         before: dict[str, int] = {script: step for step, script in done}
         for number, (step, script) in enumerate(due[len(done) :], start=len(done) + 1):
             state = todo.states[step]
@@ -138,7 +151,11 @@ class Recording:
             tell(Progress(number, len(due), state, script, outcome))
 
     def _changes(self, was: State, now: State) -> list[Change]:
-        return self._scratch.changes(was.tree, now.tree)
+        """What differs; asked once for all scripts of a state."""
+        pair = (was.tree, now.tree)
+        if pair not in self._differences:
+            self._differences = {pair: self._scratch.changes(*pair)}
+        return self._differences[pair]
 
     def _place(self, env: Mapping[str, str]) -> Place:
         # Bytecode is found stale by the second and the size: an edit of a sign within a second of

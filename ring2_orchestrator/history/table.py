@@ -52,6 +52,12 @@ class Table:
         self._file.close()
 
 
+def has_rows(path: Path) -> bool:
+    """Whether anything was recorded in the file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return any(True for _ in csv.DictReader(file))
+
+
 def _line(cells: Sequence[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
