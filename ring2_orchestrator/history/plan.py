@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from cid_store.errors import InputError
 from ring2_orchestrator.history.desk import Desk
@@ -73,7 +73,10 @@ class Plan(NamedTuple):
 
 def _with_tuples(node: dict[str, Any]) -> dict[str, Any]:
     """The values as they were before JSON made lists of tuples."""
-    return {name: tuple(at) if type(at) is list else at for name, at in node.items()}
+    return {
+        name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+        for name, value in node.items()
+    }
 
 
 def is_like(path: str, patterns: Sequence[str]) -> bool:

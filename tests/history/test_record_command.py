@@ -162,12 +162,13 @@ def _lines(file: Path) -> int:
 
 def _until_free(recorder: Recorder, words: tuple[str, ...]) -> list[dict[str, str]]:
     """What is recorded once the processes of the killed one have ended."""
+    done = recorder.record(*words)
     for _ in range(100):
-        done = recorder.record(*words)
         if done.returncode != 3:
             break
         assert "by another process" in done.stderr
         time.sleep(0.1)
+        done = recorder.record(*words)
     assert done.returncode == 0, done.stderr
     return recorder.rows()
 
