@@ -70,7 +70,9 @@ class Desk:
             return self._mutate(self._draws.one_of(sorted(self._faulty)), "again")
         if what in ("mutate", "more"):
             edits = self._mutate(self._chosen(), "mutate")
-            return edits + (self._mutate(self._chosen(), "mutate") if self._rarely() else [])
+            others = self._mutate(self._chosen(), "mutate") if self._rarely() else []
+            # A file has one fault at a time: the second one in the same file is in its place.
+            return [each for each in edits if each.path not in {at.path for at in others}] + others
         return self._note(self._scripts if what == "test" else self._sources)
 
     def _rarely(self) -> bool:
