@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=0,
         metavar="K",
-        help="between two commits, K states with faults put into Python sources, and mended",
+        help="between two commits, up to K states with faults put into Python sources, and mended",
     )
     record.add_argument(
         "--sources",
