@@ -1,0 +1,126 @@
+"""What the next execution costs: a value by a mixture of means, and an interval that adapts.
+
+All is done in logarithms, since a slow machine slows everything by a share. To each mean is added
+what a regression expects of this run: from the load, from how far the latest runs of any command
+fell from their means (how the machine is just now), and from how the command's own last run did.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from ring2_orchestrator.ce1.learning.conformal import OUTSIDE, Conformal
+from ring2_orchestrator.ce1.learning.hedge import Hedge
+from ring2_orchestrator.ce1.learning.ridge import Ridge
+from ring2_orchestrator.ce1.learning.subject import Cost
+
+Method = Literal["none", "single", "adaptive"]
+PLAIN = ("last", "mean", "running_10", "running_30")
+NAMES: tuple[str, ...] = (*PLAIN, "running_10_adjusted", "running_30_adjusted", "mean_adjusted")
+TRAITS = 7
+SMALLEST = 1e-6  # a cost of zero has no logarithm
+_RECENT = 4
+_FARTHEST = 1.0  # a logarithm off by more counts as this much, in traits and losses
+_USUAL_SHARE = 0.02  # of the newest miss in what is usual
+_LEAST = 1e-4
+_FLOOR = 0.01  # of the weight is dealt out: how a machine is changes often
+_EAGERNESS = 1.0  # of the mixture's weights, in typical misses
+
+
+class Interval(NamedTuple):
+    """A cost to expect, and where it falls with probability `level`."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float | None
+    observations: int
+    method: Method
+    means: dict[str, tuple[float, float]]  # name: what it expects, its weight
+
+
+class Circumstances(NamedTuple):
+    """What costs may depend on besides the command."""
+
+    load: float  # log(1 + load) less what it was at this command's runs; 0 where not known
+    changed: float
+    failing: float
+
+
+class Costs:
+    """One kind of cost, over all commands."""
+
+    def __init__(self) -> None:
+        self.ridge = Ridge(TRAITS, 0.1)
+        self.hedge = Hedge(len(NAMES), floor=_FLOOR)
+        self.recent: list[float] = []  # how far the latest fell from their means, newest first
+        self.seen = 0
+        self.usual = 0.1  # how far off a mean is, over all commands
+        self.conformal = Conformal()
+
+    def interval(self, cost: Cost, now: Circumstances) -> Interval:
+        """What is to be expected; nothing is learned."""
+        if cost.count == 0:
+            return Interval(None, None, None, None, 0, "none", {})
+        said = self._means(cost, self._traits(cost, now))
+        mixed = self.hedge.mixed(said)
+        pairs = zip(map(math.exp, said), self.hedge.weights, strict=True)
+        means = dict(zip(NAMES, pairs, strict=True))
+        ends = self.conformal.ends()
+        value = math.exp(mixed)
+        if ends is None:
+            return Interval(value, None, None, None, cost.count, "single", means)
+        low, high = (math.exp(mixed + end * (cost.scale or self.usual)) for end in ends)
+        return Interval(value, low, high, 1 - 2 * OUTSIDE, cost.count, "adaptive", means)
+
+    def learn(self, cost: Cost, now: Circumstances, measured: float) -> None:
+        """What it came to."""
+        value = math.log(max(measured, SMALLEST))
+        off = None
+        if cost.count:
+            traits = self._traits(cost, now)
+            said = self._means(cost, traits)
+            off = value - self.hedge.mixed(said)
+            self.conformal.learn(off / (cost.scale or self.usual))
+            self._weigh([value - mean for mean in said])
+            fallen = value - cost.running[0]
+            self.ridge.learn(traits, _bounded(fallen))
+            self.recent = [_bounded(fallen), *self.recent[: _RECENT - 1]]
+        cost.learn(value, off, self.usual)
+
+    def _weigh(self, misses: Sequence[float]) -> None:
+        by = _EAGERNESS / self.usual
+        self.hedge.learn([by * abs(_bounded(miss)) for miss in misses])
+        typical = sorted(abs(miss) for miss in misses)[len(misses) // 2]
+        self.seen += 1
+        share = max(1 / self.seen, _USUAL_SHARE)
+        self.usual = max(self.usual + share * (min(typical, _FARTHEST) - self.usual), _LEAST)
+
+    def _means(self, cost: Cost, traits: Sequence[float]) -> list[float]:
+        adjusted = _bounded(self.ridge.value(traits))
+        slow, quick = cost.running
+        return [
+            cost.last,
+            cost.mean,
+            slow,
+            quick,
+            slow + adjusted,
+            quick + adjusted,
+            cost.mean + adjusted,
+        ]
+
+    def _traits(self, cost: Cost, now: Circumstances) -> list[float]:
+        recent = self.recent or [0.0]
+        return [
+            1.0,
+            now.load,
+            recent[0],
+            sum(recent) / len(recent),
+            _bounded(cost.off),
+            now.changed,
+            now.failing,
+        ]
+
+
+def _bounded(off: float) -> float:
+    return min(max(off, -_FARTHEST), _FARTHEST)
