@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ring2_orchestrator.ce1.laws import gibbs
 
-ACTIONS = ("K1", "K2", "K3", "K4", "K5")
+ACTIONS: tuple[str, ...] = ("K1", "K2", "K3", "K4", "K5")
 EXACT = 1e-12
 COSTS = st.fixed_dictionaries({name: st.floats(0, 1e4) for name in ACTIONS})
 TEMPERATURES = st.floats(1e-3, 1e3)
