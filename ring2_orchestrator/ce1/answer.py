@@ -112,6 +112,10 @@ def _estimates(outlook: Outlook) -> Answer:
     return {
         "cpu_s": _estimate(outlook.cpu_s),
         "failure": {
+            "experts": [
+                {"name": name, "probability": said, "weight": weight}
+                for name, (said, weight) in outlook.failure_evidence.items()
+            ],
             "failures": outlook.history.failures,
             "observations": outlook.history.counts.executed,
             "probability": outlook.failure,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-Method = Literal["none", "single", "range", "conformal"]
+Method = Literal["none", "single", "range", "conformal", "adaptive"]
 
 OUTSIDE = 0.1  # of the distances on each side, so the interval is meant to hold 80 %
 WEIGHT = 0.3  # of the newest cost in the running mean; 12.8 % error on the recorded histories

@@ -43,14 +43,21 @@ class _Row(NamedTuple):
 class Learned:
     """What all runs of a home taught, up to the newest."""
 
-    def __init__(self, file: CacheFile | None, learner: Learner) -> None:
+    def __init__(self, home: Path | None, learner: Learner) -> None:
         self.learner = learner
-        self._file = file
+        self._path = None if home is None else home / FILE
+        self._file = None if home is None else _cache(home)
         self._minds: dict[str, tuple[Mind, int]] = {}
 
     def mind(self, subject: str) -> Mind:
         """What is known of a command; that of one which never ran knows nothing."""
         return self._found(subject)[0]
+
+    def throw_away(self) -> None:
+        """Forget what is kept on disk: the next to ask learns it again."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _found(self, subject: str) -> tuple[Mind, int]:
         if subject not in self._minds:
@@ -58,10 +65,11 @@ class Learned:
         return self._minds[subject]
 
     def _read(self, subject: str) -> tuple[Mind, int]:
-        row = _row_in(self._file, _key(subject))
         with suppress(NotLearnedError):
-            if row is not None:
-                return decode_mind(row.state), row.upto
+            row = _row_in(self._file, _key(subject))
+            return (Mind(), 0) if row is None else (decode_mind(row.state), row.upto)
+        # One row that is not as it was written is no reason to trust the others.
+        self.throw_away()
         return Mind(), 0
 
     def learn(self, ledger: Ledger, seqs: list[int]) -> set[str]:
@@ -104,8 +112,7 @@ def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
     """
     newest = next(ledger.leaves(newest_first=True), None)
     size, mark = (0, "") if newest is None else (newest[0] + 1, str(newest[1].batch))
-    file = CacheFile(home / FILE, "learned", _COLUMNS)
-    learned, upto = _opened(home, file, ledger, size)
+    learned, upto = _opened(home, _cache(home), ledger, size)
     if upto == size:
         return learned
     fresh: list[int] = []
@@ -119,14 +126,13 @@ def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
 
 
 def _opened(home: Path, file: CacheFile, ledger: Ledger, size: int) -> tuple[Learned, int]:
-    row = _row_in(file, _SHARED)
-    if row is not None and _is_of(ledger, row, size):
-        with suppress(NotLearnedError):
-            return Learned(file, decode_learner(row.state)), row.upto
-    # Its other rows, too, would be of another past.
-    with suppress(OSError):
-        (home / FILE).unlink(missing_ok=True)
-    return Learned(file, Learner()), 0
+    with suppress(NotLearnedError):
+        row = _row_in(file, _SHARED)
+        if row is not None and _is_of(ledger, row, size):
+            return Learned(home, decode_learner(row.state)), row.upto
+    fresh = Learned(home, Learner())
+    fresh.throw_away()  # its other rows, too, would be of another past
+    return fresh, 0
 
 
 def _is_of(ledger: Ledger, row: _Row, size: int) -> bool:
@@ -136,28 +142,33 @@ def _is_of(ledger: Ledger, row: _Row, size: int) -> bool:
     return str(ledger.leaf(row.upto - 1).batch) == row.mark
 
 
+def _cache(home: Path) -> CacheFile:
+    return CacheFile(home / FILE, "learned", _COLUMNS)
+
+
 def _key(subject: str) -> bytes:
     return b"of " + subject.encode()
 
 
 def _sealed(key: bytes, row: _Row) -> bytes:
     payload = encode({"mark": row.mark, "state": row.state, "upto": row.upto})
-    return blake3(key + b"\0" + payload).digest() + payload
+    return _seal(key, payload) + payload
 
 
 def _row_in(file: CacheFile | None, key: bytes) -> _Row | None:
-    """The row of a key; None where there is none, or none that was written like this."""
+    """The row of a key; None where there is none. Raises NotLearnedError where it was changed."""
     found = [] if file is None else file.find([key])
     for _, sealed in cast("list[tuple[bytes, object]]", found):
-        if (
-            not isinstance(sealed, bytes)
-            or blake3(key + b"\0" + sealed[32:]).digest() != sealed[:32]
-        ):
-            continue
-        with suppress(RedoxaError):
-            match decode(sealed[32:]):
-                case {"mark": str(mark), "state": bytes(state), "upto": int(upto)}:
-                    return _Row(upto, mark, state)
-                case _:
-                    pass
+        if isinstance(sealed, bytes) and _seal(key, sealed[32:]) == sealed[:32]:
+            with suppress(RedoxaError):
+                match decode(sealed[32:]):
+                    case {"mark": str(mark), "state": bytes(state), "upto": int(upto)}:
+                        return _Row(upto, mark, state)
+                    case _:
+                        pass
+        raise NotLearnedError("a row is not as it was written")
     return None
+
+
+def _seal(key: bytes, payload: bytes) -> bytes:
+    return blake3(key + b"\0" + payload).digest()

@@ -8,6 +8,8 @@ from ring2_orchestrator.ce1.action import Facts, Plan, choose
 from ring2_orchestrator.ce1.belief import Angles, Belief, forecast
 from ring2_orchestrator.ce1.estimate import Estimate, estimate
 from ring2_orchestrator.ce1.history import History
+from ring2_orchestrator.ce1.learning.costs import Interval
+from ring2_orchestrator.ce1.learning.learner import Forecast
 from ring2_orchestrator.ce1.outcome import Outcome
 
 
@@ -60,9 +62,16 @@ class Outlook(Mood):
     """One command: decided, estimated, planned."""
 
     def __init__(
-        self, history: History, command: Sequence[str], subject: str, decided: Decided
+        self,
+        history: History,
+        command: Sequence[str],
+        subject: str,
+        decided: Decided,
+        foreseen: Forecast | None = None,
     ) -> None:
+        """`foreseen` is what was learned of all runs says of the next one."""
         super().__init__(history)
+        self.foreseen = foreseen
         self.command = tuple(command)
         self.subject = subject
         self.decided = decided
@@ -70,7 +79,8 @@ class Outlook(Mood):
     @cached_property
     def run_s(self) -> Estimate:
         """Seconds the program takes when it is executed."""
-        return estimate([run.wall_s for run in self.history.executed])
+        seen = estimate([run.wall_s for run in self.history.executed])
+        return seen if self.foreseen is None else learned_or(self.foreseen.wall_s, seen)
 
     @cached_property
     def reuse_s(self) -> Estimate:
@@ -80,18 +90,30 @@ class Outlook(Mood):
     @cached_property
     def cpu_s(self) -> Estimate:
         """Processor seconds of an execution."""
-        return estimate([run.cpu_s for run in self.history.executed if run.cpu_s is not None])
+        seen = estimate([run.cpu_s for run in self.history.executed if run.cpu_s is not None])
+        return seen if self.foreseen is None else learned_or(self.foreseen.cpu_s, seen)
 
     @cached_property
     def max_rss_bytes(self) -> Estimate:
         """The largest resident size of an execution."""
         sizes = [run.max_rss_bytes for run in self.history.executed]
-        return estimate([size for size in sizes if size is not None])
+        seen = estimate([size for size in sizes if size is not None])
+        return seen if self.foreseen is None else learned_or(self.foreseen.max_rss_bytes, seen)
 
     @property
     def failure(self) -> float:
         """How likely it fails if it is executed."""
-        return self.history.failure_probability
+        if self.foreseen is None:
+            return self.history.failure_probability
+        return self.foreseen.ends.failure.probability
+
+    @property
+    def failure_evidence(self) -> dict[str, tuple[float, float]]:
+        """What each expert says of that, and its weight; the weightiest first."""
+        if self.foreseen is None:
+            return {}
+        experts = self.foreseen.ends.failure.experts
+        return dict(sorted(experts.items(), key=lambda each: -each[1][1]))
 
     @property
     def forecast(self) -> Outcome:
@@ -107,6 +129,21 @@ class Outlook(Mood):
         )
 
 
-def outlook(command: Sequence[str], subject: str, decided: Decided, history: History) -> Outlook:
-    """The outlook of a command from what was decided and what the ledger remembers."""
-    return Outlook(history, command, subject, decided)
+def outlook(
+    command: Sequence[str],
+    subject: str,
+    decided: Decided,
+    history: History,
+    foreseen: Forecast | None = None,
+) -> Outlook:
+    """The outlook of a command: what was decided, what the ledger remembers, what was learned."""
+    return Outlook(history, command, subject, decided, foreseen)
+
+
+def learned_or(learned: Interval, seen: Estimate) -> Estimate:
+    """What was learned of a cost; until it has an interval, what was seen of this command alone."""
+    if learned.low is None:
+        return seen
+    return Estimate(
+        learned.value, learned.low, learned.high, learned.level, learned.observations, "adaptive"
+    )

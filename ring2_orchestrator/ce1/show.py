@@ -12,6 +12,7 @@ from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
 from ring2_orchestrator.report import one_line, seconds_text, size_text
 
 _SHOWN_CHANGES = 5
+_WEIGHTY = 0.1  # what a lesser weight says is not shown
 _INDENT = 12
 _WIDTH = 100
 
@@ -92,6 +93,12 @@ def _estimates(outlook: Outlook) -> Iterator[str]:
     yield from _row("estimated", f"from {_counts(outlook.history)}")
     if executed:
         chance = f"{_percent(outlook.failure)}, {failures} of {executed} executions did"
+        by = [
+            f"{name.replace('_', ' ')} {_percent(said)}"
+            for name, (said, weight) in outlook.failure_evidence.items()
+            if weight >= _WEIGHTY
+        ]
+        chance += f" ({', '.join(by)})" if by else ""
     else:
         chance = "unknown, it was never executed"
     yield from _row("  fails", chance)

@@ -22,9 +22,11 @@ from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.ce1.history import History
+    from ring2_orchestrator.ce1.learning.learner import Forecast
     from ring2_orchestrator.ce1.outlook import Outlook
     from ring2_orchestrator.home import Home
     from ring2_orchestrator.ledger import Batch, Ledger
+    from ring2_orchestrator.runs.memo import Decision
 
 EXAMPLES: Sequence[str] = (
     "redoxa jit hint clean.py data.csv",
@@ -150,7 +152,29 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
         changed=tuple(Difference(*change) for change in decision.changed),
         trace=None if decision.trace is None else str(decision.trace),
     )
-    return outlook(command, decision.subject, decided, _history(home, decision.subject))
+    seen = _history(home, decision.subject)
+    return outlook(command, decision.subject, decided, seen, _foreseen(command, decision, home))
+
+
+def _foreseen(command: Sequence[str], decision: "Decision", home: "Home") -> "Forecast":
+    """What was learned from all runs says of the next one of this command."""
+    from ring2_orchestrator.ce1.entries import is_own, name_of  # noqa: PLC0415 - as above
+    from ring2_orchestrator.ce1.kept import caught_up, nothing_learned  # noqa: PLC0415
+    from ring2_orchestrator.ce1.learning.happening import Before  # noqa: PLC0415
+    from ring2_orchestrator.load import load_now  # noqa: PLC0415
+
+    ledger = _ledger(home)
+    learned = nothing_learned() if ledger is None else caught_up(home.path, ledger)
+    paths, name = tuple(change.path for change in decision.changed), name_of(command)
+    before = Before(
+        decision.subject,
+        name=name,
+        changed=not decision.reuse,
+        paths=paths,
+        own_changed=is_own(name, paths),
+        load=load_now(),
+    )
+    return learned.learner.forecast(before, learned.mind(decision.subject).subject)
 
 
 def _history(home: "Home", subject: str | None = None) -> "History":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, RedoxaError
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.load import load_now
 from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
@@ -92,6 +93,7 @@ class _Recorded(NamedTuple):
     words: list[str]  # the command without the values of secret variables
     secrets: "Secrets"
     verifying: bool  # it only confirms what is kept already
+    load: float | None  # of the machine
 
 
 class _Run(NamedTuple):
@@ -240,6 +242,7 @@ class _Run(NamedTuple):
             file_rest = rest_of_file(self.stdin.descriptor)
         with scratch_folder(self.home.path) as scratch, Presence(self.home.path) as presence:
             started_ns, folder = self.home.clock.now_ns(), _identity_of_folder(self.cwd)
+            load = load_now()
             recording = record(
                 self.command,
                 cwd=self.cwd,
@@ -256,7 +259,7 @@ class _Run(NamedTuple):
                     Doubt("secret", "its words hold a secret, and no secret is kept")
                 )
             recorded = _Recorded(
-                recording, started_ns, file_rest, folder, words, secrets, verifying
+                recording, started_ns, file_rest, folder, words, secrets, verifying, load
             )
             return self._keep(memo, decision, presence, recorded)
 
@@ -334,7 +337,11 @@ class _Run(NamedTuple):
             result = verified(memo, decision, result)
         published = cid is not None and not waits
         result = result._replace(
-            published=published, waits=waits, processes=processes, touched=touched
+            published=published,
+            waits=waits,
+            processes=processes,
+            touched=touched,
+            load=recorded.load,
         )
         return self._acknowledge(result, recording.counts, recorded.words)
 

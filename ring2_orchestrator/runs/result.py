@@ -44,6 +44,7 @@ class RunResult(NamedTuple):
     cpu_s: float = 0.0
     max_rss_bytes: int = 0
     saved_s: float = 0.0
+    load: float | None = None  # programs that wanted to run when it began, as the system counts
     seq: int | None = None
     attempt: int = 1  # which try it was, of those that one command line made
     verified: str | None = None  # same, drifted or not compared: it was run again to verify it
@@ -123,6 +124,7 @@ def entry_of(
         "flaky": result.flaky,
         "inputs": result.inputs,
         "inputs_changed": len(result.changed),
+        "load": result.load,
         "max_rss_bytes": result.max_rss_bytes,
         "outputs": result.outputs,
         "processes": result.processes,

@@ -1,5 +1,6 @@
 """What was learned is a cache: it follows the ledger, and any damage to it only costs time."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def test_a_damaged_cache_is_learned_again(world: World, damage: str) -> None:
             world.file.unlink()
             world.file.mkdir()
     assert world.said() == before
+    assert world.said() == before
+
+
+def test_one_changed_row_throws_all_away(world: World) -> None:
+    world.run(times=4)
+    before = world.said()
+    with sqlite3.connect(world.file) as file:
+        file.execute("UPDATE learned SET sealed = zeroblob(64) WHERE key != ?", (b"shared",))
+    file.close()
+    assert world.said()[1] == 0
     assert world.said() == before
 
 

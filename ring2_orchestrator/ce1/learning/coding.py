@@ -154,7 +154,12 @@ def encode_mind(mind: Mind) -> bytes:
     for cost in (subject.cpu, subject.wall, subject.memory):
         out.put(cost.count, cost.mean, cost.last, cost.off, cost.scale)
         out.row(cost.running)
-    out.put(subject.load, subject.streak, subject.flips, subject.unchanged)
+    out.put(
+        -1.0 if subject.load is None else subject.load,
+        subject.streak,
+        subject.flips,
+        subject.unchanged,
+    )
     out.put(len(subject.begun_by), len(subject.touched))
     out.texts += [*subject.begun_by, *subject.touched]
     for changes, begun in subject.touched.values():
@@ -172,7 +177,8 @@ def decode_mind(data: bytes) -> Mind:
         _read_past(source, past)
     for cost in (subject.cpu, subject.wall, subject.memory):
         _read_cost(source, cost)
-    subject.load = source.number()
+    load = source.number()
+    subject.load = None if load < 0 else load
     subject.streak, subject.flips, subject.unchanged = (source.whole() for _ in range(3))
     begun_by, touched = source.whole(), source.whole()
     subject.begun_by = tuple(source.text() for _ in range(begun_by))

@@ -101,8 +101,8 @@ class Learner:
                 kind.learn(cost, now, measured)
         if before.load is not None:
             load = math.log1p(before.load)
-            share = _LOAD_SHARE if subject.failure.count > 1 else 1.0
-            subject.load += share * (load - subject.load)
+            usual = load if subject.load is None else subject.load
+            subject.load = usual + _LOAD_SHARE * (load - usual)
         return said
 
     def _rerun_views(self, before: Before, subject: Subject) -> tuple[View, View | None]:
@@ -145,8 +145,9 @@ def _as_number(before: Before, expected: float) -> float:
 
 
 def _circumstances(before: Before, subject: Subject, changed: float) -> Circumstances:
-    known = before.load is not None and subject.failure.count
-    load = math.log1p(before.load) - subject.load if known and before.load is not None else 0.0
+    load = 0.0
+    if before.load is not None and subject.load is not None:
+        load = math.log1p(before.load) - subject.load
     return Circumstances(load, changed, float(subject.failing))
 
 

@@ -77,7 +77,7 @@ class Subject:
     def __init__(self) -> None:
         self.rerun, self.failure, self.drift = Past(), Past(), Past()
         self.cpu, self.wall, self.memory = Cost(), Cost(), Cost()
-        self.load = 0.0  # running mean of log(1 + load) over its executions
+        self.load: float | None = None  # running mean of log(1 + load), where it was known
         self.streak = 0  # executions since passing turned into failing or back
         self.flips = 0  # unchanged inputs, yet passing turned into failing or back
         self.unchanged = 0  # executions on unchanged inputs
