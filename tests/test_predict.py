@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("REDOXA_SHARED", ROOT.parent / "shared"))
-COLUMNS = (
+HEADER = (
     "step,script,first,changed_strict,ran,exit_code,wall_s,user_s,sys_s,maxrss_kb,load1,"
     "script_changed,hit_any_strict,commit_lines,out_hash,changed_inputs,edit_kind"
-).split(",")
+)
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def history(path: Path, *, steps: int = 20, kind: str = "none") -> Path:
     """Two scripts; `b.py` fails at every third step, when `x.py` changed."""
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
-        out.writerow(COLUMNS)
+        out.writerow(HEADER.split(","))
         for step in range(steps):
             for script in ("a.py", "b.py"):
                 fails = script == "b.py" and step % 3 == 0
-                out.writerow(
-                    [step, script, int(step == 0), 1, 1, int(fails), 1 + step % 4 / 10, 0.9, 0.1]
-                    + [30000 + step, 0.5, 0, 0, 2, f"{fails}", "x.py" if fails else "y.py", kind]
-                )
+                known = (step, script, int(step == 0), 1, 1, int(fails))
+                costs = (1 + step % 4 / 10, 0.9, 0.1, 30000 + step, 0.5)
+                path_changed = "x.py" if fails else "y.py"
+                out.writerow((*known, *costs, 0, 0, 2, f"{fails}", path_changed, kind))
     return path
 
 
@@ -43,7 +43,7 @@ def test_what_is_no_history_is_refused_with_a_sentence(predict: Any, tmp_path: P
         (None, "cannot be read as a history"),
         ("", "has no runs"),
         ("step,script\n1,a\n", "has no column first"),
-        (",".join(COLUMNS) + "\nx" + ",1" * (len(COLUMNS) - 1) + "\n", "line 2"),
+        (HEADER + "\nx" + ",1" * HEADER.count(",") + "\n", "line 2"),
     ):
         if text is not None:
             none.write_text(text)
