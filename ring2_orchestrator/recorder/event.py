@@ -8,7 +8,6 @@ on the way is an event of its own, kind READLINK). A process's own `/proc/PID` i
 import enum
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,22 +141,30 @@ class Exit(NamedTuple):
         return self.code
 
 
-@dataclass(slots=True)
+# What follows is no dataclass: importing those, and making them, takes a tenth of a short run.
+
+
 class ProcessRecord:
     """One process of the run. What could not be learned is None (or empty for argv)."""
 
-    pid: int
-    ppid: int
-    exe: bytes
-    argv: Sequence[bytes]
-    start_ns: int
-    end_ns: int | None = None
-    cpu_s: float | None = None
-    max_rss_bytes: int | None = None
-    exit_code: int | None = None
+    __slots__ = (
+        "argv", "cpu_s", "end_ns", "exe", "exit_code", "max_rss_bytes", "pid", "ppid", "start_ns",
+    )  # fmt: skip
+
+    def __init__(
+        self, pid: int, ppid: int, exe: bytes, argv: Sequence[bytes], start_ns: int
+    ) -> None:
+        self.pid = pid
+        self.ppid = ppid
+        self.exe = exe
+        self.argv = argv
+        self.start_ns = start_ns
+        self.end_ns: int | None = None
+        self.cpu_s: float | None = None
+        self.max_rss_bytes: int | None = None
+        self.exit_code: int | None = None
 
 
-@dataclass(slots=True)
 class StdinRecord:
     """What the program could read from its standard input.
 
@@ -166,15 +173,24 @@ class StdinRecord:
     (`end` is the offset afterwards); `before` and `after` its identity.
     """
 
-    kind: StdinKind
-    data: bytes = b""
-    eof: bool = True
-    unread: bytes = b""
-    path: bytes | None = None
-    offset: int = 0
-    end: int = 0
-    before: Identity | None = None
-    after: Identity | None = None
+    def __init__(
+        self,
+        kind: StdinKind,
+        *,
+        eof: bool = True,
+        path: bytes | None = None,
+        offset: int = 0,
+        before: Identity | None = None,
+    ) -> None:
+        self.kind = kind
+        self.data = b""
+        self.eof = eof
+        self.unread = b""
+        self.path = path
+        self.offset = offset
+        self.end = 0
+        self.before = before
+        self.after: Identity | None = None
 
 
 class Window(NamedTuple):
@@ -184,8 +200,7 @@ class Window(NamedTuple):
     rows: int
 
 
-@dataclass(slots=True)
-class Recording:
+class Recording(NamedTuple):
     """Everything observed of one run. With any doubt, it must never be published."""
 
     events: list[Event]
@@ -199,14 +214,14 @@ class Recording:
     complete: bool
     doubts: list[Doubt]
     # Which of the program's streams 0, 1, 2 were terminals, and how large the terminal was.
-    terminals: tuple[bool, bool, bool] = (False, False, False)
-    window: Window | None = None
+    terminals: tuple[bool, bool, bool]
+    window: Window | None
     # Streams 1 and 2 were one and the same file, so every chunk says 1.
-    merged: bool = False
+    merged: bool
     # It was ended because its time was over; we were sent a signal, which it was handed.
-    timed_out: bool = False
-    interrupted: bool = False
+    timed_out: bool
+    interrupted: bool
     # How many calls of each kind were seen.
-    counts: dict[str, int] = field(default_factory=dict[str, int])
+    counts: dict[str, int]
     # Reads that told nothing new, but of another process: its place in `processes`, and the path.
-    uses: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
+    uses: list[tuple[int, bytes]]

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ring2_orchestrator.clock import Clock, SystemClock
@@ -36,6 +36,7 @@ def record(
     traced: bool = True,
     clock: Clock | None = None,
     presence: int | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Recording:
     """Run `command` as it would run without us, and say what it did.
 
@@ -43,6 +44,8 @@ def record(
     is only kept. `scratch` is an empty folder; old contents of changed files lie there until the
     caller removes it. What still runs when the command has ended lives on and becomes a doubt. The
     descriptor `presence` stays open while any process of the run lives, even if this one is killed.
+    `meanwhile` is called while the command runs, and should take no longer than it takes to import
+    a few modules: what the command prints waits for it.
     Raises CannotExecuteError, NoRecorderError, RecorderFailedError.
     """
     clock = clock if clock is not None else SystemClock()
@@ -58,7 +61,7 @@ def record(
         pid, control = _spawn(program, words, env, streams, traced=traced, presence=presence)
         with control:
             relay = Relay(streams, control, limits, clock)
-            relay.run()
+            relay.run(meanwhile)
         if relay.done:
             os.waitpid(pid, 0)
         wall_s = (clock.monotonic_ns() - started) / 1e9
@@ -72,7 +75,7 @@ def record(
             streams.stdin.end = os.lseek(stdin.descriptor, 0, os.SEEK_CUR)
     stream = read_stream(scratch / "events", preimages)
     recording = _assemble(stream, relay, streams, wall_s)
-    recording.doubts += _ending_doubts(recording, killed_by_oom=_oom_kills() > oom_before)
+    recording.doubts.extend(_ending_doubts(recording, killed_by_oom=_oom_kills() > oom_before))
     return recording
 
 

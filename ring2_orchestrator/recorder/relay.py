@@ -11,8 +11,8 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from types import FrameType
+from typing import NamedTuple
 
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.recorder import terminal
@@ -32,8 +32,7 @@ _STREAMS = ("standard input", "standard output", "standard error")
 _READER_GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What one recording may take; reaching a limit makes the run unpublishable, never wrong."""
 
     wall_s: float | None = None  # then every process of the run is told to end (SIGTERM)
@@ -70,8 +69,11 @@ class Relay:
         self._alarm_ns: int | None = None
         self._at_alarm = self._stop
 
-    def run(self) -> None:
-        """Copy until the program and its descendants have ended, or the program has left some."""
+    def run(self, meanwhile: Callable[[], None] | None = None) -> None:
+        """Copy until the program and its descendants have ended, or the program has left some.
+
+        `meanwhile` is called once, when the program has just begun and hardly needs us.
+        """
         streams = self._streams
         keys = streams.source if streams.session else None
         with _raw(keys), self._listening():
@@ -81,6 +83,8 @@ class Relay:
                 self._watch(copy.source)
             self._watch_source()
             self._push_input()
+            if meanwhile is not None:
+                meanwhile()
             self._loop()
             if self.done:
                 self._drain()

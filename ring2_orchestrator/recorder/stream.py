@@ -2,7 +2,6 @@
 
 import struct
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring2_orchestrator.recorder.event import Doubt, Event, Exit, Identity, Kind, ProcessRecord
@@ -46,21 +45,21 @@ _FINAL = struct.Struct("<QQQ")
 _DAMAGE = (struct.error, IndexError, ValueError)
 
 
-@dataclass(slots=True)
 class Stream:
     """What one event stream says. Without its final record it is not complete."""
 
-    events: list[Event] = field(default_factory=list[Event])
-    repeats: Counter[Kind] = field(default_factory=Counter[Kind])  # looks that told nothing new
-    processes: list[ProcessRecord] = field(default_factory=list[ProcessRecord])
-    # Which files were read once more, each by another process: its place among them, and the path.
-    uses: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
-    doubts: list[Doubt] = field(default_factory=list[Doubt])
-    exit: Exit | None = None
-    exit_ns: int = 0
-    cpu_s: float = 0.0
-    max_rss_bytes: int = 0
-    complete: bool = False
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.repeats: Counter[Kind] = Counter()  # looks that told nothing new
+        self.processes: list[ProcessRecord] = []
+        # Which files were read once more, each by another process: its place among them, the path.
+        self.uses: list[tuple[int, bytes]] = []
+        self.doubts: list[Doubt] = []
+        self.exit: Exit | None = None
+        self.exit_ns = 0
+        self.cpu_s = 0.0
+        self.max_rss_bytes = 0
+        self.complete = False
 
 
 def read_stream(path: Path, preimages: Path) -> Stream:

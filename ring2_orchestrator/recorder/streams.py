@@ -4,9 +4,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ring2_orchestrator.recorder import terminal
 from ring2_orchestrator.recorder.event import Doubt, Identity, StdinKind, StdinRecord, Window
@@ -32,8 +31,7 @@ class StdinSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stdin:
+class Stdin(NamedTuple):
     """`Stdin()` is ours, whatever it is; `Stdin(None)` is the null device or the bytes `held`."""
 
     descriptor: int | None = 0
@@ -41,8 +39,7 @@ class Stdin:
     ended: bool = False
 
 
-@dataclass(slots=True)
-class Copy:
+class Copy(NamedTuple):
     """Bytes to carry from one descriptor to another (or nowhere), and to keep."""
 
     source: int
@@ -50,29 +47,29 @@ class Copy:
     stream: int
 
 
-@dataclass(slots=True)
 class Streams:
     """The program's ends of its three streams, and ours."""
 
-    # What becomes 0, 1 and 2 of the program; None: it inherits ours as it is.
-    program: list[int | None] = field(default_factory=lambda: [None, None, None])
-    closed: set[int] = field(default_factory=set[int])
-    outputs: list[Copy] = field(default_factory=list[Copy])
-    stdin: StdinRecord = field(default_factory=lambda: StdinRecord(StdinKind.EMPTY))
-    # Bytes for the program's input go from `source` (None: only what is in `given`) to `feed`.
-    source: int | None = None
-    feed: int | None = None
-    given: bytes = b""
-    # The terminal we relay: our real one, and our end of the program's.
-    real_terminal: int | None = None
-    master: int | None = None
-    # The real terminal's keys are relayed, so the program has a session of its own.
-    session: bool = False
-    terminals: tuple[bool, bool, bool] = (False, False, False)
-    window: Window | None = None
-    merged: bool = False
-    doubts: list[Doubt] = field(default_factory=list[Doubt])
-    _mine: list[int] = field(default_factory=list[int])
+    def __init__(self) -> None:
+        # What becomes 0, 1 and 2 of the program; None: it inherits ours as it is.
+        self.program: list[int | None] = [None, None, None]
+        self.closed: set[int] = set()
+        self.outputs: list[Copy] = []
+        self.stdin = StdinRecord(StdinKind.EMPTY)
+        # Bytes for the program's input go from `source` (None: only what is in `given`) to `feed`.
+        self.source: int | None = None
+        self.feed: int | None = None
+        self.given = b""
+        # The terminal we relay: our real one, and our end of the program's.
+        self.real_terminal: int | None = None
+        self.master: int | None = None
+        # The real terminal's keys are relayed, so the program has a session of its own.
+        self.session = False
+        self.terminals: tuple[bool, bool, bool] = (False, False, False)
+        self.window: Window | None = None
+        self.merged = False
+        self.doubts: list[Doubt] = []
+        self._mine: list[int] = []
 
     def close_program_ends(self) -> None:
         """Let go of what only the program should hold, so that its end can be noticed."""

@@ -77,8 +77,9 @@ _OPENSSL_STEADY = frozenset({
 _OPENSSL_SIGNS = (b"-sign", b"-req", b"-new", b"-signkey", b"-key", b"-CA")
 _SSH_KEYGEN = "ABHKLQUXceghiklopquvyC:D:E:F:I:M:N:O:P:R:T:V:W:Y:Z:a:b:f:g:m:n:r:s:t:w:z:"
 _SSH_KEYGEN_STEADY = frozenset({"-B", "-F", "-L", "-Q", "-R", "-e", "-i", "-l", "-r", "-y"})
-_SORT_AT_RANDOM = re.compile(
-    rb"-[bdfghiMnrVcCmsuz]*R\w*|(?:-k|--key=)?\d[\d.,bdfgiMhnrV]*R[\w,.]*|--random-sort|--sort=random"
+_SORT_AT_RANDOM = (
+    rb"-[bdfghiMnrVcCmsuz]*R\w*|(?:-k|--key=)?\d[\d.,bdfgiMhnrV]*R[\w,.]*"
+    rb"|--random-sort|--sort=random"
 )
 _MKTEMP = b"mktemp"
 _MKTEMP_MAKES = (Kind.WRITE, Kind.MKDIR)
@@ -158,7 +159,7 @@ def _ssh_keygen_draws(arguments: Sequence[bytes]) -> bool:
 
 
 def _sort_draws(arguments: Sequence[bytes]) -> bool:
-    at_random = any(_SORT_AT_RANDOM.fullmatch(word) for word in arguments)
+    at_random = any(re.fullmatch(_SORT_AT_RANDOM, word) for word in arguments)
     return at_random and not _has(arguments, (b"--random-source",))
 
 

@@ -252,6 +252,7 @@ class _Run(NamedTuple):
                 limits=Limits(wall_s=self.timeout_s, grace_s=self.kill_after_s),
                 clock=self.home.clock,
                 presence=presence.descriptor,
+                meanwhile=_load_what_follows,
             )
             self.stdin.give_back(recording.stdin)
             if words != self.command:
@@ -427,6 +428,13 @@ class _Run(NamedTuple):
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))
+
+
+def _load_what_follows() -> None:
+    """Import what makes a trace of a recording: while the program runs this takes nobody's time."""
+    import ring2_orchestrator.runs.crates  # noqa: PLC0415 - as above
+    import ring2_orchestrator.runs.observe  # noqa: PLC0415 - as above
+    import ring2_orchestrator.runs.overlap  # noqa: PLC0415, F401 - as above
 
 
 def _identity_of_folder(path: Path) -> tuple[int, int] | None:

@@ -6,7 +6,6 @@ A path that the run has changed is its own from then on: what it reads there lat
 import enum
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ring2_orchestrator.recorder.event import Event, Flag, Identity, Kind
@@ -23,49 +22,52 @@ class Depth(enum.IntEnum):
     CONTENT = 4  # opened for reading, executed, or about to be changed in place
 
 
-@dataclass(slots=True)
 class Look:
     """The first sight of one path, and the deepest."""
 
-    before: Identity | None
-    depth: Depth
-    program: bytes
-    listed: Identity | None = None
-    is_listed: bool = False
-    target: bytes | None = None
-    timed: bool = False
+    __slots__ = ("before", "depth", "is_listed", "listed", "program", "target", "timed")
+
+    def __init__(self, before: Identity | None, depth: Depth, program: bytes) -> None:
+        self.before = before
+        self.depth = depth
+        self.program = program
+        self.listed: Identity | None = None
+        self.is_listed = False
+        self.target: bytes | None = None
+        self.timed = False
 
 
-@dataclass(slots=True)
 class Edit:
     """The first change of one path by the run."""
 
-    before: Identity | None
-    time_ns: int
-    wrote: bool = False  # through an open file or by name
-    blind: bool = False  # every change so far replaced the whole content without looking
-    made_dir: bool = False
-    owner: bool = False
-    xattr: bool = False
-    times: bool = False
-    mode_set: bool = False
-    link_of: bytes | None = None
-    expect: tuple[int, int] | None = None  # device and inode that a rename alone should put here
-    seen_since: bool = False  # a later event found something there
+    def __init__(self, before: Identity | None, time_ns: int) -> None:
+        self.before = before
+        self.time_ns = time_ns
+        self.wrote = False  # through an open file or by name
+        self.blind = True  # every change so far replaced the whole content without looking
+        self.made_dir = False
+        self.owner = False
+        self.xattr = False
+        self.times = False
+        self.mode_set = False
+        self.link_of: bytes | None = None
+        # Device and inode that a rename alone should put here.
+        self.expect: tuple[int, int] | None = None
+        self.seen_since = False  # a later event found something there
 
 
-@dataclass(slots=True)
 class Folded:
     """All looks and edits of a run, by absolute path."""
 
-    looks: dict[bytes, Look] = field(default_factory=dict[bytes, Look])
-    edits: dict[bytes, Edit] = field(default_factory=dict[bytes, Edit])
-    preimages: dict[bytes, Path] = field(default_factory=dict[bytes, Path])
-    moves: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    linked: set[bytes] = field(default_factory=set[bytes])
-    # Renames that had not taken place when their target was next seen: they failed, or came late.
-    unseen: dict[bytes, Edit] = field(default_factory=dict[bytes, Edit])
-    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    def __init__(self) -> None:
+        self.looks: dict[bytes, Look] = {}
+        self.edits: dict[bytes, Edit] = {}
+        self.preimages: dict[bytes, Path] = {}
+        self.moves: dict[bytes, bytes] = {}
+        self.linked: set[bytes] = set()
+        # Renames that had not taken place when their target was next seen: failed, or late.
+        self.unseen: dict[bytes, Edit] = {}
+        self.problems: list[tuple[str, str]] = []
 
 
 def fold(events: Iterable[Event], *, times_matter: frozenset[bytes] = frozenset()) -> Folded:
@@ -209,7 +211,7 @@ class _Folding:
     def _edit(self, path: bytes, before: Identity | None, event: Event) -> Edit:
         edit = self._edits.get(path)
         if edit is None:
-            edit = self._edits[path] = Edit(before, event.time_ns, blind=True)
+            edit = self._edits[path] = Edit(before, event.time_ns)
             if before is not None:
                 self._own_files.add(before[1:3])
         return edit

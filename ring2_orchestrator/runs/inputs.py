@@ -15,10 +15,11 @@ from ring2_orchestrator.runs.secrets import Secrets
 from ring2_orchestrator.runs.statcache import (
     FINE_TIMES,
     TICK_NS,
+    Aspect,
+    Stamp,
     StatCache,
     UnstableFileError,
     hash_file,
-    stamp_of,
 )
 from ring2_orchestrator.runs.state import (
     MISSING,
@@ -31,6 +32,7 @@ from ring2_orchestrator.runs.state import (
     names_blob,
     read_entries,
     timed,
+    used_code,
 )
 from ring2_orchestrator.runs.trace import Input, Output
 
@@ -76,6 +78,7 @@ class Inputs:
         """Every input; listings are put in the store. `targets` then holds what links said."""
         found: list[Input] = []
         caches = self._own_caches(outputs)
+        self._recall()
         for path, look in self._folded.looks.items():
             state = self._initial(path, look)
             if state is None:
@@ -88,6 +91,15 @@ class Inputs:
         for path in self._folded.edits.keys() - self._folded.looks.keys():
             found += self._kept_mode(path, outputs.get(self._roots.short(path)))
         return found
+
+    def _recall(self) -> None:
+        """Ask the cache once for all that may have to be hashed."""
+        wanted: list[bytes] = []
+        for path, look in self._folded.looks.items():
+            if look.before is not None and look.before.is_file and look.depth > Depth.EXISTENCE:
+                is_code = bytecode.source_of(path) is not None
+                wanted.append((Aspect.BYTECODE if is_code else Aspect.CONTENT) + path)
+        self._cache.load(wanted)
 
     def _kept_mode(self, path: bytes, made: Output | None) -> list[Input]:
         """That a file with these permissions is there, where the run emptied one and left them.
@@ -210,8 +222,8 @@ class Inputs:
             now = identity_of(name)
             if now is None or not _same_content(now, before, strict=not touched):
                 continue
-            digest = self._cache.content(name, os.lstat(name))
-            if identity_of(name) == now:
+            digest = self._cache.content_of(name, _stamp(now))
+            if digest is not None:
                 return digest
         return None
 
@@ -324,7 +336,8 @@ class Inputs:
             return self._initial_file(path, look, look.before)
         if not header.flags and not header.matches(seen.mtime_ns // 1_000_000_000, seen.size):
             return State(What.BYTECODE)
-        return State(What.BYTECODE, 0, bytecode.code_digest(path) or NO_DIGEST)
+        code = used_code(self._cache, path, _stamp(look.before))
+        return State(What.BYTECODE, 0, code or NO_DIGEST)
 
 
 def identity_of(path: bytes) -> Identity | None:
@@ -333,7 +346,18 @@ def identity_of(path: bytes) -> Identity | None:
         status = os.lstat(path)
     except OSError:
         return None
-    return Identity(status.st_mode, *stamp_of(status))
+    return Identity(
+        status.st_mode,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+def _stamp(identity: Identity) -> Stamp:
+    return Stamp._make(identity[1:])
 
 
 def _within(path: bytes, folders: Collection[bytes]) -> bool:

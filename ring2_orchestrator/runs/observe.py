@@ -6,7 +6,6 @@ that cannot be shown, the answer is a doubt, and a run with any doubt is never p
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from cid_store.cid import Cid
 from cid_store.store import Store
@@ -46,18 +45,18 @@ _BLIND = frozenset({
 })  # fmt: skip
 
 
-@dataclass(slots=True)
 class Observation:
     """What a recording comes to."""
 
-    inputs: list[Input] = field(default_factory=list[Input])
-    targets: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    outputs: list[Output] = field(default_factory=list[Output])
-    printed: Cid | None = None
-    cuts: list[Cut] = field(default_factory=list[Cut])
-    doubts: list[Doubt] = field(default_factory=list[Doubt])
-    touched: Touched | None = None  # None where calls were not seen
-    processes: Cid | None = None  # the process table, which is kept whatever the doubts
+    def __init__(self, doubts: list[Doubt]) -> None:
+        self.inputs: list[Input] = []
+        self.targets: dict[bytes, bytes] = {}
+        self.outputs: list[Output] = []
+        self.printed: Cid | None = None
+        self.cuts: list[Cut] = []
+        self.doubts = doubts
+        self.touched: Touched | None = None  # None where calls were not seen
+        self.processes: Cid | None = None  # the process table, which is kept whatever the doubts
 
 
 def observe(

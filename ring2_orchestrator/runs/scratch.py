@@ -1,8 +1,6 @@
 """A folder for one recording, and an end for those that killed recordings left."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +14,12 @@ def scratch_folder(home: Path) -> Generator[Path]:
     parent = home / "scratch"
     parent.mkdir(mode=0o700, exist_ok=True)
     _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+    folder = parent / f"{os.getpid()}-{os.urandom(8).hex()}"
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _sweep(parent: Path) -> None:
@@ -28,4 +27,16 @@ def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         pid = folder.name.partition("-")[0]
         if pid.isdigit() and not is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a recording leaves, whatever that is."""
+    try:
+        (folder / "events").unlink()
+        (folder / "pre").rmdir()
+        folder.rmdir()
+    except OSError:
+        import shutil  # noqa: PLC0415 - mostly no old contents had to be kept
+
+        shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,8 @@ The list and the file that extends it are described in docs/runs.md.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -38,8 +39,9 @@ _MOST_BYTES = 1 << 16  # of a secret file that is looked for in what a run leave
 _READ_BYTES = 1 << 20
 _PRIVATE_KEY = b"PRIVATE KEY-----"
 # As in .env, .netrc, JSON and YAML; and as in the URLs of .git-credentials.
-_NAMED_VALUE = re.compile(rb"""([A-Za-z_][A-Za-z0-9_.-]*)["']?(?:\s*[=:]\s*|[ \t]+)(\S+)""")
-_IN_URL = re.compile(rb"://[^/\s:@]*:([^/\s@]+)@")
+_NAMED_VALUE = rb"""([A-Za-z_][A-Za-z0-9_.-]*)["']?(?:\s*[=:]\s*|[ \t]+)(\S+)"""
+_IN_URL = rb"://[^/\s:@]*:([^/\s@]+)@"
+_ANY = "*?"  # what stands for other letters in a pattern
 
 
 class _Readable(Protocol):
@@ -94,15 +96,15 @@ class Secrets:
     ) -> None:
         self.seal = seal
         home = env.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - text, not a path
-        self._variables = _names(map(str.upper, rules.variables))
-        self._public_variables = _names(map(str.upper, rules.public_variables))
-        self._files = _paths(rules.files, home)
-        self._public_files = _paths(rules.public_files, home)
+        self._variables = _Names(map(str.upper, rules.variables))
+        self._public_variables = _Names(map(str.upper, rules.public_variables))
         # Most paths lie in few folders and have no name like any of these: a run has thousands.
-        self._last_names = _names(
+        self._last_names = _Names(
             rule.rpartition("/")[2] for rule in rules.files if rule[-1] != "/"
         )
-        self._folders = _paths((rule for rule in rules.files if rule[-1] == "/"), home)
+        self._folders = _Paths((rule for rule in rules.files if rule[-1] == "/"), home)
+        self._files = _Paths(rules.files, home)
+        self._public_files = _Paths(rules.public_files, home)
         self._below: dict[bytes, bool] = {}
         self._marks: dict[bytes, str] = {}
         for name, value in env.items():
@@ -117,7 +119,7 @@ class Secrets:
     def is_variable(self, name: str) -> bool:
         """Whether a variable of that name holds a secret."""
         raw = os.fsencode(name.upper())
-        return bool(self._variables.fullmatch(raw)) and not self._public_variables.fullmatch(raw)
+        return self._variables.hold(raw) and not self._public_variables.hold(raw)
 
     def is_file(self, path: bytes) -> bool:
         """Whether a file at that absolute path is secret."""
@@ -125,10 +127,10 @@ class Secrets:
         folder = path[: len(path) - len(name)]
         below = self._below.get(folder)
         if below is None:
-            below = self._below[folder] = bool(self._folders.search(folder))
-        if not below and not self._last_names.fullmatch(name):
+            below = self._below[folder] = self._folders.hold(folder)
+        if not below and not self._last_names.hold(name):
             return False
-        return bool(self._files.search(path)) and not self._public_files.search(path)
+        return self._files.hold(path) and not self._public_files.hold(path)
 
     def learn_file(self, path: bytes, content_at: bytes) -> None:
         """Look out for what a secret file holds, which can be read at another place, too."""
@@ -140,10 +142,10 @@ class Secrets:
         if not _holds_secret(path, data):
             return
         self._learn(data.strip(), shown(path))
-        for found in _NAMED_VALUE.finditer(data):
+        for found in re.finditer(_NAMED_VALUE, data):
             if self.is_variable(found[1].decode().replace("-", "_")):
                 self._learn(found[2].strip(b"\"',;"), shown(path))
-        for found in _IN_URL.finditer(data):
+        for found in re.finditer(_IN_URL, data):
             self._learn(found[1], shown(path))
 
     def _learn(self, value: bytes, source: str) -> None:
@@ -190,22 +192,73 @@ def _holds_secret(path: bytes, data: bytes) -> bool:
     return not path.endswith(b".pem") or _PRIVATE_KEY in data
 
 
-def _names(patterns: Iterable[str]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(os.fsencode(_glob(at)) for at in patterns) or b"(?!)")
+class _Names:
+    """Patterns for one name. No expression is compiled for those that are a word and stars."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        whole: list[bytes] = []
+        begins: list[bytes] = []
+        ends: list[bytes] = []
+        self._within: list[bytes] = []
+        rest: list[str] = []
+        for pattern in patterns:
+            word = os.fsencode(pattern.strip("*"))
+            first, last = pattern[:1] == "*", pattern[-1:] == "*"
+            if b"*" in word or b"?" in word or not word or "**" in pattern:
+                rest.append(pattern)
+            elif first and last:
+                self._within.append(word)
+            else:
+                (ends if first else begins if last else whole).append(word)
+        self._whole, self._begins, self._ends = frozenset(whole), tuple(begins), tuple(ends)
+        self._rest = b"|".join(os.fsencode(_glob(at)) for at in rest)
+
+    def hold(self, name: bytes) -> bool:
+        """Whether one of them means that name, which has no slash."""
+        if name in self._whole or name.startswith(self._begins) or name.endswith(self._ends):
+            return True
+        if any(word in name for word in self._within):
+            return True
+        return bool(self._rest) and re.fullmatch(self._rest, name) is not None
 
 
-def _paths(patterns: Iterable[str], home: str) -> re.Pattern[bytes]:
-    """One expression for paths: a pattern that ends in `/` means all that lies below a folder."""
-    return re.compile(b"|".join(_path_expressions(patterns, home)) or b"(?!)")
+class _Paths:
+    """Patterns for paths; one that ends in `/` means all that lies below a folder.
+
+    No expression is compiled for such folders, unless there are stars in them.
+    """
+
+    def __init__(self, patterns: Iterable[str], home: str) -> None:
+        self._below: list[bytes] = []
+        above: list[bytes] = []
+        self._rules: list[str] = []
+        for pattern in patterns:
+            if pattern.startswith("~/"):
+                pattern = os.path.realpath(home) + pattern[1:]  # noqa: PLW2901 - spelled out
+            if not pattern.endswith("/") or any(at in pattern for at in _ANY):
+                self._rules.append(pattern)
+            elif pattern[0] == "/":
+                above.append(os.fsencode(pattern))
+            else:
+                self._below.append(os.fsencode(f"/{pattern}"))
+        self._above = tuple(above)
+
+    def hold(self, path: bytes) -> bool:
+        """Whether one of them means that absolute path, or a folder above it."""
+        if path.startswith(self._above) or any(folder in path for folder in self._below):
+            return True
+        return self._expression is not None and self._expression.search(path) is not None
+
+    @cached_property
+    def _expression(self) -> re.Pattern[bytes] | None:
+        # Hardly any run comes upon a path that has to be asked about so closely.
+        return re.compile(b"|".join(map(_path_expression, self._rules))) if self._rules else None
 
 
-def _path_expressions(patterns: Iterable[str], home: str) -> Iterator[bytes]:
-    for pattern in patterns:
-        if pattern.startswith("~/"):
-            pattern = os.path.realpath(home) + pattern[1:]  # noqa: PLW2901 - the same, spelled out
-        start = "^" if pattern.startswith("/") else "/"
-        end = "" if pattern.endswith("/") else "$"
-        yield os.fsencode(f"{start}{_glob(pattern)}{end}")
+def _path_expression(pattern: str) -> bytes:
+    start = "^" if pattern.startswith("/") else "/"
+    end = "" if pattern.endswith("/") else "$"
+    return os.fsencode(f"{start}{_glob(pattern)}{end}")
 
 
 def _glob(pattern: str) -> str:

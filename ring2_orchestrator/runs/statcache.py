@@ -33,6 +33,7 @@ _COLUMNS = (
     "digest BLOB",
 )
 _READ_BYTES = 1 << 20
+_UNTOLD_BYTES = 1 << 16
 
 
 class Stamp(NamedTuple):
@@ -129,12 +130,23 @@ class StatCache:
         Raises OSError where it cannot be read, UnstableFileError where it keeps changing.
         """
         status = status if status is not None else os.lstat(path)
-        found = self.find(Aspect.CONTENT, path, stamp_of(status))
+        return self._content(path, stamp_of(status))[1]
+
+    def content_of(self, path: bytes, stamp: Stamp) -> bytes | None:
+        """The digest of the bytes that the file has under that stamp; None if it has another now.
+
+        Whoever has just seen the stamp need not look again. Raises what `content` raises.
+        """
+        seen, digest = self._content(path, stamp)
+        return digest if seen == stamp else None
+
+    def _content(self, path: bytes, stamp: Stamp) -> tuple[Stamp, bytes]:
+        found = self.find(Aspect.CONTENT, path, stamp)
         if found is not None:
-            return found
-        stamp, digest = hash_file(path)
-        self.remember(Aspect.CONTENT, path, stamp, digest)
-        return digest
+            return stamp, found
+        seen, digest = hash_file(path)
+        self.remember(Aspect.CONTENT, path, seen, digest)
+        return seen, digest
 
 
 def hash_file(path: bytes) -> tuple[Stamp, bytes]:
@@ -148,7 +160,7 @@ def hash_file(path: bytes) -> tuple[Stamp, bytes]:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise UnstableFileError(path)
-            digest = _hash_descriptor(descriptor)
+            digest = _hash_descriptor(descriptor, before.st_size)
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
@@ -157,8 +169,15 @@ def hash_file(path: bytes) -> tuple[Stamp, bytes]:
     raise UnstableFileError(path)
 
 
-def _hash_descriptor(descriptor: int) -> bytes:
+def _hash_descriptor(descriptor: int, size_bytes: int) -> bytes:
+    """The digest of what follows, which is so long unless the file is just being changed."""
     hasher = blake3()
-    while block := os.read(descriptor, _READ_BYTES):
+    left = size_bytes
+    # Room for a megabyte costs more than a small file does. Where all has been read, more would
+    # change the stamp; some files of the system say that they hold nothing, and do.
+    while block := os.read(descriptor, min(left, _READ_BYTES) if left > 0 else _UNTOLD_BYTES):
         hasher.update(block)
+        left -= len(block)
+        if left == 0:
+            break
     return hasher.digest()

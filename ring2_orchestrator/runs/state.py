@@ -12,6 +12,7 @@ from blake3 import blake3
 from ring2_orchestrator.runs import bytecode, pseudo
 from ring2_orchestrator.runs.statcache import (
     Aspect,
+    Stamp,
     StatCache,
     UnstableFileError,
     stamp_of,
@@ -200,7 +201,7 @@ class Present:
             return None
         digest = digest_of(names_blob(entries))
         # Asked again after reading: an entry that came meanwhile must not hide behind the stamp.
-        if not pseudo.is_pseudo(path) and _stands_still(path, status):
+        if not pseudo.is_pseudo(path) and _stands_still(path, stamp):
             self._cache.remember(Aspect.NAMES, path, stamp, digest)
         return digest
 
@@ -276,13 +277,17 @@ class Present:
             return None
         if not header.fits(source_status):
             return _NO_CODE
-        stamp = stamp_of(status)
-        code = self._cache.find(Aspect.BYTECODE, path, stamp)
-        if code is None:
-            code = bytecode.code_digest(path)
-            if code is not None and _stands_still(path, status):
-                self._cache.remember(Aspect.BYTECODE, path, stamp, code)
-        return code
+        return used_code(self._cache, path, stamp_of(status))
+
+
+def used_code(cache: StatCache, path: bytes, stamp: Stamp) -> bytes | None:
+    """The digest of the code in a bytecode cache that has that stamp; None if it cannot be read."""
+    code = cache.find(Aspect.BYTECODE, path, stamp)
+    if code is None:
+        code = bytecode.code_digest(path)
+        if code is not None and _stands_still(path, stamp):
+            cache.remember(Aspect.BYTECODE, path, stamp, code)
+    return code
 
 
 def read_entries(path: bytes) -> dict[bytes, bytes] | None:
@@ -306,8 +311,8 @@ def _entry_letter(entry: "os.DirEntry[bytes]") -> bytes:
     return b"f" if entry.is_file(follow_symlinks=False) else b"o"
 
 
-def _stands_still(path: bytes, status: os.stat_result) -> bool:
+def _stands_still(path: bytes, stamp: Stamp) -> bool:
     try:
-        return stamp_of(os.lstat(path)) == stamp_of(status)
+        return stamp_of(os.lstat(path)) == stamp
     except OSError:
         return False

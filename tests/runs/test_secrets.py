@@ -11,6 +11,8 @@ from typing import cast
 
 import pytest
 from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cid_store.errors import InputError
 from ring2_orchestrator.home import Home
@@ -201,6 +203,29 @@ def test_a_person_extends_the_list_and_takes_from_it(person: Person) -> None:
     person.env |= {"BLUE_TOKEN": "public-enough"}
     assert "left" in person.run("cp a.vault b").message
     assert person.run("echo $BLUE_TOKEN").published
+
+
+PIECES = st.sampled_from(["TOKEN", "KEY", "a", ".", "_", ".pem"])
+
+
+@given(
+    st.lists(st.lists(PIECES | st.sampled_from(["*", "*", "?"]), min_size=1, max_size=4)),
+    st.lists(PIECES, min_size=1, max_size=4),
+)
+def test_a_pattern_means_what_an_expression_would(rules: list[list[str]], name: list[str]) -> None:
+    patterns, word = ["".join(rule) for rule in rules], "".join(name)
+    stars = {"*": "[^/]*", "?": "[^/]"}
+    whole = ["".join(stars.get(at, re.escape(at)) for at in pattern) for pattern in patterns]
+
+    def meant(*names: str) -> bool:
+        return any(re.fullmatch(at, name) for at in whole for name in names)
+
+    by_name = Secrets(Rules((), patterns), {"HOME": "/h"}, bytes)
+    assert by_name.is_file(f"/p/{word}".encode()) == meant(word)
+    below = Secrets(Rules((), [f"{at}/" for at in patterns]), {"HOME": "/h"}, bytes)
+    assert below.is_file(f"/p/{word}/x".encode()) == meant("p", word)
+    variables = Secrets(Rules([at.upper() for at in patterns], ()), {"HOME": "/h"}, bytes)
+    assert variables.is_variable(word) == any(re.fullmatch(at, word, re.IGNORECASE) for at in whole)
 
 
 @pytest.mark.parametrize("line", ["variable", "secret X", "public", "public x y", "files *.pem"])

@@ -185,15 +185,37 @@ def test_a_file_that_never_stands_still_has_no_digest(
     real = statcache._hash_descriptor
     times = iter(range(1, 100))
 
-    def meddle(descriptor: int) -> bytes:
+    def meddle(descriptor: int, size_bytes: int) -> bytes:
         seconds = next(times)
         os.utime(file, (seconds, seconds))
-        return real(descriptor)
+        return real(descriptor, size_bytes)
 
     monkeypatch.setattr(statcache, "_hash_descriptor", meddle)
     with pytest.raises(UnstableFileError):
         hash_file(os.fsencode(file))
     assert next(times) == 4, "three attempts"
+
+
+@pytest.mark.parametrize("size", [0, 1, 65536, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_a_digest_is_of_all_bytes(file: Path, size: int) -> None:
+    data = bytes(at * 7 % 251 for at in range(1000)) * (size // 1000 + 1)
+    file.write_bytes(data[:size])
+    assert hash_file(os.fsencode(file))[1] == digest(data[:size])
+
+
+def test_a_file_that_the_system_makes_as_it_is_read_has_a_digest() -> None:
+    path = b"/proc/self/limits"  # it says that it holds nothing
+    assert hash_file(path)[1] == digest(Path(os.fsdecode(path)).read_bytes())
+
+
+def test_a_digest_is_given_for_the_stamp_that_was_asked_about(file: Path) -> None:
+    cache = StatCache(None, clock=SystemClock())
+    seen = stamp_of(file.lstat())
+    assert cache.content_of(os.fsencode(file), seen) == digest(file.read_bytes())
+    other = file.with_name("other")
+    other.write_bytes(b"written meanwhile")
+    other.replace(file)
+    assert cache.content_of(os.fsencode(file), seen) is None
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ static void exec_file(const struct request *r, struct place *place, uint32_t fla
 
 void on_exec(struct request *r) {
     struct place place;
+    memory_changes(r);
     bool at = r->number == SYS_execveat;
     uint64_t flags = at ? r->arg[4] : 0;
     int how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : PLACE_FOLLOW) | (flags & 0x1000 ? PLACE_EMPTY : 0);

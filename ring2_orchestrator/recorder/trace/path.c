@@ -291,11 +291,11 @@ bool place_named(const struct request *r, int dirfd, uint64_t address, int how, 
     if (length < 0) return false;
     if (!length) return (how & PLACE_EMPTY) && place_of_fd(r, dirfd, out);
     if (name[0] == '/') {
-        if (!request_is_live(r)) return false;
+        if (!request_is_sure(r)) return false;
         place_of_text(r, name, how, out);
         return true;
     }
-    if (!base_text(r, dirfd, path, PATH_ROOM - sizeof name) || !request_is_live(r)) return false;
+    if (!base_text(r, dirfd, path, PATH_ROOM - sizeof name) || !request_is_sure(r)) return false;
     size_t base = strlen(path);
     path[base] = '/';
     memcpy(path + base + 1, name, (size_t)length + 1);

@@ -66,7 +66,7 @@ static struct word *command_line(pid_t pid) {
 
 static struct process *process_begin(pid_t pid, pid_t ppid) {
     struct process *process = must_allocate(NULL, sizeof *process);
-    *process = (struct process){.pid = pid, .ppid = ppid, .pidfd = -1, .next = processes};
+    *process = (struct process){.pid = pid, .ppid = ppid, .pidfd = -1, .memory = -1, .next = processes};
     process->exe = link_word(pid, "exe");
     struct process *parent = process_numbered(ppid);
     process->argv = parent && parent->exe == process->exe ? parent->argv : command_line(pid);
@@ -100,6 +100,7 @@ static void forget(struct process *process) {
             break;
         }
     if (process->pidfd >= 0) close(process->pidfd);
+    memory_close(process);
     free(process);
 }
 
@@ -121,6 +122,7 @@ static bool has_died(const struct process *process) {
 
 static struct process *look_up(pid_t tid) {
     char room[4096];
+    tracee_by_number();
     char *status = status_text(tid, room, sizeof room);
     pid_t pid = (pid_t)status_number(status, "\nTgid:");
     if (pid <= 0) pid = tid;

@@ -135,6 +135,7 @@ static void look(void) {
     struct request request = {.id = notice->id, .tid = (pid_t)notice->pid,
                               .number = notice->data.nr, .arch = notice->data.arch};
     memcpy(request.arg, notice->data.args, sizeof request.arg);
+    tracee_begin();
     request.process = process_of(request.tid);
     on_call(&request);
 }

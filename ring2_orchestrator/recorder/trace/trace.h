@@ -117,6 +117,12 @@ struct request { /* one stopped call */
 };
 
 bool request_is_live(const struct request *request);
+void tracee_begin(void);     /* a new request: nothing was asked for yet */
+void tracee_by_number(void); /* something was, by a number that may mean another process by now */
+/* The same as whether it is live, where that must be asked to know that the caller was looked at. */
+bool request_is_sure(const struct request *request);
+void memory_changes(const struct request *request); /* by the exec it is stopped at */
+void memory_close(struct process *process);
 ssize_t tracee_read(const struct request *request, uint64_t address, void *into, size_t length);
 /* The string's length, or -1: unreadable, or longer than a path may be. */
 ssize_t tracee_string(const struct request *request, uint64_t address, char *into, size_t room);
@@ -133,6 +139,9 @@ struct process {
     struct word *pending_argv;  /* an exec was let through, and not yet seen to have worked */
     struct word *expected[2];   /* the executables it may turn into */
     int pidfd;
+    int memory;      /* open to be read, or -1 */
+    unsigned reads;  /* of its memory, while that was not open */
+    pid_t executing; /* the thread that was let through to an exec, 0 for none */
     bool ended;
     size_t cached; /* in how many slots of the thread cache it stands */
     struct process *next;

@@ -2,6 +2,7 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,14 +14,73 @@
 #define NAME_ROOM 4096u /* the kernel refuses longer paths with ENAMETOOLONG */
 #define ARGV_ROOM (256u * 1024u)
 #define ARGC_MAX 8192u
+#define POINTERS_AT_ONCE 64u
+
+/* ---- memory ---- */
+
+/* A process that is read often is read through an open file of its memory: that is cheaper, and goes
+ * on meaning the same memory when the number is given to another. */
+#define MEMORIES_MAX 64 /* open at once; each is a descriptor that others may need */
+#define READS_BEFORE 4  /* fewer do not pay for opening */
+#define UNSURE -1       /* several threads made an exec: which of them worked is not known */
+
+static size_t memories;
+static bool by_number; /* something was asked for by the number of a thread or process */
+
+void tracee_begin(void) { by_number = false; }
+
+void tracee_by_number(void) { by_number = true; }
 
 bool request_is_live(const struct request *request) {
-    /* Without this check a recycled pid would let us read another process's memory. */
+    /* Without this check a recycled number would let us look into another process. */
     uint64_t id = request->id;
     return ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
+bool request_is_sure(const struct request *request) {
+    return !by_number || request_is_live(request);
+}
+
+void memory_close(struct process *process) {
+    if (process->memory < 0) return;
+    close(process->memory);
+    process->memory = -1;
+    memories--;
+}
+
+/* The memory is another one once this has worked, which the thread's own next call will show. */
+void memory_changes(const struct request *request) {
+    struct process *process = request->process;
+    memory_close(process);
+    bool alone = !process->executing || process->executing == request->tid;
+    process->executing = alone ? request->tid : UNSURE;
+}
+
+/* -1 where it is not open, and should not be. */
+static int memory_of(const struct request *request) {
+    struct process *process = request->process;
+    char name[64];
+    if (process->executing == request->tid) process->executing = 0;
+    if (process->executing) return -1;
+    if (process->memory >= 0 || ++process->reads < READS_BEFORE || memories == MEMORIES_MAX)
+        return process->memory;
+    snprintf(name, sizeof name, "/proc/%d/mem", request->tid);
+    int opened = open(name, O_RDONLY | O_CLOEXEC);
+    if (opened < 0) return -1;
+    memories++;
+    process->memory = opened;
+    if (!request_is_live(request)) memory_close(process);
+    return process->memory;
+}
+
 ssize_t tracee_read(const struct request *request, uint64_t address, void *into, size_t length) {
+    int memory = memory_of(request);
+    if (memory >= 0) {
+        ssize_t got = pread(memory, into, length, (off_t)address);
+        if (got > 0) return got;
+        memory_close(request->process); /* nothing there, or the process is gone: ask for it anew */
+    }
+    by_number = true;
     struct iovec here = {into, length}, there = {(void *)(uintptr_t)address, length};
     ssize_t got = syscall(SYS_process_vm_readv, (long)request->tid, &here, 1L, &there, 1L, 0L);
     if (got < 0 && errno == EPERM)
@@ -46,16 +106,27 @@ ssize_t tracee_string(const struct request *request, uint64_t address, char *int
     return -1;
 }
 
+/* As many as lie in the same page: the next may not be mapped. */
+static size_t read_pointers(const struct request *request, uint64_t address, uint64_t *into) {
+    size_t room = PAGE - (address & (PAGE - 1));
+    if (room > POINTERS_AT_ONCE * sizeof *into) room = POINTERS_AT_ONCE * sizeof *into;
+    if (room < sizeof *into) room = sizeof *into;
+    ssize_t got = tracee_read(request, address, into, room);
+    return got < 0 ? 0 : (size_t)got / sizeof *into;
+}
+
 struct word *tracee_argv(const struct request *request, uint64_t address) {
     static char text[ARGV_ROOM];
-    size_t filled = 0;
+    uint64_t pointers[POINTERS_AT_ONCE];
+    size_t filled = 0, known = 0, at = 0;
     if (!address) return word_of("", 0);
     for (size_t i = 0; i < ARGC_MAX; i++) {
-        uint64_t pointer = 0;
-        if (tracee_read(request, address + i * sizeof(char *), &pointer, sizeof(char *)) <
-                (ssize_t)sizeof(char *) ||
-            !pointer)
-            break;
+        if (at == known) {
+            at = 0;
+            known = read_pointers(request, address + i * sizeof *pointers, pointers);
+        }
+        if (!known || !pointers[at]) break;
+        uint64_t pointer = pointers[at++];
         size_t left = sizeof text - filled;
         if (left < 2) break;
         ssize_t length = tracee_string(request, pointer, text + filled, left - 1);
@@ -67,6 +138,7 @@ struct word *tracee_argv(const struct request *request, uint64_t address) {
 
 ssize_t tracee_link(pid_t tid, const char *entry, char *into, size_t room) {
     char link[64];
+    by_number = true;
     snprintf(link, sizeof link, "/proc/%d/%s", tid, entry);
     ssize_t length = readlink(link, into, room - 1);
     if (length >= 0) into[length] = 0;
