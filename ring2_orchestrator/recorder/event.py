@@ -176,6 +176,7 @@ class StdinRecord:
     def __init__(
         self,
         kind: StdinKind,
+        data: bytes = b"",
         *,
         eof: bool = True,
         path: bytes | None = None,
@@ -183,7 +184,7 @@ class StdinRecord:
         before: Identity | None = None,
     ) -> None:
         self.kind = kind
-        self.data = b""
+        self.data = data
         self.eof = eof
         self.unread = b""
         self.path = path

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -432,9 +433,8 @@ class _Run(NamedTuple):
 
 def _load_what_follows() -> None:
     """Import what makes a trace of a recording: while the program runs this takes nobody's time."""
-    import ring2_orchestrator.runs.crates  # noqa: PLC0415 - as above
-    import ring2_orchestrator.runs.observe  # noqa: PLC0415 - as above
-    import ring2_orchestrator.runs.overlap  # noqa: PLC0415, F401 - as above
+    for name in ("crates", "observe", "overlap"):
+        import_module(f"ring2_orchestrator.runs.{name}")
 
 
 def _identity_of_folder(path: Path) -> tuple[int, int] | None:
