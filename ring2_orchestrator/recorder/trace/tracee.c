@@ -66,7 +66,10 @@ static int memory_of(const struct request *request) {
         return process->memory;
     snprintf(name, sizeof name, "/proc/%d/mem", request->tid);
     int opened = open(name, O_RDONLY | O_CLOEXEC);
-    if (opened < 0) return -1;
+    if (opened < 0) {
+        process->reads = 0; /* it may be allowed later; to ask each time would cost more than it saves */
+        return -1;
+    }
     memories++;
     process->memory = opened;
     if (!request_is_live(request)) memory_close(process);
