@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -229,6 +228,7 @@ class _Run(NamedTuple):
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.relay import Limits  # noqa: PLC0415 - a hit needs none
+        from ring2_orchestrator.runs.following import load_what_follows  # noqa: PLC0415
         from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
         from ring2_orchestrator.runs.secrets import Secrets  # noqa: PLC0415
@@ -253,7 +253,7 @@ class _Run(NamedTuple):
                 limits=Limits(wall_s=self.timeout_s, grace_s=self.kill_after_s),
                 clock=self.home.clock,
                 presence=presence.descriptor,
-                meanwhile=_load_what_follows,
+                meanwhile=load_what_follows,
             )
             self.stdin.give_back(recording.stdin)
             if words != self.command:
@@ -429,12 +429,6 @@ class _Run(NamedTuple):
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))
-
-
-def _load_what_follows() -> None:
-    """Import what makes a trace of a recording: while the program runs this takes nobody's time."""
-    for name in ("crates", "observe", "overlap"):
-        import_module(f"ring2_orchestrator.runs.{name}")
 
 
 def _identity_of_folder(path: Path) -> tuple[int, int] | None:
