@@ -19,12 +19,17 @@ def dry_run(commands: Sequence[Sequence[str]], args: argparse.Namespace, context
     """Say of each command whether it would be reused, or run and why; 0 however that is."""
     from ring2_orchestrator.runs.forecast import forecast  # noqa: PLC0415 - start-up
 
+    env = given_environment()
+    if args.leaves:
+        from ring2_orchestrator.runs.leaves.masquerade import with_leaves  # noqa: PLC0415 - if asked for
+
+        env = with_leaves(env)
     answers = [
         forecast(
             command,
             home_path=context.home_path,
             cwd=Path.cwd(),
-            env=given_environment(),
+            env=env,
             reuse=not args.force,
             cache_failures=args.cache_failures,
         )

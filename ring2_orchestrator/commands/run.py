@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Sequence[str] = (
     "redoxa run -- make -j2",
+    "redoxa run --leaves -- make -j2",
     "redoxa run --script clean.py data.csv",
     "redoxa run -v -- python clean.py data.csv",
     "redoxa run --force -- ./configure",
@@ -107,6 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="as a compiler's wrapper runs it: say nothing, and leave what the wrapper needs to "
         "answer the next time without Python",
+    )
+    parser.add_argument(
+        "--leaves",
+        action="store_true",
+        help="keep each call of a C, C++ or Rust compiler in it on its own, and answer those of "
+        "which nothing changed, when the whole must run again",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="name every change and every doubt"
@@ -225,6 +232,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         retry_delay_s=args.retry_delay,
         verify=args.verify,
         keep_inputs=args.keep_inputs,
+        leaves=args.leaves,
     )
 
 

@@ -105,6 +105,15 @@ class Event(NamedTuple):
     time_ns: int
 
 
+class Again(NamedTuple):
+    """A look that told nothing new, but of another process: like the last of its kind there."""
+
+    place: int  # how many events came before it
+    pid: int
+    path: bytes
+    kind: Kind
+
+
 class Doubt(NamedTuple):
     """One reason why a run must not be published; kind is a stable slug, detail a sentence part.
 
@@ -226,3 +235,5 @@ class Recording(NamedTuple):
     counts: dict[str, int]
     # Reads that told nothing new, but of another process: its place in `processes`, and the path.
     uses: list[tuple[int, bytes]]
+    # The same in order, and where a leaf was announced every other look, too.
+    again: list[Again]

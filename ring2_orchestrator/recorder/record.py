@@ -191,6 +191,7 @@ def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> 
         interrupted=relay.interrupted,
         counts=_counts(stream),
         uses=stream.uses,
+        again=stream.again,
     )
 
 

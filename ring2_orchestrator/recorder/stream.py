@@ -4,9 +4,17 @@ import struct
 from collections import Counter
 from pathlib import Path
 
-from ring2_orchestrator.recorder.event import Doubt, Event, Exit, Identity, Kind, ProcessRecord
+from ring2_orchestrator.recorder.event import (
+    Again,
+    Doubt,
+    Event,
+    Exit,
+    Identity,
+    Kind,
+    ProcessRecord,
+)
 
-MAGIC = b"redoxa-trace 2\n"
+MAGIC = b"redoxa-trace 3\n"
 
 # The order is the format's: a kind's number is its place here, counted from 1.
 _KINDS = (
@@ -37,6 +45,7 @@ _IDENTITY = struct.Struct("<6Q")
 _PROCESS = struct.Struct("<IIIIQ")
 _ENDED = struct.Struct("<IIQQQ")
 _USE = struct.Struct("<II")
+_AGAIN = struct.Struct("<III")
 _DOUBT = struct.Struct("<II")
 _REPEATS = struct.Struct("<IQ")
 _EXIT = struct.Struct("<IIQ")
@@ -54,6 +63,7 @@ class Stream:
         self.processes: list[ProcessRecord] = []
         # Which files were read once more, each by another process: its place among them, the path.
         self.uses: list[tuple[int, bytes]] = []
+        self.again: list[Again] = []
         self.doubts: list[Doubt] = []
         self.exit: Exit | None = None
         self.exit_ns = 0
@@ -101,6 +111,7 @@ class _Reader:
             ord("X"): self._executed,
             ord("Z"): self._ended,
             ord("U"): self._use,
+            ord("V"): self._look_again,
             ord("D"): self._doubt,
             ord("R"): self._repeats,
             ord("Q"): self._exit,
@@ -196,6 +207,16 @@ class _Reader:
         word = self._words[path]
         if pid in self._places:
             self.stream.uses.append((self._places[pid], word))
+        self.stream.again.append(Again(len(self.stream.events), pid, word, Kind.READ))
+
+    def _look_again(self) -> None:
+        numbers: tuple[int, int, int] = _AGAIN.unpack_from(self._data, self._at)
+        kind, pid, path = numbers
+        self._at += _AGAIN.size
+        if not kind:
+            raise ValueError(kind)
+        place, word = len(self.stream.events), self._words[path]
+        self.stream.again.append(Again(place, pid, word, _KINDS[kind - 1]))
 
     def _doubt(self) -> None:
         numbers: tuple[int, int] = _DOUBT.unpack_from(self._data, self._at)

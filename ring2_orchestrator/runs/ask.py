@@ -19,7 +19,7 @@ def ask(words: list[str]) -> int | None:
         command = _command_of(words)
         if not command:
             return None
-        child = os.posix_spawn(_front_end(), [_ASKING, "--", *command], _environment())
+        child = os.posix_spawn(front_end(), [_ASKING, "--", *command], _environment())
     except Exception:  # noqa: BLE001 - whatever is wrong is found again, and said, by `redoxa run`
         return None
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -40,7 +40,7 @@ def _command_of(words: list[str]) -> list[str]:
     return script_command(command[0], command[1:])
 
 
-def _front_end() -> str:
+def front_end() -> str:
     """Where `redoxa-run` is: beside the `redoxa` that was started, or beside this Python."""
     folder, _, name = sys.argv[0].rpartition("/")
     if name != "redoxa" or not folder.startswith("/"):

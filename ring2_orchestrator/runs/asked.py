@@ -26,6 +26,7 @@ class Asked(NamedTuple):
     retry_delay_s: float = 1.0
     verify: float = 0.0
     keep_inputs: bool = False  # so that it can be replayed when they have changed
+    leaves: bool = False  # compilers that it calls are answered, and kept, one by one
 
 
 def do(
@@ -39,8 +40,13 @@ def do(
 ) -> "RunResult":
     """Run the command as asked, telling of each try but the last.
 
-    Raises what `execute` raises, and CannotExecuteError.
+    Raises what `execute` raises, CannotExecuteError, and UnavailableError where compilers are to be
+    answered and there are no wrappers for them.
     """
+    if asked.leaves and not asked.plain:
+        from ring2_orchestrator.runs.leaves.masquerade import with_leaves  # noqa: PLC0415 - if asked for
+
+        env = with_leaves(env)
     once = _plain(command, asked, cwd, env) if asked.plain else None
     if once is None:
         once = _recorded(command, asked, open_home, cwd, env)

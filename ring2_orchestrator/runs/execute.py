@@ -94,6 +94,7 @@ class _Recorded(NamedTuple):
     secrets: "Secrets"
     verifying: bool  # it only confirms what is kept already
     load: float | None  # of the machine
+    scratch: Path
 
 
 class _Run(NamedTuple):
@@ -132,7 +133,7 @@ class _Run(NamedTuple):
         )
         if reuse and decision.reuse and decision.kept is not None:
             if self.verify and is_chosen(self.verify, self.home, decision.subject):
-                return self._record(memo, decision, verifying=True)
+                return self._record(memo, decision, anew=True, verifying=True)
             try:
                 return self._replay(memo, decision, decision.kept, begun_ns, shortcut=shortcut)
             except DamageError as error:
@@ -140,7 +141,7 @@ class _Run(NamedTuple):
                 decision = _without_reuse(decision, error)
             except RestoreError as error:
                 decision = _without_reuse(decision, error)
-        return self._record(memo, decision)
+        return self._record(memo, decision, anew=not reuse)
 
     # Reuse.
 
@@ -224,11 +225,15 @@ class _Run(NamedTuple):
 
     # Recording.
 
-    def _record(self, memo: Memo, decision: Decision, *, verifying: bool = False) -> RunResult:
+    def _record(
+        self, memo: Memo, decision: Decision, *, anew: bool, verifying: bool = False
+    ) -> RunResult:
+        """Run it; `anew`: what it does is to be seen, so no part of it is answered."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.relay import Limits  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.following import load_what_follows  # noqa: PLC0415
+        from ring2_orchestrator.runs.leaves.of_run import announce_leaves  # noqa: PLC0415 - the same
         from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415
         from ring2_orchestrator.runs.secrets import Secrets  # noqa: PLC0415
@@ -242,6 +247,8 @@ class _Run(NamedTuple):
         if self.stdin.kind is StdinKind.FILE:
             file_rest = rest_of_file(self.stdin.descriptor)
         with scratch_folder(self.home.path) as scratch, Presence(self.home.path) as presence:
+            if not self.compiler:
+                announce_leaves(scratch, anew=anew)
             started_ns, folder = self.home.clock.now_ns(), _identity_of_folder(self.cwd)
             load = load_now()
             recording = record(
@@ -261,7 +268,15 @@ class _Run(NamedTuple):
                     Doubt("secret", "its words hold a secret, and no secret is kept")
                 )
             recorded = _Recorded(
-                recording, started_ns, file_rest, folder, words, secrets, verifying, load
+                recording,
+                started_ns,
+                file_rest,
+                folder,
+                words,
+                secrets,
+                verifying,
+                load,
+                scratch,
             )
             return self._keep(memo, decision, presence, recorded)
 
@@ -274,8 +289,7 @@ class _Run(NamedTuple):
     ) -> RunResult:
         """Make a trace of the recording and publish it, unless there is any doubt."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
-        from ring2_orchestrator.runs.crates import dependency_folders  # noqa: PLC0415
-        from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415
+        from ring2_orchestrator.runs.leaves.of_run import Leaves  # noqa: PLC0415
         from ring2_orchestrator.runs.overlap import end_run, end_run_alone  # noqa: PLC0415
         from ring2_orchestrator.runs.presence import Candidate  # noqa: PLC0415
 
@@ -287,22 +301,10 @@ class _Run(NamedTuple):
         doubts: tuple[Doubt, ...] = ()
         touched: Touched | None = None
         waits = False
-        around = decision.around
-        assert around is not None, "a decision made here has looked around"
+        leaves = Leaves(self.home, memo, recording, recorded.scratch)
         try:
             with self.home.store.batch():
-                found = observe(
-                    recording,
-                    store=self.home.store,
-                    cache=memo.cache,
-                    roots=Roots.around(self.cwd, self.env),
-                    home=os.fsencode(self.home.path),
-                    started_ns=recorded.started_ns,
-                    around=around,
-                    searched=self._searched(),
-                    unlisted=dependency_folders(self.command, self.cwd),
-                    secrets=recorded.secrets,
-                )
+                found = self._observed(memo, decision, recorded)
                 trace = self._trace_of(decision, recorded, found)
                 touched = found.touched
                 if _identity_of_folder(self.cwd) != recorded.folder:
@@ -320,10 +322,14 @@ class _Run(NamedTuple):
                         cid, doubts = None, (Doubt("drifted", _DRIFTED),)
                     else:
                         candidate = Candidate(decision.subject, entry)
+                if not recorded.verifying:
+                    leaves.store()
                 alone = not leaves_some and end_run_alone(memo, presence, candidate)
             if self.compiler and candidate is not None:
                 self._foresee_reuse(memo, candidate, trace, recording.wall_s, waits=not alone)
-            if not alone:
+            if alone:
+                leaves.publish()
+            else:
                 parting = end_run(
                     self.home, memo, presence, found.touched, candidate, leaves_some=leaves_some
                 )
@@ -346,6 +352,24 @@ class _Run(NamedTuple):
             load=recorded.load,
         )
         return self._acknowledge(result, recording.counts, recorded.words)
+
+    def _observed(self, memo: Memo, decision: Decision, recorded: "_Recorded") -> "Observation":
+        from ring2_orchestrator.runs.crates import dependency_folders  # noqa: PLC0415 - as above
+        from ring2_orchestrator.runs.observe import observe  # noqa: PLC0415 - as above
+
+        assert decision.around is not None, "a decision made here has looked around"
+        return observe(
+            recorded.recording,
+            store=self.home.store,
+            cache=memo.cache,
+            roots=Roots.around(self.cwd, self.env),
+            home=os.fsencode(self.home.path),
+            started_ns=recorded.started_ns,
+            around=decision.around,
+            searched=self._searched(),
+            unlisted=dependency_folders(self.command, self.cwd),
+            secrets=recorded.secrets,
+        )
 
     def _searched(self) -> list[bytes]:
         """Where the program was looked for in vain before it was found."""

@@ -15,7 +15,7 @@ from ring2_orchestrator.shortcuts.form import NO_STAMP, Fact, digest, part, stam
 _MOST_BYTES = 4096
 _STAMP_HEAD = 16  # device and inode, which no file has once they are zero
 _MOST_CONTENT_BYTES = 256 << 20
-_FULL = (Fact.STAMP, Fact.CONTENT)
+_FULL = (Fact.STAMP, Fact.CONTENT, Fact.TIMED)
 Facts = dict[bytes, tuple[Fact, bytes]]
 
 
@@ -112,7 +112,9 @@ class _Teller:
             return Fact.CONTENT, self._content(path, status)
         if not is_settled(stamp_of(status), self._now_ns):
             raise NoShortcutError("it rests on a file that changed a moment ago")
-        return Fact.STAMP, stamp_bytes(status)
+        # Inside a recorded run the time would have to count for that run, too.
+        timed = what in (What.TIMED, What.SECRET)
+        return Fact.TIMED if timed else Fact.STAMP, stamp_bytes(status)
 
     def _counts_by_content(self, path: bytes, what: int, status: os.stat_result) -> bool:
         """Whether a file that is written anew with the same bytes is to be known again."""

@@ -31,6 +31,7 @@ class Fact(IntEnum):
     PRESENT = 6  # something stands there
     CONTENT = 7  # a file of this mode, size and digest; no need to read it under this stamp
     BLOCKED = 8  # nothing can be looked at there, for this reason
+    TIMED = 9  # as STAMP, of a file whose time counts: it holds outside of recorded runs alone
 
 
 class StdinKind(IntEnum):

@@ -18,7 +18,7 @@ class Stranger:
     """Reads a stream from the page, with nothing of this project."""
 
     def __init__(self, data: bytes) -> None:
-        assert data[:15] == b"redoxa-trace 2\n"
+        assert data[:15] == b"redoxa-trace 3\n"
         self.data, self.at = data, 15
         self.words: list[bytes | None] = [None]
         self.events: list[dict[str, object]] = []

@@ -125,9 +125,12 @@ static void finish_missing(struct walk *walk) {
 
 static void tell_link(struct walk *walk, const struct stat *st, const char *target, size_t length) {
     struct word *word = word_of(walk->path, walk->length);
-    if (word->flags & (WORD_LINK_TOLD | WORD_OURS)) return;
-    word->flags |= WORD_LINK_TOLD | WORD_SEEN;
     const struct process *process = walk->r->process;
+    bool ours = word->flags & WORD_OURS;
+    if (word->flags & WORD_LINK_TOLD) stream_passed(process->pid, word);
+    /* A link that the run made is news to a leaf of it alone. */
+    if ((word->flags & WORD_LINK_TOLD) || (ours && !stream_tells_each())) return;
+    word->flags |= ours ? WORD_LINK_TOLD : WORD_LINK_TOLD | WORD_SEEN;
     struct event event = {.kind = EVENT_READLINK, .flags = FLAG_NOFOLLOW, .pid = process->pid,
                           .program = process->exe, .path = word,
                           .path2 = word_of(target, length), .before = st};

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -21,6 +23,8 @@ static size_t filled;
 static uint32_t words_written;
 static uint64_t records_written, events_seen, opened_ns;
 static bool failed;
+static char leaves[PATH_ROOM]; /* the folder in which leaves are announced, with its slash */
+static bool leaf_seen;
 static struct {
     struct word *kind, *detail;
 } doubts[DOUBTS_MAX];
@@ -71,11 +75,20 @@ static uint32_t number_of(struct word *word) {
 
 static uint64_t elapsed_ns(void) { return now_ns() - opened_ns; }
 
+/* Paths of events are canonical, and so must this one be. */
+static void find_leaves(const char *path) {
+    char real[PATH_MAX];
+    if (!realpath(path, real)) return;
+    char *slash = strrchr(real, '/');
+    snprintf(leaves, sizeof leaves, "%.*s/leaves/", (int)(slash - real), real);
+}
+
 void stream_open(const char *path) {
     stream_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (stream_fd < 0) fail("the event stream cannot be made");
     opened_ns = now_ns();
-    put("redoxa-trace 2\n", 15);
+    find_leaves(path);
+    put("redoxa-trace 3\n", 15);
 }
 
 uint64_t stream_events(void) { return events_seen; }
@@ -97,9 +110,10 @@ struct look {
     struct identity identity;
 };
 
-/* The last look of each sort at one path. */
+/* The last look of each sort at one path, and who was told last to have passed the link there. */
 struct looks {
     struct look stat, read;
+    pid_t passed;
 };
 
 static uint64_t repeats[KINDS];
@@ -132,6 +146,31 @@ static void put_use(pid_t pid, struct word *path) {
     put(fields, sizeof fields);
 }
 
+/* What one process of many saw is told anew of each that looks, once there is a leaf: its trace is
+ * of its own processes alone. */
+static void put_again(enum event_kind kind, pid_t pid, struct word *path) {
+    if (!leaf_seen || stream_fd < 0) return;
+    uint32_t fields[3] = {(uint32_t)kind, (uint32_t)pid, number_of(path)};
+    put_tag('V');
+    put(fields, sizeof fields);
+}
+
+static struct looks *looks_of(struct word *path) {
+    if (!path->looks) {
+        path->looks = must_allocate(NULL, sizeof(struct looks));
+        *path->looks = (struct looks){0};
+    }
+    return path->looks;
+}
+
+bool stream_tells_each(void) { return leaf_seen; }
+
+void stream_passed(pid_t pid, struct word *link) {
+    if (!leaf_seen || looks_of(link)->passed == pid) return;
+    looks_of(link)->passed = pid;
+    put_again(EVENT_READLINK, pid, link);
+}
+
 /* Whether the same program sees the same at a path once more, and the run did nothing to the path
  * in between. A compiler looks a thousand times at each folder; only the first tells something. */
 static bool is_repeat(const struct event *event, const struct identity *identity) {
@@ -142,16 +181,14 @@ static bool is_repeat(const struct event *event, const struct identity *identity
         renames += event->kind == EVENT_RENAME;
         return false;
     }
-    if (!event->path->looks) {
-        event->path->looks = must_allocate(NULL, sizeof(struct looks));
-        forget_looks(event->path);
-    }
-    struct looks *looks = event->path->looks;
+    struct looks *looks = looks_of(event->path);
     struct look *last = event->kind == EVENT_STAT ? &looks->stat : &looks->read;
     if (last->program == event->program && last->flags == event->flags &&
         last->renames == renames && !memcmp(&last->identity, identity, sizeof *identity)) {
-        if (event->kind == EVENT_READ && identity->found && last->pid != event->pid)
-            put_use(event->pid, event->path);
+        if (last->pid != event->pid) {
+            if (event->kind == EVENT_READ && identity->found) put_use(event->pid, event->path);
+            else put_again(event->kind, event->pid, event->path);
+        }
         last->pid = event->pid;
         return true;
     }
@@ -163,6 +200,8 @@ void stream_event(const struct event *event) {
     if (stream_fd < 0) return;
     struct identity before = identity_of(event->before), before2 = identity_of(event->before2);
     events_seen++;
+    if (event->kind == EVENT_WRITE && *leaves && !strncmp(event->path->text, leaves, strlen(leaves)))
+        leaf_seen = true;
     if (is_repeat(event, &before)) {
         repeats[event->kind]++;
         return;

@@ -93,6 +93,8 @@ struct event {
 
 void stream_open(const char *path);
 void stream_event(const struct event *event);
+bool stream_tells_each(void); /* whether each process's looks are to be told */
+void stream_passed(pid_t pid, struct word *link); /* one that was told before */
 void stream_doubt(const char *kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void stream_started(pid_t pid, pid_t ppid, struct word *exe, struct word *argv);
 void stream_executed(pid_t pid, struct word *exe, struct word *argv);

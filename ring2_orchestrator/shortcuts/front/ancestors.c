@@ -1,4 +1,4 @@
-/* Inside a recorded run everything is the outer run's: nothing is reused and nothing written down. */
+/* Inside a recorded run everything is the outer run's: only a compiler's wrapper answers there. */
 #include "front.h"
 
 #include <fcntl.h>
@@ -25,19 +25,23 @@ static bool look_up(int pid, char name[64], int *parent) {
     return sscanf(end + 1, " %*c %d", parent) == 1;
 }
 
-bool inside_recording(void) {
+int recorder_above(void) {
     char name[64];
     int pid = getppid(), hidden = 0;
     for (int i = 0; i < FURTHEST; i++) {
-        if (pid <= 1) return false;
-        if (look_up(pid, name, &pid)) {
-            if (!strncmp(name, "redoxa-trace", 12)) return true;
+        int parent;
+        if (pid <= 1) return 0;
+        if (look_up(pid, name, &parent)) {
+            if (!strncmp(name, "redoxa-trace", 12)) return pid;
+            pid = parent;
             continue;
         }
         /* It is another user's, or it ended just now, and its children have another parent. */
-        if (pid == hidden) return false;
+        if (pid == hidden) return 0;
         hidden = pid;
         pid = getppid();
     }
-    return true;
+    return -1;
 }
+
+bool inside_recording(void) { return recorder_above() != 0; }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 enum { KEY_BYTES = 32, DIGEST_BYTES = 16 };
 
@@ -97,6 +98,38 @@ _Noreturn void run_plainly(char **command);
 
 /* Whether an ancestor of this process is the recorder's helper, or may be. */
 bool inside_recording(void);
+
+/* The process number of that helper; 0 where there is none, -1 where it cannot be said. */
+int recorder_above(void);
+
+/* Whether this process may answer, or run its compiler, as a leaf of the recorded run it is in. The
+ * home is then that of the recording, which sees the files that an answer rests on as the compiler's:
+ * every one is looked at as deeply as the compiler did. */
+bool begin_leaf(char *home); /* room for PATH_MAX */
+bool in_leaf(void);
+
+/* Whether the recorded run wants answers, and not all to be done anew. */
+bool leaf_may_answer(void);
+
+/* The compiler runs as a leaf. */
+_Noreturn void run_leaf(char **command);
+
+/* What became of a compiler that ran as a child; `lost`: not all that it printed is known. */
+struct relayed {
+    int pid, code;
+    bool lost;
+    struct bytes cuts, printed;
+};
+
+/* Runs it, and hands on what it prints. */
+void relay(char **command, struct relayed *relayed);
+
+void print_all(int fd, const unsigned char *data, size_t length);
+
+/* Rights and machine in words, as a shortcut's surroundings have them. */
+bool add_machine(struct bytes *text);
+mode_t current_umask(void);
+bool one_file(int first, int second);
 
 /* Writes down that the answer was given; false where it is not durable. */
 bool tell_ledger(const char *home, const unsigned char key[KEY_BYTES], struct reader entry,

@@ -48,6 +48,7 @@ void leave_to_python(void) {
     char path[PATH_MAX];
     size_t count = 0;
     if (asked) exit(NO_ANSWER);
+    if (in_leaf()) run_leaf(given); /* Python would be a part of the recorded run */
     if (!find_python(path)) {
         fprintf(stderr, "redoxa: redoxa-run cannot tell where it is installed (%s); "
                 "use `redoxa run`\n", strerror(errno));
@@ -144,7 +145,7 @@ static bool read_answer(struct reader *body, const unsigned char key[KEY_BYTES],
            facts_hold(&facts, key, found);
 }
 
-static void print_all(int fd, const unsigned char *data, size_t length) {
+void print_all(int fd, const unsigned char *data, size_t length) {
     while (length) {
         ssize_t done = write(fd, data, length);
         if (done < 0 && errno == EINTR) continue;
@@ -205,10 +206,12 @@ int main(int count, char **words) {
     /* Options are Python's: the command begins after `--`, or with its first word. */
     bool marked = !wrapping && *given && !strcmp(*given, "--");
     char **command = given + marked;
-    if (wrapping && inside_recording()) run_plainly(command);
-    /* Inside a recording not even the home is read: it would be an input of the outer run. */
+    /* Inside a recording not even the home is read: it would be an input of the outer run. Only a
+     * compiler's wrapper answers there, where the recording expects it to. */
+    bool inside = inside_recording();
+    if (wrapping && inside && !begin_leaf(home)) run_plainly(command);
     bool known = *command && (marked || **command != '-') && streams_serve() &&
-                 (wrapping || !inside_recording()) && find_home(home) && read_key(home, key) &&
+                 (in_leaf() ? leaf_may_answer() : !inside && find_home(home)) && read_key(home, key) &&
                  name_shortcut(home, key, command, path) &&
                  open_shortcut(path, key, &content, &body) && read_answer(&body, key, &answer, &found);
     if (!known) leave_to_python();

@@ -51,14 +51,14 @@ static bool find_terminal(int *terminal) {
     return after_name && sscanf(after_name + 1, " %*c %*d %*d %*d %d", terminal) == 1;
 }
 
-static mode_t current_umask(void) {
+mode_t current_umask(void) {
     mode_t mask = umask(077); /* one thread: nobody sees the moment between */
     umask(mask);
     return mask;
 }
 
 /* In the order of the names, as the Python side sorts them. */
-static bool add_machine(struct bytes *text) {
+bool add_machine(struct bytes *text) {
     struct utsname name;
     cpu_set_t processors;
     int terminal;
@@ -106,7 +106,7 @@ bool streams_serve(void) {
     return true;
 }
 
-static bool one_file(int first, int second) {
+bool one_file(int first, int second) {
     struct stat one, other;
     if (fstat(first, &one) || fstat(second, &other)) return false;
     if (one.st_dev != other.st_dev || one.st_ino != other.st_ino) return false;

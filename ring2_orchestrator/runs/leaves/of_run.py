@@ -1,0 +1,65 @@
+"""The leaves of one recorded run, for whoever keeps it; of a run without any nothing is loaded."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cid_store.errors import RedoxaError
+from ring2_orchestrator.runs.paths import canonical, inside
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.home import Home
+    from ring2_orchestrator.recorder.event import Recording
+    from ring2_orchestrator.runs.leaves.harvest import Harvested
+    from ring2_orchestrator.runs.memo import Memo
+
+
+def announce_leaves(scratch: Path, *, anew: bool) -> None:
+    """Tell compilers' wrappers inside the coming recording that their calls are leaves of it.
+
+    They answer none of them if all is to be done `anew`.
+    """
+    (scratch / "leaves").mkdir()
+    if anew:
+        (scratch / "leaves" / "anew").touch()
+
+
+class Leaves:
+    """Compiler calls inside the run.
+
+    Making it takes what their wrappers did for themselves out of the recording.
+    """
+
+    def __init__(self, home: "Home", memo: "Memo", recording: "Recording", scratch: Path) -> None:
+        self._home = home
+        self._memo = memo
+        self._scratch = scratch
+        self._whole = recording.events
+        self._recording = recording
+        self._stored: list[Harvested] = []
+        own = canonical(home.path)
+        if any(inside(event.path, own) for event in recording.events):
+            from ring2_orchestrator.runs.leaves.front import without_front_end  # noqa: PLC0415
+
+            recording.events = without_front_end(recording.events, own)
+
+    def store(self) -> None:
+        """Put in the store what can be kept of them. What cannot be kept is run again."""
+        if self._whole is self._recording.events:
+            return  # none was announced
+        from dataclasses import replace  # noqa: PLC0415 - rarely
+
+        from ring2_orchestrator.runs.leaves.harvest import harvest  # noqa: PLC0415 - as above
+
+        whole = replace(self._recording, events=self._whole)
+        with suppress(RedoxaError, OSError):
+            self._stored = harvest(self._home, self._memo, whole, self._scratch)
+
+    def publish(self) -> None:
+        """Let them answer: nobody else went on while they did."""
+        if not self._stored:
+            return
+        from ring2_orchestrator.runs.leaves.harvest import publish  # noqa: PLC0415 - as above
+
+        with suppress(RedoxaError, OSError):
+            publish(self._home, self._memo, self._stored)
