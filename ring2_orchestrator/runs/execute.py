@@ -15,8 +15,8 @@ from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
-from ring2_orchestrator.runs.paths import canonical, join
-from ring2_orchestrator.runs.program import find_program, program_candidates
+from ring2_orchestrator.runs.paths import identity_of_folder
+from ring2_orchestrator.runs.program import find_program, searched_in_vain
 from ring2_orchestrator.runs.result import TIMED_OUT, RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, rest_of_file
@@ -249,7 +249,7 @@ class _Run(NamedTuple):
         with scratch_folder(self.home.path) as scratch, Presence(self.home.path) as presence:
             if not self.compiler:
                 announce_leaves(scratch, anew=anew)
-            started_ns, folder = self.home.clock.now_ns(), _identity_of_folder(self.cwd)
+            started_ns, folder = self.home.clock.now_ns(), identity_of_folder(self.cwd)
             load = load_now()
             recording = record(
                 self.command,
@@ -307,7 +307,7 @@ class _Run(NamedTuple):
                 found = self._observed(memo, decision, recorded)
                 trace = self._trace_of(decision, recorded, found)
                 touched = found.touched
-                if _identity_of_folder(self.cwd) != recorded.folder:
+                if identity_of_folder(self.cwd) != recorded.folder:
                     # Its paths would be taken for those of whatever stands here now.
                     found.doubts.append(Doubt("moved-folder", "its working folder was moved"))
                 doubts = tuple(found.doubts)
@@ -366,19 +366,10 @@ class _Run(NamedTuple):
             home=os.fsencode(self.home.path),
             started_ns=recorded.started_ns,
             around=decision.around,
-            searched=self._searched(),
+            searched=searched_in_vain(self.command, self.program, cwd=self.cwd, env=self.env),
             unlisted=dependency_folders(self.command, self.cwd),
             secrets=recorded.secrets,
         )
-
-    def _searched(self) -> list[bytes]:
-        """Where the program was looked for in vain before it was found."""
-        missed: list[bytes] = []
-        for candidate in program_candidates(self.command[0], cwd=self.cwd, env=self.env):
-            if candidate == self.program:
-                break
-            missed.append(join(canonical(candidate.parent), os.fsencode(candidate.name)))
-        return missed
 
     def _trace_of(
         self,
@@ -453,14 +444,6 @@ class _Run(NamedTuple):
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))
-
-
-def _identity_of_folder(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:

@@ -1,6 +1,7 @@
 """Absolute paths as the kernel has them: bytes, canonical, never decoded except to be shown."""
 
 import os
+from pathlib import Path
 
 
 def folder_of(path: bytes) -> bytes:
@@ -33,3 +34,12 @@ def canonical(path: str | os.PathLike[str]) -> bytes:
 def shown(path: bytes) -> str:
     """A path for people; what is not UTF-8 is spelled out."""
     return path.decode("utf-8", "backslashreplace")
+
+
+def identity_of_folder(path: Path) -> tuple[int, int] | None:
+    """Its device and inode; None where nothing is there to be asked."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

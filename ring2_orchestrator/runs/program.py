@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ring2_orchestrator.runs.errors import NoSuchCommandError, NotExecutableError
+from ring2_orchestrator.runs.paths import canonical, join
 
 
 def find_program(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Path:
@@ -36,6 +37,18 @@ def program_candidates(word: str, *, cwd: Path, env: Mapping[str, str]) -> list[
         return [cwd / word]
     folders = env.get("PATH", os.defpath).split(os.pathsep)
     return [cwd / folder / word for folder in folders]
+
+
+def searched_in_vain(
+    command: Sequence[str], program: Path, *, cwd: Path, env: Mapping[str, str]
+) -> list[bytes]:
+    """Where the program was looked for before it was found."""
+    missed: list[bytes] = []
+    for candidate in program_candidates(command[0], cwd=cwd, env=env):
+        if candidate == program:
+            break
+        missed.append(join(canonical(candidate.parent), os.fsencode(candidate.name)))
+    return missed
 
 
 def _stands(path: Path) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from ring2_orchestrator.home import Home
 from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.leaves.masquerade import with_leaves
+from ring2_orchestrator.runs.paths import name_of
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.shortcuts import folder
 from tests.runs.test_shortcuts import unheard
@@ -50,17 +52,16 @@ class Works:
         path.write_text(text)
         return path
 
-    def run(self, *words: str, cwd: Path | None = None, **options: object) -> RunResult:
+    def run(self, *words: str, reuse: bool = True) -> RunResult:
         """A recorded run with wrapped compilers, as `redoxa run --leaves` has it."""
-        env = {**with_leaves(self.env)}
         with Home(self.home) as home, unheard() as stdin:
             return execute(
                 words,
                 home=home,
-                cwd=cwd or self.project,
-                env=env,
+                cwd=self.project,
+                env=with_leaves(self.env),
                 stdin=stdin,
-                **options,  # pyright: ignore[reportArgumentType]
+                reuse=reuse,
             )
 
     def typed(self, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -96,11 +97,11 @@ class Works:
         env |= {"PYTHONPATH": str(ROOT), "REDOXA_HOME": str(self.home)}
         return [sys.executable, "-m", "redoxa", "run", "--leaves", "--", *words], env
 
-    def make(self, *words: str, **options: object) -> RunResult:
-        return self.run("make", "-s", *words, **options)
+    def make(self, *words: str, reuse: bool = True) -> RunResult:
+        return self.run("make", "-s", *words, reuse=reuse)
 
-    def sh(self, text: str, **options: object) -> RunResult:
-        return self.run("sh", "-c", text, **options)
+    def sh(self, text: str) -> RunResult:
+        return self.run("sh", "-c", text)
 
     def news(self) -> list[tuple[str, str]]:
         """Verdict and last word of each compiler call since the last time this was asked."""
@@ -110,10 +111,8 @@ class Works:
             for batch in batches[self._seen :]:
                 for entry in batch.entries:
                     assert isinstance(entry, dict)
-                    words = entry["command"]
-                    assert isinstance(words, list)
-                    name = os.path.basename(words[0])  # noqa: PTH119
-                    if name.startswith(b"gcc"):
+                    words = cast("list[bytes]", entry["command"])
+                    if name_of(words[0]).startswith(b"gcc"):
                         found.append((str(entry["verdict"]), os.fsdecode(words[-1])))
         self._seen = len(batches)
         return found

@@ -89,6 +89,9 @@ def _recording(
             for at, path in whole.uses
             if whole.processes[at].pid in places
         ],
+        timed_out=False,
+        interrupted=False,
+        again=[],
     )
 
 
