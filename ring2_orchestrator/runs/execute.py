@@ -293,7 +293,9 @@ class _Run(NamedTuple):
         from ring2_orchestrator.runs.overlap import end_run, end_run_alone  # noqa: PLC0415
         from ring2_orchestrator.runs.presence import Candidate  # noqa: PLC0415
 
-        recording = recorded.recording
+        leaves = Leaves(self.home, memo, recorded.recording, recorded.scratch)
+        recording = leaves.recording
+        recorded = recorded._replace(recording=recording)
         leaves_some = any(doubt.kind == "detached" for doubt in recording.doubts)
         trace: Trace | None = None
         cid: Cid | None = None
@@ -301,7 +303,6 @@ class _Run(NamedTuple):
         doubts: tuple[Doubt, ...] = ()
         touched: Touched | None = None
         waits = False
-        leaves = Leaves(self.home, memo, recording, recorded.scratch)
         try:
             with self.home.store.batch():
                 found = self._observed(memo, decision, recorded)

@@ -82,7 +82,7 @@ def _harvested(home: Home, memo: Memo, leaf: Leaf, others: Others) -> Harvested 
     around = _around(memo, leaf)
     roots = Roots.around(note.cwd, note.env)
     own = canonical(home.path)
-    recording.events = without_front_end(recording.events, own)
+    recording = recording._replace(events=without_front_end(recording.events, own))
     found = observe(
         recording,
         store=home.store,
@@ -99,7 +99,7 @@ def _harvested(home: Home, memo: Memo, leaf: Leaf, others: Others) -> Harvested 
     listed = [roots.full(row.path) for row in found.inputs if row.state.what == What.NAMES]
     if others.disturbed(found.touched, listed):
         return None
-    return _stored(memo, leaf, around, roots, found)
+    return _stored(memo, leaf._replace(recording=recording), around, roots, found)
 
 
 def _stored(

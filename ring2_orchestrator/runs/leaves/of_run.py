@@ -25,35 +25,29 @@ def announce_leaves(scratch: Path, *, anew: bool) -> None:
 
 
 class Leaves:
-    """Compiler calls inside the run.
-
-    Making it takes what their wrappers did for themselves out of the recording.
-    """
+    """Compiler calls inside the run; `recording` is without what their wrappers did themselves."""
 
     def __init__(self, home: "Home", memo: "Memo", recording: "Recording", scratch: Path) -> None:
         self._home = home
         self._memo = memo
         self._scratch = scratch
-        self._whole = recording.events
-        self._recording = recording
+        self._whole = recording
+        self.recording = recording
         self._stored: list[Harvested] = []
         own = canonical(home.path)
         if any(inside(event.path, own) for event in recording.events):
             from ring2_orchestrator.runs.leaves.front import without_front_end  # noqa: PLC0415
 
-            recording.events = without_front_end(recording.events, own)
+            self.recording = recording._replace(events=without_front_end(recording.events, own))
 
     def store(self) -> None:
         """Put in the store what can be kept of them. What cannot be kept is run again."""
-        if self._whole is self._recording.events:
+        if self._whole is self.recording:
             return  # none was announced
-        from dataclasses import replace  # noqa: PLC0415 - rarely
-
         from ring2_orchestrator.runs.leaves.harvest import harvest  # noqa: PLC0415 - as above
 
-        whole = replace(self._recording, events=self._whole)
         with suppress(RedoxaError, OSError):
-            self._stored = harvest(self._home, self._memo, whole, self._scratch)
+            self._stored = harvest(self._home, self._memo, self._whole, self._scratch)
 
     def publish(self) -> None:
         """Let them answer: nobody else went on while they did."""
