@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands._moving import moving_in
 from ring2_orchestrator.report import seconds_text
 from ring2_orchestrator.runs.environment import given_environment
 from ring2_orchestrator.runs.scripts_in import DEMOS, scripts_in
@@ -32,6 +33,7 @@ def dry_run(commands: Sequence[Sequence[str]], args: argparse.Namespace, context
             env=env,
             reuse=not args.force,
             cache_failures=args.cache_failures,
+            moving=moving_in(args),
         )
         for command in commands
     ]

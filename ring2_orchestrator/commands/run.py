@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cid_store.errors import UsageError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._doing import CANNOT_RECORD, exit_code_of, result_of
+from ring2_orchestrator.commands._moving import add_moving, moving_in
 from ring2_orchestrator.report import OutputError
 from ring2_orchestrator.runs.asked import Asked
 
@@ -130,6 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="of what would be reused, run the fraction P (0 to 1) again, keep nothing, compare",
     )
+    add_moving(parser)
     parser.add_argument(
         "--scripts",
         action="store_true",
@@ -233,6 +235,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         verify=args.verify,
         keep_inputs=args.keep_inputs,
         leaves=args.leaves,
+        moving=moving_in(args),
     )
 
 

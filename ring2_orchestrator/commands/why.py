@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
+from ring2_orchestrator.commands._moving import add_moving, moving_in
 from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="answer for a run with --cache-failures",
     )
+    add_moving(parser)
     parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             cwd=Path.cwd(),
             env=given_environment(),
             cache_failures=args.cache_failures,
+            moving=moving_in(args),
         )
     if found.trace is None and found.last is None:
         _require_program(command)
@@ -97,6 +100,8 @@ def _require_program(command: Sequence[str]) -> None:
 def _tell(report: "Report", found: "Explanation", *, everything: bool) -> None:
     would = "be reused" if found.reusable else "run"
     report.line(f"would {would}: {found.reason}")
+    if found.decision.elsewhere:
+        report.line(found.decision.elsewhere)
     for change in found.changed:
         report.line(f"  {change.path}: {change.was} -> {change.now}")
     if found.trace is None:
@@ -139,6 +144,8 @@ def _as_json(
     answer: dict[str, object] = {
         "changed": [change._asdict() for change in found.changed],
         "command": list(command),
+        "elsewhere": decision.elsewhere,
+        "from": found.origin,
         "known_runs": decision.known,
         "last_run": None if found.last is None else found.last.as_json(),
         "prevented_by": [{"detail": text, "kind": kind} for kind, text in found.prevented_by],

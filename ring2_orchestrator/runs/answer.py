@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.result import RunResult
 
 SCHEMA = "redoxa.run/1"
@@ -15,9 +16,11 @@ def answer_of(command: Sequence[str], result: RunResult) -> dict[str, object]:
         "command": list(command),
         "cpu_s": result.cpu_s,
         "doubts": [{"detail": doubt.detail, "kind": doubt.kind} for doubt in result.doubts],
+        "elsewhere": result.elsewhere,
         "entry": result.seq,
         "exit_code": result.exit_code,
         "flaky": result.flaky,
+        "from": None if result.origin is None else shown(result.origin),
         "inputs": result.inputs,
         "max_rss_bytes": result.max_rss_bytes,
         "message": result.message,

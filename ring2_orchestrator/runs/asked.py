@@ -9,6 +9,7 @@ from cid_store.errors import RedoxaError
 if TYPE_CHECKING:
     from cid_store.cid import Cid
     from ring2_orchestrator.home import Home
+    from ring2_orchestrator.runs.clones.wanted import Moving
     from ring2_orchestrator.runs.result import RunResult
 
 
@@ -27,6 +28,7 @@ class Asked(NamedTuple):
     verify: float = 0.0
     keep_inputs: bool = False  # so that it can be replayed when they have changed
     leaves: bool = False  # compilers that it calls are answered, and kept, one by one
+    moving: "Moving | None" = None  # on what grounds results of other folders may be used
 
 
 def do(
@@ -108,6 +110,7 @@ def _recorded(
                 kill_after_s=asked.kill_after_s,
                 attempt=number,
                 verify=asked.verify,
+                moving=asked.moving,
                 stdin=stdin,
             )
             if asked.keep_inputs and result.trace is not None:

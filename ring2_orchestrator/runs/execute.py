@@ -13,6 +13,7 @@ from ring2_orchestrator.load import load_now
 from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.report import printing
+from ring2_orchestrator.runs.clones.asking import folders_for
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
 from ring2_orchestrator.runs.paths import identity_of_folder
@@ -27,6 +28,8 @@ from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
+    from ring2_orchestrator.runs.clones.folders import Folders
+    from ring2_orchestrator.runs.clones.wanted import Moving
     from ring2_orchestrator.runs.observe import Observation
     from ring2_orchestrator.runs.presence import Candidate, Presence
     from ring2_orchestrator.runs.secrets import Secrets
@@ -47,6 +50,7 @@ def execute(
     kill_after_s: float = 5.0,
     attempt: int = 1,
     verify: float = 0.0,
+    moving: "Moving | None" = None,
     stdin: int | StandardInput = 0,
 ) -> RunResult:
     """Do what the command does: from the store when nothing it depends on changed, else by running.
@@ -55,9 +59,10 @@ def execute(
     reuse that restores nothing leaves what `redoxa-run` needs to answer the next one. Each run of a
     `compiler` does, and what make and cargo tell of their jobs does not count for it. A run whose
     time is over ends with exit code 124. `attempt` says which try of the same it is, `verify` which
-    fraction of reuses is run again instead, to compare and not to keep. Raises
-    NoSuchCommandError or NotExecutableError before anything was run; whatever goes wrong after the
-    program ran is told in the result's message, never by another exit code.
+    fraction of reuses is run again instead, to compare and not to keep; `moving` on what grounds
+    results of other folders do. Raises NoSuchCommandError, NotExecutableError or InputError before
+    anything was run; whatever goes wrong after the program ran is told in the result's message,
+    never by another exit code.
     """
     folder = Path.cwd() if cwd is None else Path(cwd)
     environment = dict(os.environ if env is None else env)
@@ -76,7 +81,7 @@ def execute(
     source = StandardInput(stdin) if isinstance(stdin, int) else stdin
     run = _Run(list(command), program, home, folder, environment, source, attempt)
     run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s, verify=verify)
-    run = run._replace(compiler=compiler)
+    run = run._replace(compiler=compiler, moving=moving)
     return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut or compiler)
 
 
@@ -95,6 +100,7 @@ class _Recorded(NamedTuple):
     verifying: bool  # it only confirms what is kept already
     load: float | None  # of the machine
     scratch: Path
+    folders: "Folders | None"  # where other folders count
 
 
 class _Run(NamedTuple):
@@ -109,6 +115,7 @@ class _Run(NamedTuple):
     kill_after_s: float = 5.0
     verify: float = 0.0
     compiler: bool = False
+    moving: "Moving | None" = None
 
     @property
     def counted(self) -> Mapping[str, str]:
@@ -124,29 +131,43 @@ class _Run(NamedTuple):
     def result(self, *, reuse: bool, cache_failures: bool, shortcut: bool) -> RunResult:
         begun_ns = self.home.clock.monotonic_ns()
         memo = Memo(self.home)
+        folders = folders_for(
+            self.home, memo, self.command, moving=self.moving, cwd=self.cwd, env=self.counted,
+            compiler=self.compiler,
+        )  # fmt: skip
         decision = memo.decide(
             self.command,
             cwd=self.cwd,
             env=self.counted,
             stdin=self.stdin,
             cache_failures=cache_failures,
+            elsewhere=folders and folders.elsewhere,
         )
         if reuse and decision.reuse and decision.kept is not None:
             if self.verify and is_chosen(self.verify, self.home, decision.subject):
-                return self._record(memo, decision, anew=True, verifying=True)
+                return self._record(memo, decision, folders, anew=True, verifying=True)
             try:
-                return self._replay(memo, decision, decision.kept, begun_ns, shortcut=shortcut)
+                return self._replay(
+                    memo, decision, decision.kept, begun_ns, folders, shortcut=shortcut
+                )
             except DamageError as error:
                 memo.forget(decision.kept)
                 decision = _without_reuse(decision, error)
             except RestoreError as error:
                 decision = _without_reuse(decision, error)
-        return self._record(memo, decision, anew=not reuse)
+        return self._record(memo, decision, folders, anew=not reuse)
 
     # Reuse.
 
     def _replay(
-        self, memo: Memo, decision: Decision, kept: Kept, begun_ns: int, *, shortcut: bool
+        self,
+        memo: Memo,
+        decision: Decision,
+        kept: Kept,
+        begun_ns: int,
+        folders: "Folders | None",
+        *,
+        shortcut: bool,
     ) -> RunResult:
         """The outcome of the kept run again. Raises DamageError or RestoreError."""
         trace = kept.trace
@@ -156,6 +177,9 @@ class _Run(NamedTuple):
             restored = self._restore(memo, decision, trace)
         self.stdin.move(trace.stdin_moved)
         _print_again(trace, printed)
+        cid = kept.cid
+        if folders is not None and kept.is_foreign:
+            cid = folders.adopt(decision) or cid
         wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
         saved_s = kept.wall_ns / 1e9 - wall_s
         result = RunResult(
@@ -163,7 +187,8 @@ class _Run(NamedTuple):
             verdict="reused",
             reason=decision.reason,
             subject=decision.subject,
-            trace=kept.cid,
+            trace=cid,
+            origin=kept.origin and kept.origin.root,
             inputs=len(trace.inputs),
             outputs=len(trace.outputs),
             restored=restored,
@@ -226,7 +251,13 @@ class _Run(NamedTuple):
     # Recording.
 
     def _record(
-        self, memo: Memo, decision: Decision, *, anew: bool, verifying: bool = False
+        self,
+        memo: Memo,
+        decision: Decision,
+        folders: "Folders | None",
+        *,
+        anew: bool,
+        verifying: bool = False,
     ) -> RunResult:
         """Run it; `anew`: what it does is to be seen, so no part of it is answered."""
         from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - a hit needs none
@@ -277,6 +308,7 @@ class _Run(NamedTuple):
                 verifying,
                 load,
                 scratch,
+                folders,
             )
             return self._keep(memo, decision, presence, recorded)
 
@@ -303,6 +335,7 @@ class _Run(NamedTuple):
         doubts: tuple[Doubt, ...] = ()
         touched: Touched | None = None
         waits = False
+        elsewhere = decision.elsewhere
         try:
             with self.home.store.batch():
                 found = self._observed(memo, decision, recorded)
@@ -323,6 +356,8 @@ class _Run(NamedTuple):
                         cid, doubts = None, (Doubt("drifted", _DRIFTED),)
                     else:
                         candidate = Candidate(decision.subject, entry)
+                        if recorded.folders is not None:
+                            elsewhere = recorded.folders.keep(decision, trace, cid, entry)
                 if not recorded.verifying:
                     leaves.store()
                 alone = not leaves_some and end_run_alone(memo, presence, candidate)
@@ -351,6 +386,7 @@ class _Run(NamedTuple):
             processes=processes,
             touched=touched,
             load=recorded.load,
+            elsewhere=elsewhere,
         )
         return self._acknowledge(result, recording.counts, recorded.words)
 

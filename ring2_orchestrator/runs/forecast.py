@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
+from ring2_orchestrator.runs.clones.asking import folders_for
 from ring2_orchestrator.runs.ledger_seen import last_run
 from ring2_orchestrator.runs.memo import Memo, weak_key
 from ring2_orchestrator.runs.program import find_program
 from ring2_orchestrator.runs.stdin import StandardInput
 from ring2_orchestrator.runs.surroundings import Change
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.runs.clones.wanted import Moving
 
 NEVER_KEPT = "no run of it has been kept for reuse yet"
 _AS_ASKED = "it is to run whatever is known"
@@ -25,19 +29,22 @@ class Forecast(NamedTuple):
     reason: str
     changed: tuple[Change, ...] = ()
     restores: int = 0  # how many outputs a reuse would put back
+    elsewhere: str = ""  # why nothing is reused from another folder, where that was asked for
 
     @property
     def sentence(self) -> str:
         """The answer in one line."""
         back = "" if self.restores == 1 else "s"
+        other = f"; {self.elsewhere}" if self.elsewhere else ""
         puts = f"; {self.restores:,} output{back} would be put back" if self.restores else ""
-        return f"would {'be reused' if self.reuses else 'run'}: {self.reason}{puts}"
+        return f"would {'be reused' if self.reuses else 'run'}: {self.reason}{puts}{other}"
 
     def as_json(self) -> dict[str, object]:
         """The same as plain values; the names are those of docs/formats/run.md."""
         return {
             "changed": [change._asdict() for change in self.changed],
             "command": list(self.command),
+            "elsewhere": self.elsewhere,
             "message": self.sentence,
             "reason": self.reason,
             "restores": self.restores,
@@ -54,6 +61,7 @@ def forecast(
     env: Mapping[str, str],
     reuse: bool = True,
     cache_failures: bool = False,
+    moving: "Moving | None" = None,
 ) -> Forecast:
     """What would become of the command; runs nothing and writes nothing, no cache either.
 
@@ -69,12 +77,15 @@ def forecast(
         return answer._replace(reason=NEVER_KEPT)
     stdin = StandardInput()
     with Home(home_path, to_read=True) as home:
-        decision = Memo(home, keeps=False).decide(
+        memo = Memo(home, keeps=False)
+        folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env)
+        decision = memo.decide(
             command,
             cwd=cwd,
             env=env,
             stdin=None if stdin.kind is StdinKind.PIPE else stdin,
             cache_failures=cache_failures,
+            elsewhere=folders and folders.elsewhere,
         )
         reason = decision.reason
         past = None if decision.reuse else last_run(home, subject)
@@ -85,5 +96,6 @@ def forecast(
         reuses=decision.reuse,
         reason=reason,
         changed=decision.changed,
+        elsewhere=decision.elsewhere,
         restores=len({*decision.stale, *decision.old}),
     )

@@ -4,19 +4,20 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from blake3 import blake3
 
 from cid_store.cid import Cid
-from cid_store.encoding import Node, encode
+from cid_store.encoding import NodeLike, encode
 from cid_store.errors import DamageError, MalformedNodeError
-from cid_store.nodes import get_node, put_node
+from cid_store.nodes import put_node
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.compare import Comparison, Products, products_of
-from ring2_orchestrator.runs.paths import canonical
+from ring2_orchestrator.runs.kept import Kept, Origin, load_kept
+from ring2_orchestrator.runs.paths import canonical, shown
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.statcache import Aspect, StatCache
 from ring2_orchestrator.runs.state import Present, State, What
@@ -44,17 +45,6 @@ def weak_key(command: Sequence[str], cwd: Path) -> str:
     return blake3(node).hexdigest(_KEY_BYTES)
 
 
-class Kept(NamedTuple):
-    """A trace in the memo, and what running it cost."""
-
-    name: str
-    cid: Cid
-    trace: Trace
-    wall_ns: int
-    cpu_ns: int
-    max_rss_bytes: int
-
-
 class Decision(NamedTuple):
     """Whether a command need not run, and why.
 
@@ -77,6 +67,8 @@ class Decision(NamedTuple):
     newest_ns: int = 0  # of the files of the project that the run read
     holds: bool = False  # a trace holds, even if it may not be reused (a failure)
     around: Surroundings | None = None
+    elsewhere: str = ""  # why nothing is reused from another folder, where that was asked for
+    candidate: Kept | None = None  # a trace of another folder that this run may confirm
 
 
 class Memo:
@@ -99,15 +91,17 @@ class Memo:
         stdin: StandardInput | None = None,
         cache_failures: bool = False,
         streams: tuple[int, int, int] | None = _DEFAULT_STREAMS,
+        elsewhere: "Callable[[Inquiry, Decision], Decision] | None" = None,
     ) -> Decision:
         """Whether the command's results are known for the world as it is now.
 
         Without `stdin` the standard input counts as unchanged, without `streams` the kind of all
-        three streams does: that is the question of whoever does not run the command itself.
+        three streams does: that is the question of whoever does not run the command itself. Where
+        nothing holds, `elsewhere` decides by what other folders know.
         """
         subject = weak_key(command, cwd)
         around = surroundings_of(cwd, env, self.key, streams=streams or _DEFAULT_STREAMS)
-        inquiry = _Inquiry(
+        inquiry = Inquiry(
             store=self._home.store,
             cache=self.cache,
             seal=self.key.seal,
@@ -123,10 +117,12 @@ class Memo:
         decision = inquiry.decide()
         if not decision.holds:
             decision = self._or_waiting(inquiry, decision)
+        if elsewhere is not None and not decision.holds:
+            decision = elsewhere(inquiry, decision)
         self.cache.save()
         return decision
 
-    def _or_waiting(self, inquiry: "_Inquiry", decision: Decision) -> Decision:
+    def _or_waiting(self, inquiry: "Inquiry", decision: Decision) -> Decision:
         """The decision, told from traces that are not published yet where these say more."""
         from ring2_orchestrator.runs.presence import waiting  # noqa: PLC0415 - a hit needs none
 
@@ -146,23 +142,29 @@ class Memo:
             yield load_kept(self._home.store, name, cid)
 
     def put(
-        self, trace: Trace, *, wall_ns: int, cpu_ns: int, max_rss_bytes: int
+        self,
+        trace: Trace,
+        *,
+        wall_ns: int,
+        cpu_ns: int,
+        max_rss_bytes: int,
+        origin: Origin | None = None,
     ) -> tuple[Cid, Cid]:
         """Store a trace and its cost, to be published; the CIDs of the trace and of its entry."""
         store = self._home.store
         with store.batch():
             cid = put_node(store, trace.node())
-            entry = put_node(
-                store,
-                {
-                    "cpu_ns": cpu_ns,
-                    "max_rss_bytes": max_rss_bytes,
-                    "trace": cid,
-                    "type": "kept-trace",
-                    "v": 1,
-                    "wall_ns": wall_ns,
-                },
-            )
+            node: dict[str, NodeLike] = {
+                "cpu_ns": cpu_ns,
+                "max_rss_bytes": max_rss_bytes,
+                "trace": cid,
+                "type": "kept-trace",
+                "v": 1,
+                "wall_ns": wall_ns,
+            }
+            if origin is not None:
+                node |= {"origin": origin._asdict(), "v": 2}
+            entry = put_node(store, node)
         return cid, entry
 
     def publish(self, subject: str, entry: Cid) -> None:
@@ -172,7 +174,7 @@ class Memo:
         self._drop_shortcut(kept.trace)
         with store.batch():
             older = self._names(subject)
-            store.set_root(_root_name(subject, self._home.clock, older), entry)
+            store.set_root(root_name(f"memo/{subject}", self._home.clock, older), entry)
             for name in self._outdated(older, kept.cid):
                 store.set_root(name, None)
         with suppress(OSError):  # then it answers no one, and Python does
@@ -205,15 +207,24 @@ class Memo:
         self._home.store.set_root(kept.name, None)
 
     def condemn(self, subject: str, kept: Kept) -> None:
-        """Drop a trace that a second run contradicts, and never take an equal one again."""
+        """Drop a trace that a second run contradicts, and never take an equal one again.
+
+        One of another folder stays there, where nothing contradicts it, and is never moved again.
+        """
         self.forget(kept)
+        self.mark_drifted(subject, kept.cid.digest)
+        if kept.origin is not None:
+            self.mark_drifted(kept.origin.key, kept.origin.trace)
+
+    def mark_drifted(self, subject: str, digest: bytes) -> None:
+        """Never take a trace of that digest again under that subject."""
         store = self._home.store
-        mark = {"trace": kept.cid.digest, "type": "drifted-trace", "v": 1}
-        store.set_root(_mark_name(subject, kept.cid), put_node(store, mark))
+        mark = {"trace": digest, "type": "drifted-trace", "v": 1}
+        store.set_root(_mark_name(subject, digest), put_node(store, mark))
 
     def is_condemned(self, subject: str, trace: Cid) -> bool:
         """Whether such a trace was dropped because a second run contradicted it."""
-        return any(self._home.store.roots(_mark_name(subject, trace)))
+        return any(self._home.store.roots(_mark_name(subject, trace.digest)))
 
     def products(self, subject: str) -> Products:
         """What a command is known to have left at each path, by any of its traces."""
@@ -235,7 +246,7 @@ class _Miss(NamedTuple):
     changes: list[Change]
 
 
-class _Inquiry(NamedTuple):
+class Inquiry(NamedTuple):
     """One question to the memo."""
 
     store: Store
@@ -251,6 +262,7 @@ class _Inquiry(NamedTuple):
     loaded: dict[str, Kept]
 
     def decide(self) -> Decision:
+        """The answer from these traces alone."""
         present = Present(self.cache, self.seal)
         misses: list[_Miss] = []
         failure: Kept | None = None
@@ -278,7 +290,7 @@ class _Inquiry(NamedTuple):
             stale, old = comparison.stale_outputs(), comparison.old_outputs()
             answer = self._answer(
                 reuse=True,
-                reason="nothing it depends on changed",
+                reason=f"nothing it depends on changed{_since(kept.origin)}",
                 kept=kept,
                 stale=tuple(stale),
                 old=tuple(old),
@@ -369,6 +381,10 @@ class _Inquiry(NamedTuple):
 
     def _surrounding_changes(self, trace: Trace) -> list[Change]:
         changes = trace.surroundings.changes(self.around)
+        if trace.root != self.roots.project:
+            # A .git that came or went gives all paths of the trace another meaning.
+            was, is_now = shown(trace.root), shown(self.roots.project)
+            changes.append(Change("project folder", "project", was, is_now))
         if self.streams_known:
             return changes
         return [change for change in changes if change.kind != "terminal"]
@@ -382,20 +398,8 @@ class _Inquiry(NamedTuple):
         return trace.surroundings.changes(self.around.with_stdin(now))
 
 
-def load_kept(store: Store, name: str, cid: Cid) -> Kept:
-    """The kept trace under a root. Raises DamageError or MalformedNodeError."""
-    node = get_node(store, cid)
-    if not isinstance(node, dict) or node.get("type") != "kept-trace":
-        raise MalformedNodeError(f"the memo's entry {name} is not a kept trace")
-    trace_cid = cast("Cid", node["trace"])
-    return Kept(
-        name=name,
-        cid=trace_cid,
-        trace=Trace.from_node(get_node(store, trace_cid)),
-        wall_ns=_number(node, "wall_ns"),
-        cpu_ns=_number(node, "cpu_ns"),
-        max_rss_bytes=_number(node, "max_rss_bytes"),
-    )
+def _since(origin: Origin | None) -> str:
+    return "" if origin is None else f" since it ran in {shown(origin.root)}"
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -412,21 +416,14 @@ def summary(changes: Sequence[Change]) -> str:
     return f"{first.path} {verb}{more}"
 
 
-def _number(node: dict[str, Node], key: str) -> int:
-    value = node.get(key)
-    if not isinstance(value, int):
-        raise MalformedNodeError(f"a kept trace names no {key}")
-    return value
+def _mark_name(subject: str, digest: bytes) -> str:
+    return f"drifted/{subject}/{digest.hex()}"
 
 
-def _mark_name(subject: str, trace: Cid) -> str:
-    return f"drifted/{subject}/{trace.digest.hex()}"
-
-
-def _root_name(subject: str, clock: Clock, older: Sequence[tuple[str, Cid]]) -> str:
+def root_name(folder: str, clock: Clock, older: Sequence[tuple[str, Cid]]) -> str:
     """A name that sorts before every older one, even when the clock was set back."""
     newest = 0
     if older:
         newest = (1 << 64) - 1 - int(older[0][0].rpartition("/")[2].partition("-")[0], 16)
     stamp = max(clock.now_ns(), newest + 1)
-    return f"memo/{subject}/{(1 << 64) - 1 - stamp:016x}-{os.getpid():x}"
+    return f"{folder}/{(1 << 64) - 1 - stamp:016x}-{os.getpid():x}"

@@ -8,6 +8,7 @@ from cid_store.cid import Cid
 from cid_store.encoding import NodeLike
 from ring2_orchestrator.ledger import Ledger
 from ring2_orchestrator.report import seconds_text
+from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.surroundings import Change
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class RunResult(NamedTuple):
     timed_out: bool = False  # it was ended because its time was over
     touched: "Touched | None" = None  # all paths of a run that was recorded, where they were seen
     interrupted: bool = False  # a signal was sent to us meanwhile
+    origin: bytes | None = None  # the project folder where it was recorded, if not here
+    elsewhere: str = ""  # why not from, and why not for, other folders, where that was asked for
 
     @property
     def flaky(self) -> bool:
@@ -66,7 +69,9 @@ class RunResult(NamedTuple):
 def message_of(result: RunResult) -> str:
     """One line: what was done, and why not less."""
     failures = "once" if result.attempt == 2 else f"{result.attempt - 1} times"
-    return _message(result) + (f"; flaky: it had failed {failures}" if result.flaky else "")
+    flaky = f"; flaky: it had failed {failures}" if result.flaky else ""
+    elsewhere = f"; {result.elsewhere}" if result.elsewhere else ""
+    return _message(result) + flaky + elsewhere
 
 
 def _message(result: RunResult) -> str:
@@ -96,9 +101,10 @@ def _reused(result: RunResult) -> str:
         what = f"{_count(result.outputs, 'output')} already in place"
     else:
         what = "nothing to restore"
+    where = "" if result.origin is None else f" from {shown(result.origin)}"
     if result.saved_s <= 0:
-        return f"reused: {what}, nothing saved"
-    return f"reused: {what}, {seconds_text(result.saved_s)} saved"
+        return f"reused{where}: {what}, nothing saved"
+    return f"reused{where}: {what}, {seconds_text(result.saved_s)} saved"
 
 
 def append_run(

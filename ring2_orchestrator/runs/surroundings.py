@@ -21,7 +21,7 @@ NEVER_MATTER = frozenset({
     b"XDG_SESSION_ID", b"XDG_VTNR", b"XDG_SEAT", b"DBUS_SESSION_BUS_ADDRESS", b"INVOCATION_ID",
     b"JOURNAL_STREAM", b"SYSTEMD_EXEC_PID", b"TMUX", b"TMUX_PANE", b"STY", b"WINDOW",
     b"VTE_VERSION", b"KONSOLE_DBUS_SESSION", b"GNOME_TERMINAL_SCREEN", b"REDOXA_HOME",
-    b"REDOXA_PYTEST_SHOWN", b"REDOXA_WRAPPING",
+    b"REDOXA_PYTEST_SHOWN", b"REDOXA_RELOCATABLE", b"REDOXA_WRAPPING",
 })  # fmt: skip
 # What make and cargo tell of themselves and of their jobs: for compilers this decides nothing.
 OF_BUILD_TOOLS = frozenset({

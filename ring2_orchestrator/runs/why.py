@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cid_store.errors import RedoxaError
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.runs.clones.asking import folders_for
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
 from ring2_orchestrator.runs.past import Withdrawals, run_in
 from ring2_orchestrator.runs.paths import shown
@@ -13,6 +15,9 @@ from ring2_orchestrator.runs.result import LEDGER_KIND
 from ring2_orchestrator.runs.state import What
 from ring2_orchestrator.runs.surroundings import Change
 from ring2_orchestrator.runs.trace import Trace
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.runs.clones.wanted import Moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,12 @@ class Explanation:
         return self.decision.reason
 
     @property
+    def origin(self) -> str | None:
+        """The project folder from which it would be reused, if not from this."""
+        kept = self.decision.kept
+        return None if kept is None or kept.origin is None else shown(kept.origin.root)
+
+    @property
     def changed(self) -> tuple[Change, ...]:
         """What differs from the kept run that differs least."""
         return self.decision.changed
@@ -77,14 +88,22 @@ def explain(
     cwd: Path,
     env: Mapping[str, str],
     cache_failures: bool = False,
+    moving: "Moving | None" = None,
 ) -> Explanation:
     """Ask the memo what it would decide, and the ledger how the last run went; changes nothing.
 
     The standard streams count as unchanged: `why` cannot know what a later run will be given.
     """
     memo = Memo(home)
+    folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env)
     decision = memo.decide(
-        command, cwd=cwd, env=env, stdin=None, streams=None, cache_failures=cache_failures
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=None,
+        streams=None,
+        cache_failures=cache_failures,
+        elsewhere=folders and folders.elsewhere,
     )
     kept: Kept | None = decision.kept or decision.nearest
     return Explanation(

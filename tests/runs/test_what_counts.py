@@ -87,3 +87,11 @@ def test_a_variable_of_the_session_does_not_count_and_any_other_does(person: Per
     assert person.run(line).reused
     person.env["LANG"] = "C"
     assert person.run(line).message.startswith("ran again: $LANG differs")
+
+
+def test_a_checkout_that_appears_above_gives_all_paths_another_meaning(person: Person) -> None:
+    line = "cat in.txt 2>/dev/null || echo none"
+    assert person.run(line).verdict == "ran"
+    (person.project.parent / ".git").mkdir()
+    person.write("in.txt", "some")
+    assert not person.run(line).reused

@@ -1,0 +1,1 @@
+"""Reuse in another folder: what one clone of a project recorded, put to use in another."""
