@@ -19,6 +19,7 @@ SUMMARIES: Mapping[str, str] = {
 # How what a root led to is made again, by the beginning of the root's name.
 _AGAIN = {
     "memo/": "run the command again",
+    "clones/": "run the command again",
     "marks/": "run the command again",
     "frame/": "run the kernel again",
 }
