@@ -12,11 +12,11 @@ from ring2_orchestrator.home import Home
 from ring2_orchestrator.load import load_now
 from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
-from ring2_orchestrator.report import printing
 from ring2_orchestrator.runs.clones.asking import folders_for
 from ring2_orchestrator.runs.errors import RestoreError
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
 from ring2_orchestrator.runs.paths import identity_of_folder
+from ring2_orchestrator.runs.printed import print_again
 from ring2_orchestrator.runs.program import find_program, searched_in_vain
 from ring2_orchestrator.runs.result import TIMED_OUT, RunResult, Verdict, append_run, message_of
 from ring2_orchestrator.runs.roots import Roots
@@ -24,7 +24,6 @@ from ring2_orchestrator.runs.stdin import StandardInput, moved, recorded_fact, r
 from ring2_orchestrator.runs.surroundings import OF_BUILD_TOOLS
 from ring2_orchestrator.runs.trace import Trace
 from ring2_orchestrator.runs.verify import difference, is_chosen, verified
-from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
     from ring2_orchestrator.recorder.event import Doubt, Recording
@@ -132,9 +131,9 @@ class _Run(NamedTuple):
         begun_ns = self.home.clock.monotonic_ns()
         memo = Memo(self.home)
         folders = folders_for(
-            self.home, memo, self.command, moving=self.moving, cwd=self.cwd, env=self.counted,
-            compiler=self.compiler,
-        )  # fmt: skip
+            self.home, memo, self.command,
+            cwd=self.cwd, env=self.counted, moving=self.moving, compiler=self.compiler,
+        )
         decision = memo.decide(
             self.command,
             cwd=self.cwd,
@@ -152,9 +151,9 @@ class _Run(NamedTuple):
                 )
             except DamageError as error:
                 memo.forget(decision.kept)
-                decision = _without_reuse(decision, error)
+                decision = decision.without_reuse(error)
             except RestoreError as error:
-                decision = _without_reuse(decision, error)
+                decision = decision.without_reuse(error)
         return self._record(memo, decision, folders, anew=not reuse)
 
     # Reuse.
@@ -176,10 +175,8 @@ class _Run(NamedTuple):
         if decision.stale or decision.old:
             restored = self._restore(memo, decision, trace)
         self.stdin.move(trace.stdin_moved)
-        _print_again(trace, printed)
-        cid = kept.cid
-        if folders is not None and kept.is_foreign:
-            cid = folders.adopt(decision) or cid
+        print_again(trace, printed)
+        adopted = folders.adopt(decision) if folders is not None and kept.is_foreign else None
         wall_s = (self.home.clock.monotonic_ns() - begun_ns) / 1e9
         saved_s = kept.wall_ns / 1e9 - wall_s
         result = RunResult(
@@ -187,7 +184,7 @@ class _Run(NamedTuple):
             verdict="reused",
             reason=decision.reason,
             subject=decision.subject,
-            trace=cid,
+            trace=adopted or kept.cid,
             origin=kept.origin and kept.origin.root,
             inputs=len(trace.inputs),
             outputs=len(trace.outputs),
@@ -481,19 +478,3 @@ class _Run(NamedTuple):
         except (RedoxaError, OSError) as error:
             return result._replace(message=f"{message_of(result)}; not in the ledger: {error}")
         return result._replace(seq=seq, message=message_of(result))
-
-
-def _without_reuse(decision: Decision, error: RedoxaError) -> Decision:
-    """The decision to run after all, because the results cannot be had."""
-    return decision._replace(
-        reuse=False, kept=None, reason=f"its results are not to be had: {error}"
-    )
-
-
-def _print_again(trace: Trace, printed: bytes) -> None:
-    """What the run printed, to the streams it printed it to, in the order it did."""
-    at = 0
-    for cut in trace.cuts:
-        with printing("standard output" if cut.stream == 1 else "standard error"):
-            write_all(cut.stream, memoryview(printed)[at : at + cut.length])
-        at += cut.length

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from cid_store.cid import Cid
 from cid_store.encoding import NodeLike, encode
-from cid_store.errors import DamageError, MalformedNodeError
+from cid_store.errors import DamageError, MalformedNodeError, RedoxaError
 from cid_store.nodes import put_node
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
@@ -69,6 +69,12 @@ class Decision(NamedTuple):
     around: Surroundings | None = None
     elsewhere: str = ""  # why nothing is reused from another folder, where that was asked for
     candidate: Kept | None = None  # a trace of another folder that this run may confirm
+
+    def without_reuse(self, error: RedoxaError) -> "Decision":
+        """The decision to run after all, because the results cannot be had."""
+        return self._replace(
+            reuse=False, kept=None, reason=f"its results are not to be had: {error}"
+        )
 
 
 class Memo:

@@ -35,7 +35,7 @@ class Clones:
         return {"PATH": "/usr/bin:/bin", "PWD": str(folder), **mine, **more}
 
     def run(
-        self, folder: Path, line: str, *words: str, moving: Moving = SAID, **options: object
+        self, folder: Path, line: str, *words: str, moving: Moving | None = SAID, **options: object
     ) -> RunResult:
         env = {**self.env(folder), **options.pop("env", {})}  # pyright: ignore[reportGeneralTypeIssues]
         command = ["sh", "-c", line, "sh", *words]

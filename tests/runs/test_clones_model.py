@@ -1,5 +1,6 @@
 """Programs of random reads, looks and writes give in another folder what plain running gives."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -45,9 +46,12 @@ facts = st.sampled_from([
 steps = st.one_of(reads, looks, searches, lists, writes)
 contents = st.dictionaries(st.sampled_from(["one", "two", "deep/three"]), st.sampled_from("xy"))
 worlds = st.dictionaries(st.sampled_from(ABOVE), st.sampled_from("xy"), max_size=3)
-usual = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+# A few in each session; the sweeps are many more.
+MANY = 20 if os.environ.get("REDOXA_LONG") == "bounded" else 200
+few = settings(
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
+many = settings(few, max_examples=MANY, derandomize=False)
 
 
 class World:
@@ -90,11 +94,8 @@ def programs(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return some.map(lambda each: "\n".join(["exec > said 2>&1", *each, ":"]))
 
 
-@usual
-@given(program=programs(steps), files=contents, above=worlds, later=worlds)
-def test_what_is_said_to_be_relocatable(
-    program: str, files: dict[str, str], above: dict[str, str], later: dict[str, str]
-) -> None:
+def said(program: str, files: dict[str, str], above: dict[str, str], later: dict[str, str]) -> None:
+    """Recorded in one folder; then files appear above; then it is run in all the others."""
     with tempfile.TemporaryDirectory() as base:
         world = World(Path(base).resolve(), PLACES, files)
         world.stand_above(above)
@@ -105,16 +106,21 @@ def test_what_is_said_to_be_relocatable(
             world.gives_what_plain_running_gives(folder, program, SAID)
 
 
-@usual
-@given(program=programs(steps, facts), files=contents, above=worlds)
-def test_what_is_shown_by_two_folders(
-    program: str, files: dict[str, str], above: dict[str, str]
-) -> None:
+def shown(program: str, files: dict[str, str], above: dict[str, str]) -> None:
+    """Run in one folder after the other; the program may tell of where it is."""
     with tempfile.TemporaryDirectory() as base:
         world = World(Path(base).resolve(), PLACES, files)
         world.stand_above(above)
         for folder in world.folders:
             world.gives_what_plain_running_gives(folder, program, SHOWN)
+
+
+anything = given(program=programs(steps), files=contents, above=worlds, later=worlds)
+telling = given(program=programs(steps, facts), files=contents, above=worlds)
+test_what_is_said_to_be_relocatable = few(anything(said))
+test_what_is_shown_by_two_folders = few(telling(shown))
+test_many_that_are_said_to_be_relocatable = pytest.mark.long(many(anything(said)))
+test_many_that_are_shown_by_two_folders = pytest.mark.long(many(telling(shown)))
 
 
 @pytest.mark.parametrize("moving", [SAID, SHOWN])

@@ -76,7 +76,7 @@ def test_what_names_a_clone(text: bytes, named: bool) -> None:
 
 
 def above(here: str, there: str, **rows: State) -> dict[str, State]:
-    found = Above(here.encode(), there.encode(), b"/home/u", strict=False)
+    found = Above(here.encode(), there.encode(), b"/home/me", strict=False)
     looks = [(name.encode(), state) for name, state in rows.items()]
     return {path.decode(): state for path, state in found.demands(looks).items()}
 
@@ -94,18 +94,18 @@ def test_a_search_that_ended_must_end_there() -> None:
 
 
 def test_what_the_home_holds_under_a_hidden_name_stays_where_it_is() -> None:
-    looks = {"/home/u/.rc": FILE, "/home/u/lib": FILE}
-    demands = above("/home/u/x", "/home/u/d/y", **looks)
-    assert demands == {"/home/u/d/.rc": MISSING, "/home/u/d/lib": FILE}
+    looks = {"/home/me/.rc": FILE, "/home/me/lib": FILE}
+    demands = above("/home/me/x", "/home/me/d/y", **looks)
+    assert demands == {"/home/me/d/.rc": MISSING, "/home/me/d/lib": FILE}
 
 
 def test_a_project_at_the_top_searches_the_top_alone() -> None:
     looks = {"/p.toml": FILE, "/.git": FOLDER, "/lib": FOLDER, "/node_modules/x": MISSING}
-    found = above("/app", "/home/u/app", **looks)
+    found = above("/app", "/home/me/app", **looks)
     assert (
-        found["/home/p.toml"] == found["/home/u/.git"] == found["/home/node_modules/x"] == MISSING
+        found["/home/p.toml"] == found["/home/me/.git"] == found["/home/node_modules/x"] == MISSING
     )
-    assert "/home/u/lib" not in found
+    assert "/home/me/lib" not in found
 
 
 def test_what_would_be_the_project_itself_is_no_answer() -> None:

@@ -71,7 +71,7 @@ class Desk:
                 cwd=self.project,
                 env=self.env,
                 stdin=stdin,
-                **{"shortcut": True, **options},
+                **{"shortcut": True, **options},  # pyright: ignore[reportArgumentType]
             )
 
     def answers(self, words: list[str] | None = None, **others: object) -> bool:
