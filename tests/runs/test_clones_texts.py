@@ -103,7 +103,10 @@ def test_a_project_at_the_top_searches_the_top_alone() -> None:
     looks = {"/p.toml": FILE, "/.git": FOLDER, "/lib": FOLDER, "/node_modules/x": MISSING}
     found = above("/app", "/home/me/app", **looks)
     assert (
-        found["/home/p.toml"] == found["/home/me/.git"] == found["/home/node_modules/x"] == MISSING
+        found["/home/p.toml"]
+        == found["/home/me/.git"]
+        == found["/home/me/node_modules/x"]
+        == MISSING
     )
     assert "/home/me/lib" not in found
 
