@@ -8,6 +8,7 @@ from pathlib import Path
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._moving import moving_in
+from ring2_orchestrator.commands._net import policy_in
 from ring2_orchestrator.report import seconds_text
 from ring2_orchestrator.runs.environment import given_environment
 from ring2_orchestrator.runs.scripts_in import DEMOS, scripts_in
@@ -25,6 +26,7 @@ def dry_run(commands: Sequence[Sequence[str]], args: argparse.Namespace, context
         from ring2_orchestrator.runs.leaves.masquerade import with_leaves  # noqa: PLC0415 - if asked for
 
         env = with_leaves(env)
+    network = policy_in(args)
     answers = [
         forecast(
             command,
@@ -34,6 +36,7 @@ def dry_run(commands: Sequence[Sequence[str]], args: argparse.Namespace, context
             reuse=not args.force,
             cache_failures=args.cache_failures,
             moving=moving_in(args),
+            network=network,
         )
         for command in commands
     ]

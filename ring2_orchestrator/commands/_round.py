@@ -151,6 +151,7 @@ def _holds(script: Script, asked: Asked, context: Context) -> bool:
             cwd=Path.cwd(),
             env=given_environment(),
             cache_failures=asked.cache_failures,
+            network=asked.network,
         )
     return decision.reuse and not decision.stale
 

@@ -14,6 +14,7 @@ from cid_store.errors import UsageError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._doing import CANNOT_RECORD, exit_code_of, result_of
 from ring2_orchestrator.commands._moving import add_moving, moving_in
+from ring2_orchestrator.commands._net import add_net_arguments, policy_in
 from ring2_orchestrator.report import OutputError
 from ring2_orchestrator.runs.asked import Asked
 
@@ -28,6 +29,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa run --force -- ./configure",
     "redoxa run --dry-run -- make -j2",
     "redoxa run --timeout 60 --retries 2 -- ./fetch.sh",
+    "redoxa run --net=record --net-allow example.org -- ./fetch.sh",
     "redoxa run --list",
     "redoxa run -j4 --scripts prepare/ report.py",
     "redoxa run --json -- make 2>&1 >/dev/null | tail -n 1",
@@ -99,6 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the files it read, so that it can be replayed when they have changed",
     )
+    add_net_arguments(parser)
     parser.add_argument(
         "--shortcut",
         action="store_true",
@@ -236,6 +239,7 @@ def asked_in(args: argparse.Namespace) -> Asked:
         keep_inputs=args.keep_inputs,
         leaves=args.leaves,
         moving=moving_in(args),
+        network=policy_in(args),
     )
 
 

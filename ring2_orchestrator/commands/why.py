@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cid_store.errors import InputError, UsageError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._moving import add_moving, moving_in
+from ring2_orchestrator.commands._net import add_net_arguments, policy_in
 from ring2_orchestrator.runs.environment import given_environment
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa why clean.py data.csv",
     "redoxa why -- make -j2",
     "redoxa why --all -- make -j2",
+    "redoxa why --net=record --net-allow example.org -- ./fetch.sh",
 )
 
 
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer for a run with --cache-failures",
     )
     add_moving(parser)
+    add_net_arguments(parser)
     parser.add_argument(
         "words",
         nargs=argparse.REMAINDER,
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             env=given_environment(),
             cache_failures=args.cache_failures,
             moving=moving_in(args),
+            network=policy_in(args),
         )
     if found.trace is None and found.last is None:
         _require_program(command)

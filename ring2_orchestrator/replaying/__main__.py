@@ -18,6 +18,7 @@ from ring2_orchestrator.replaying.parts import CannotReplayError, Item, sentence
 from ring2_orchestrator.replaying.verdict import differences, facts_that_differ, world_that_differs
 
 FORMAT = "redoxa.bundle/1"
+WITH_NETWORK = "redoxa.bundle/2"
 _MOST_SHOWN = 20
 
 
@@ -43,7 +44,7 @@ def replay(folder: str, *, anyway: bool = False) -> Item:
     """Run it again; what could not be re-created, what differs, and what there is to know."""
     with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
         run = json.load(file)
-    if run.get("format") != FORMAT:
+    if run.get("format") not in (FORMAT, WITH_NETWORK):
         raise CannotReplayError(f"{folder} is no bundle that this program can read")
     notes = [*run["notes"], *facts_that_differ(run)]
     cannot = [*run["lacks"], *world_that_differs(run)]

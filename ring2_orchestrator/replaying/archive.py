@@ -13,7 +13,7 @@ here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd) || exit 3
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here/program \\
     exec "${PYTHON:-python3}" -m ring2_orchestrator.replaying "$@" "$here"
 """
-_PROGRAM = ("__init__.py", "__main__.py", "cell.py", "parts.py", "verdict.py")
+_PROGRAM = ("__init__.py", "__main__.py", "answers.py", "cell.py", "parts.py", "verdict.py")
 
 
 def write_archive(bundle: Path, archive: Path, *, name: str, readme: str) -> int:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from cid_store.cid import Cid, Codec
 from cid_store.errors import DamageError
 from ring2_orchestrator.home import Home
-from ring2_orchestrator.replaying.__main__ import FORMAT
+from ring2_orchestrator.replaying.__main__ import FORMAT, WITH_NETWORK
+from ring2_orchestrator.replaying.network import network_of
 from ring2_orchestrator.runs import pseudo
 from ring2_orchestrator.runs.kept_inputs import kept_inputs
 from ring2_orchestrator.runs.memo import Memo
@@ -85,7 +86,7 @@ class Bundler:
             "umask": around.umask,
             "unknown_environment": unknown,
         }
-        run |= {"lacks": self.lacks, "notes": self.notes}
+        run |= {"lacks": self.lacks, "notes": self.notes} | self._network()
         text = json.dumps(run, indent=1, sort_keys=True)
         (self._folder / "run.json").write_text(text + "\n", encoding="ascii")
 
@@ -274,6 +275,13 @@ class Bundler:
         if around.stdin is not None and around.stdin.size:
             self.lacks.append(f"the {around.stdin.size:,} bytes of its standard input are not kept")
         return None
+
+    def _network(self) -> dict[str, object]:
+        """What it was answered over the network, where that was recorded."""
+        if self._trace.network is None:
+            return {}
+        item = network_of(self._home.store, self._trace.network, self._keep)
+        return {"format": WITH_NETWORK, "network": item}
 
     def _keep(self, data: bytes) -> str:
         """Put bytes among the objects; their name there."""

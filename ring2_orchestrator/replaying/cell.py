@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from ring2_orchestrator.replaying import answers
 from ring2_orchestrator.replaying.parts import (
     CannotReplayError,
     Item,
@@ -29,6 +30,7 @@ _BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18
 _SET_MOUNT_ATTRIBUTES, _AT_RECURSIVE, _READ_ONLY = 442, 0x8000, 1
 
 
+_TRUSTED = "/redoxa-trusted.pem"  # in the cell: whom the run is to trust
 _NO_VIEW, _NO_EXEC = "view ", "exec "  # how a child that did not get to its command begins
 
 
@@ -81,6 +83,8 @@ class Cell:
         for item in sorted(inside, key=lambda item: (order.get(item["what"], 1), item["path"])):
             self._make(item)
         self._parents(os.path.join(self.run["cwd"], "x"))
+        if self.run.get("network"):
+            self._copy(self.run["network"]["trusted"], self.root + _TRUSTED)
         for item in reversed(inside):
             if item["what"] == "folder" and os.path.isdir(self.place(item["path"])):
                 os.chmod(self.place(item["path"]), item["mode"])
@@ -210,10 +214,17 @@ class Cell:
 
     def _relocate(self) -> dict[str, str]:
         os.chdir(self.place(self.run["cwd"]))
-        return {
+        known = {
             name: self.root + value if value.startswith("/") and self.within(value) else value
             for name, value in self._environment().items()
         }
+        return {**known, **self._network(self.root + _TRUSTED)}
+
+    def _network(self, trusted: str) -> dict[str, str]:
+        """Answer what the run asks over HTTP, where it did then; the variables that lead there."""
+        if not self.run.get("network"):
+            return {}
+        return answers.start(self.run["network"], self.object, trusted)
 
     def _enter(self) -> dict[str, str]:
         """Make this process see the cell as the whole file system. Raises OSError."""
@@ -228,7 +239,9 @@ class Cell:
         _check(libc.mount(None, b"/", None, _RECURSIVE | _PRIVATE, None), "mounts cannot be parted")
         for path in sorted(self._rest(), key=lambda path: not self.root.startswith(path + "/")):
             self._show(libc, path)
-        environment = self._environment()
+        if self.run.get("network"):
+            answers.raise_loopback()
+        environment = {**self._environment(), **self._network(_TRUSTED)}
         os.chroot(self.root)
         os.chdir(self.run["cwd"])
         return environment

@@ -9,6 +9,7 @@ from cid_store.errors import RedoxaError
 if TYPE_CHECKING:
     from cid_store.cid import Cid
     from ring2_orchestrator.home import Home
+    from ring2_orchestrator.net.policy import Policy
     from ring2_orchestrator.runs.clones.wanted import Moving
     from ring2_orchestrator.runs.result import RunResult
 
@@ -29,6 +30,7 @@ class Asked(NamedTuple):
     keep_inputs: bool = False  # so that it can be replayed when they have changed
     leaves: bool = False  # compilers that it calls are answered, and kept, one by one
     moving: "Moving | None" = None  # on what grounds results of other folders may be used
+    network: "Policy | None" = None  # what goes over HTTP is recorded, or answered from that
 
 
 def do(
@@ -112,6 +114,7 @@ def _recorded(
                 verify=asked.verify,
                 moving=asked.moving,
                 stdin=stdin,
+                network=asked.network,
             )
             if asked.keep_inputs and result.trace is not None:
                 result = _with_inputs(home, result, result.trace, cwd, env)

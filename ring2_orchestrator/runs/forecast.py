@@ -14,6 +14,7 @@ from ring2_orchestrator.runs.stdin import StandardInput
 from ring2_orchestrator.runs.surroundings import Change
 
 if TYPE_CHECKING:
+    from ring2_orchestrator.net.policy import Policy
     from ring2_orchestrator.runs.clones.wanted import Moving
 
 NEVER_KEPT = "no run of it has been kept for reuse yet"
@@ -62,6 +63,7 @@ def forecast(
     reuse: bool = True,
     cache_failures: bool = False,
     moving: "Moving | None" = None,
+    network: "Policy | None" = None,
 ) -> Forecast:
     """What would become of the command; runs nothing and writes nothing, no cache either.
 
@@ -78,7 +80,8 @@ def forecast(
     stdin = StandardInput()
     with Home(home_path, to_read=True) as home:
         memo = Memo(home, keeps=False)
-        folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env)
+        grounds = moving if network is None else None
+        folders = folders_for(home, memo, command, moving=grounds, cwd=cwd, env=env)
         decision = memo.decide(
             command,
             cwd=cwd,
@@ -86,6 +89,7 @@ def forecast(
             stdin=None if stdin.kind is StdinKind.PIPE else stdin,
             cache_failures=cache_failures,
             elsewhere=folders and folders.elsewhere,
+            network=network,
         )
         reason = decision.reason
         past = None if decision.reuse else last_run(home, subject)

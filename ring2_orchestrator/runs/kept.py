@@ -28,6 +28,7 @@ class Kept(NamedTuple):
     cpu_ns: int
     max_rss_bytes: int
     origin: Origin | None = None  # None where it was recorded here
+    begun_ns: int = 0  # of one with a network: a time before the first answer was given
 
     @property
     def is_foreign(self) -> bool:
@@ -49,6 +50,7 @@ def load_kept(store: Store, name: str, cid: Cid) -> Kept:
         cpu_ns=_number(node, "cpu_ns"),
         max_rss_bytes=_number(node, "max_rss_bytes"),
         origin=_origin(node.get("origin")),
+        begun_ns=_number(node, "begun_ns") if "begun_ns" in node else 0,
     )
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
@@ -15,6 +15,7 @@ from cid_store.nodes import put_node
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.net.variables import without_proxy
 from ring2_orchestrator.runs.compare import Comparison, Products, products_of
 from ring2_orchestrator.runs.kept import Kept, Origin, load_kept
 from ring2_orchestrator.runs.paths import canonical, shown
@@ -22,6 +23,7 @@ from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.statcache import Aspect, StatCache
 from ring2_orchestrator.runs.state import Present, State, What
 from ring2_orchestrator.runs.stdin import StandardInput
+from ring2_orchestrator.runs.summary import summary
 from ring2_orchestrator.runs.surroundings import (
     Change,
     EnvironmentKey,
@@ -30,6 +32,9 @@ from ring2_orchestrator.runs.surroundings import (
 )
 from ring2_orchestrator.runs.trace import Trace
 from ring2_orchestrator.shortcuts.folder import discard, drop, let_answer
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.net.policy import Policy
 
 MAX_TRACES = 32
 _KEY_BYTES = 20
@@ -98,15 +103,19 @@ class Memo:
         cache_failures: bool = False,
         streams: tuple[int, int, int] | None = _DEFAULT_STREAMS,
         elsewhere: "Callable[[Inquiry, Decision], Decision] | None" = None,
+        network: "Policy | None" = None,
     ) -> Decision:
         """Whether the command's results are known for the world as it is now.
 
         Without `stdin` the standard input counts as unchanged, without `streams` the kind of all
         three streams does: that is the question of whoever does not run the command itself. Where
-        nothing holds, `elsewhere` decides by what other folders know.
+        nothing holds, `elsewhere` decides by what other folders know. With `network` that of the
+        command is recorded, and servers may be asked what still holds.
         """
         subject = weak_key(command, cwd)
+        env = env if network is None else without_proxy(env)
         around = surroundings_of(cwd, env, self.key, streams=streams or _DEFAULT_STREAMS)
+        around = around if network is None else around.with_network()
         inquiry = Inquiry(
             store=self._home.store,
             cache=self.cache,
@@ -115,6 +124,7 @@ class Memo:
             around=around,
             stdin=stdin,
             streams_known=streams is not None,
+            network_changes=self._network_changes(network),
             names=self._names(subject),
             subject=subject,
             cache_failures=cache_failures,
@@ -127,6 +137,15 @@ class Memo:
             decision = elsewhere(inquiry, decision)
         self.cache.save()
         return decision
+
+    def _network_changes(self, network: "Policy | None") -> Callable[[Kept], list[Change]]:
+        """Asked last of all: it takes longest."""
+        if network is None:
+            return lambda _: []
+        from ring2_orchestrator.runs.answers import network_changes  # noqa: PLC0415 - few runs
+
+        store, clock = self._home.store, self._home.clock
+        return lambda at: network_changes(network, store, clock, at.trace.network, at.begun_ns)
 
     def _or_waiting(self, inquiry: "Inquiry", decision: Decision) -> Decision:
         """The decision, told from traces that are not published yet where these say more."""
@@ -154,18 +173,20 @@ class Memo:
         wall_ns: int,
         cpu_ns: int,
         max_rss_bytes: int,
+        begun_ns: int = 0,
         origin: Origin | None = None,
     ) -> tuple[Cid, Cid]:
         """Store a trace and its cost, to be published; the CIDs of the trace and of its entry."""
         store = self._home.store
+        begun: dict[str, NodeLike] = {} if trace.network is None else {"begun_ns": begun_ns}
         with store.batch():
             cid = put_node(store, trace.node())
-            node: dict[str, NodeLike] = {
+            node: dict[str, NodeLike] = begun | {
                 "cpu_ns": cpu_ns,
                 "max_rss_bytes": max_rss_bytes,
                 "trace": cid,
                 "type": "kept-trace",
-                "v": 1,
+                "v": 2 if begun else 1,
                 "wall_ns": wall_ns,
             }
             if origin is not None:
@@ -262,6 +283,7 @@ class Inquiry(NamedTuple):
     around: Surroundings
     stdin: StandardInput | None
     streams_known: bool
+    network_changes: Callable[[Kept], list[Change]]
     names: list[tuple[str, Cid]]
     subject: str
     cache_failures: bool
@@ -286,6 +308,7 @@ class Inquiry(NamedTuple):
                 or comparison.input_changes(all_of_them=False)
                 or comparison.obstacles()
                 or self._stdin_changes(kept.trace)
+                or self.network_changes(kept)
             )
             if changes:
                 misses.append(_Miss(kept, comparison, changes))
@@ -406,20 +429,6 @@ class Inquiry(NamedTuple):
 
 def _since(origin: Origin | None) -> str:
     return "" if origin is None else f" since it ran in {shown(origin.root)}"
-
-
-def summary(changes: Sequence[Change]) -> str:
-    """The changes in a few words: the first by name, the others by number."""
-    first = changes[0]
-    verb = {
-        "appeared": "appeared",
-        "disappeared": "is gone",
-        "environment": "differs",
-        "listing": f"lists other names ({first.now})",
-        "stdin": "differs",
-    }.get(first.kind, "changed")
-    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-    return f"{first.path} {verb}{more}"
 
 
 def _mark_name(subject: str, digest: bytes) -> str:

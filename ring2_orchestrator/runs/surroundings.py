@@ -30,6 +30,8 @@ OF_BUILD_TOOLS = frozenset({
 })  # fmt: skip
 CONTROLLING_TERMINAL = "controlling terminal"
 NO_TERMINAL = "none"
+NETWORK = "network"
+_UNSAID = {NETWORK: "not recorded"}
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
 
@@ -68,13 +70,18 @@ class Surroundings(NamedTuple):
         """The same surroundings with the standard input now known."""
         return self._replace(stdin=stdin)
 
+    def with_network(self) -> Self:
+        """The same for a program whose network is recorded, which its variables tell it."""
+        return self._replace(machine={**self.machine, NETWORK: "recorded"})
+
     def changes(self, now: "Surroundings") -> list[Change]:
         """What `now` has otherwise; an unknown standard input counts as unchanged."""
         found: list[Change] = []
         _compare(found, "working directory", "cwd", shown(self.cwd), shown(now.cwd))
         _compare(found, "umask", "umask", f"{self.umask:04o}", f"{now.umask:04o}")
         for name in sorted(self.machine.keys() | now.machine.keys()):
-            was, is_now = self.machine.get(name, "unknown"), now.machine.get(name, "unknown")
+            unsaid = _UNSAID.get(name, "unknown")
+            was, is_now = self.machine.get(name, unsaid), now.machine.get(name, unsaid)
             _compare(found, name, "machine", was, is_now)
         found += self._environment_changes(now)
         for number, name in enumerate(("standard input", "standard output", "standard error")):

@@ -11,6 +11,7 @@ from ring2_orchestrator.runs.state import State, What
 from ring2_orchestrator.runs.surroundings import Surroundings
 
 VERSION = 2
+WITH_NETWORK = 3  # a version of its own, so that all other traces keep their names
 _ROW = struct.Struct("<BBH32s")  # what, flags, mode, digest
 _PRODUCT = 1
 
@@ -78,11 +79,13 @@ class Trace(NamedTuple):
     printed: Cid | None  # standard output and error in the order they came
     cuts: tuple[Cut, ...]
     stdin_moved: int = 0  # how many bytes further a file that was standard input then stood
+    network: Cid | None = None  # what it asked for over the network, and was answered
 
     def node(self) -> dict[str, NodeLike]:
         """The trace as the store keeps it."""
         inputs = sorted(self.inputs)
-        return {
+        network: dict[str, NodeLike] = {} if self.network is None else {"network": self.network}
+        return network | {
             "command": list(self.command),
             "cuts": [list(cut) for cut in self.cuts],
             "exit": self.exit_code,
@@ -102,7 +105,7 @@ class Trace(NamedTuple):
             "stdin_moved": self.stdin_moved,
             "surroundings": self.surroundings.node(),
             "type": "trace",
-            "v": VERSION,
+            "v": WITH_NETWORK if network else VERSION,
         }
 
     @classmethod
@@ -118,7 +121,8 @@ class Trace(NamedTuple):
 
     @classmethod
     def _from_node(cls, node: dict[str, Node]) -> Self:
-        if node["type"] != "trace" or node["v"] != VERSION:
+        version = WITH_NETWORK if "network" in node else VERSION
+        if node["type"] != "trace" or node["v"] != version:
             raise ValueError("another type or version")
         inputs = cast("dict[str, object]", node["inputs"])
         outputs = cast("list[dict[str, object]]", node["outputs"])
@@ -133,6 +137,7 @@ class Trace(NamedTuple):
             printed=cast("Cid | None", node["printed"]),
             cuts=tuple(Cut(*cut) for cut in cast("list[list[int]]", node["cuts"])),
             stdin_moved=cast("int", node["stdin_moved"]),
+            network=cast("Cid | None", node.get("network")),
         )
 
 

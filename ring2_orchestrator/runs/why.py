@@ -17,6 +17,7 @@ from ring2_orchestrator.runs.surroundings import Change
 from ring2_orchestrator.runs.trace import Trace
 
 if TYPE_CHECKING:
+    from ring2_orchestrator.net.policy import Policy
     from ring2_orchestrator.runs.clones.wanted import Moving
 
 
@@ -89,13 +90,15 @@ def explain(
     env: Mapping[str, str],
     cache_failures: bool = False,
     moving: "Moving | None" = None,
+    network: "Policy | None" = None,
 ) -> Explanation:
     """Ask the memo what it would decide, and the ledger how the last run went; changes nothing.
 
     The standard streams count as unchanged: `why` cannot know what a later run will be given.
     """
     memo = Memo(home)
-    folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env)
+    grounds = moving if network is None else None
+    folders = folders_for(home, memo, command, moving=grounds, cwd=cwd, env=env)
     decision = memo.decide(
         command,
         cwd=cwd,
@@ -103,6 +106,7 @@ def explain(
         stdin=None,
         streams=None,
         cache_failures=cache_failures,
+        network=network,
         elsewhere=folders and folders.elsewhere,
     )
     kept: Kept | None = decision.kept or decision.nearest

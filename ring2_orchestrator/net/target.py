@@ -1,0 +1,58 @@
+"""What an HTTP request is for: scheme, host, port and path, spelled in one way."""
+
+import ipaddress
+from typing import NamedTuple, Self
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Target(NamedTuple):
+    """An address on the network. Equal ones are spelled alike; none holds a user or a password."""
+
+    scheme: str  # http or https
+    host: str  # in small letters, without brackets
+    port: int
+    path: str  # with the query
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The target of an absolute URL. Raises ValueError."""
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError(f"{parts.scheme or 'this'} is no http or https address")
+        path = parts.path or "/"
+        if parts.query:
+            path += f"?{parts.query}"
+        port = parts.port
+        return cls(
+            parts.scheme,
+            plain_host(parts.hostname),
+            _PORTS[parts.scheme] if port is None else port,
+            path,
+        )
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as in the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole, query included."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def plain_host(text: str) -> str:
+    """A name or an address in one spelling. Raises ValueError."""
+    host = text.strip("[]").rstrip(".").lower()
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    if not host or not all(letter.isalnum() or letter in "-._" for letter in host):
+        raise ValueError(f"{text!r} is no name of a host")
+    return host
