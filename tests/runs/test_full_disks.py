@@ -181,9 +181,11 @@ def fill(place: Path, rounds: int, where: str, patch: pytest.MonkeyPatch) -> Cou
         it = Filling(place, np.random.Generator(np.random.PCG64(PLACES.index(where))), where)
         record = execution._Run._record
 
-        def note_and_record(run: Any, memo: Any, decision: Any, **options: Any) -> RunResult:
+        def note_and_record(
+            run: Any, memo: Any, decision: Any, *rest: Any, **options: Any
+        ) -> RunResult:
             it.begun_to_run(decision.reason)
-            return record(run, memo, decision, **options)
+            return record(run, memo, decision, *rest, **options)
 
         patch.setattr(execution._Run, "_record", note_and_record)
         for _ in range(rounds):
