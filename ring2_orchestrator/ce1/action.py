@@ -4,6 +4,7 @@ The choice is made by rules over recorded facts, each stated in the rationale. E
 shown where the history gives them and are None where it does not.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import MappingProxyType
@@ -21,8 +22,9 @@ TITLES: Mapping[str, str] = {
     "K4": "run in parallel",
     "K5": "run again and compare",
 }
-ATTEMPTS = 3
-BACKOFF_S = (0.5, 1.0)  # before the second and the third attempt
+LEFT = 0.1  # of flaky failures that may be left after all attempts
+MOST_ATTEMPTS = 5
+FIRST_PAUSE_S = 0.5  # before the second attempt; twice as long before each other
 DRIFT_MEMORY = 5  # executions after which a drift no longer calls for a check
 FLAKY_MEMORY = 20  # runs among which a failure that went away by itself counts
 
@@ -72,6 +74,12 @@ class Plan(NamedTuple):
         if self.plain_s is None or self.action.expected_s is None:
             return None
         return self.plain_s - self.action.expected_s
+
+    def worse_by_s(self, other: Alternative) -> float | None:
+        """Seconds by which the chosen action beats another; None where one is not known."""
+        if other.expected_s is None or self.action.expected_s is None:
+            return None
+        return other.expected_s - self.action.expected_s
 
 
 class Facts(NamedTuple):
@@ -140,9 +148,20 @@ def _run(facts: Facts) -> Action:
     return Action(
         "K2",
         f"it must run: {facts.reason}",
-        {"reuse": True},
+        {"prefetch": bool(facts.history.runs), "reuse": True},
         facts.run_s.value,
     )
+
+
+def attempts_for(failure: float) -> int:
+    """How many attempts leave one failure in ten or less, if each fails with that probability."""
+    needed = math.ceil(math.log(LEFT) / math.log(failure)) if 0 < failure < 1 else MOST_ATTEMPTS
+    return min(max(needed, 2), MOST_ATTEMPTS)
+
+
+def _backoff(facts: Facts) -> list[float]:
+    attempts = attempts_for(facts.history.failure_probability)
+    return [FIRST_PAUSE_S * 2**at for at in range(attempts - 1)]
 
 
 def _retry(facts: Facts) -> Action:
@@ -152,7 +171,12 @@ def _retry(facts: Facts) -> Action:
         "K3",
         f"it must run ({facts.reason}), and {healed} {times} among its last {FLAKY_MEMORY} runs "
         "went away on the very same inputs",
-        {"attempts": ATTEMPTS, "backoff_s": list(BACKOFF_S), "reuse": True},
+        {
+            "attempts": len(_backoff(facts)) + 1,
+            "backoff_s": list[NodeLike](_backoff(facts)),
+            "prefetch": True,
+            "reuse": True,
+        },
         _retry_seconds(facts),
     )
 
@@ -161,7 +185,7 @@ def _retry_seconds(facts: Facts) -> float | None:
     if facts.run_s.value is None:
         return None
     fails = facts.history.failure_probability
-    waits = [0.0, *BACKOFF_S]
+    waits = [0.0, *_backoff(facts)]
     return sum(fails**at * (wait + facts.run_s.value) for at, wait in enumerate(waits))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ring2_orchestrator.ce1.action import Plan
 from ring2_orchestrator.ce1.cycle import Cycle
 from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.outcome import Outcome
@@ -15,7 +16,7 @@ Answer = dict[str, object]
 def hint(outlook: Outlook) -> Answer:
     """Decided facts, estimates, and the advised action."""
     return {
-        **_common("hint", outlook),
+        **of_mood("hint", outlook),
         **_target(outlook),
         "decided": _decided(outlook.decided),
         "estimates": _estimates(outlook),
@@ -25,17 +26,24 @@ def hint(outlook: Outlook) -> Answer:
 
 def plan(outlook: Outlook) -> Answer:
     """The action, what it should save, and what it was preferred to."""
-    chosen = outlook.plan
+    return {**hint(outlook), "verb": "plan", **of_plan(outlook.plan)}
+
+
+def of_plan(chosen: Plan) -> Answer:
+    """The price of a plan, and of what it was preferred to."""
     return {
-        **hint(outlook),
-        "verb": "plan",
         "expected": {
             "plain_s": chosen.plain_s,
             "saving_s": chosen.saving_s,
             "seconds": chosen.action.expected_s,
         },
         "alternatives": [
-            {"expected_s": other.expected_s, "name": other.name, "why_not": other.why_not}
+            {
+                "expected_s": other.expected_s,
+                "name": other.name,
+                "why_not": other.why_not,
+                "worse_by_s": chosen.worse_by_s(other),
+            }
             for other in chosen.alternatives
         ],
     }
@@ -45,7 +53,7 @@ def loop(before: Outlook, after: Mood, cycle: Cycle) -> Answer:
     """The plan that was made, what came of it, and the belief after it."""
     return {
         **plan(before),
-        **_common("loop", after),
+        **of_mood("loop", after),
         "predicted": before.forecast.value,
         "outcome": {
             "attempts": cycle.attempts,
@@ -64,7 +72,7 @@ def status(
 ) -> Answer:
     """The state of the ledger and of everything learned from it."""
     answer: Answer = {
-        **_common("status", mood),
+        **of_mood("status", mood),
         "action": last_action,
         "ledger": dict(head),
         "seconds": {
@@ -80,7 +88,8 @@ def status(
     return answer
 
 
-def _common(verb: str, mood: Mood) -> Answer:
+def of_mood(verb: str, mood: Mood) -> Answer:
+    """What every answer says of the past runs it is made from."""
     history, angles = mood.history, mood.angles
     return {
         "confidence": mood.confidence,

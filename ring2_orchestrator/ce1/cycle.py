@@ -27,9 +27,20 @@ class Cycle(NamedTuple):
     seq: int
 
 
-def run_cycle(before: "Outlook", home: "Home", *, sleep: Callable[[float], None]) -> Cycle:
-    """Act as planned; when this returns, prediction, action and outcome are in the ledger."""
+def run_cycle(
+    before: "Outlook",
+    home: "Home",
+    *,
+    sleep: Callable[[float], None],
+    fetch: Callable[[], None] = lambda: None,
+) -> Cycle:
+    """Act as planned; when this returns, prediction, action and outcome are in the ledger.
+
+    Where the plan says so, `fetch` is called before the first attempt and must not wait.
+    """
     begun_ns = home.clock.monotonic_ns()
+    if before.plan.action.parameters.get("prefetch") is True:
+        fetch()
     results = _act(before, home, sleep)
     spent_s = (home.clock.monotonic_ns() - begun_ns) / 1e9
     last = results[-1]

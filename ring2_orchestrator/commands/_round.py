@@ -25,6 +25,8 @@ from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.round import Round, Script, Told
 from ring2_orchestrator.runs.script import script_command
 from ring2_orchestrator.runs.scripts_in import DEMOS, scripts_in
+from ring2_orchestrator.steering.expectation import expectations
+from ring2_orchestrator.steering.several import Several, available_memory
 from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
@@ -38,15 +40,30 @@ def run_scripts(
     words: Sequence[str], asked: Asked, args: argparse.Namespace, context: Context
 ) -> int:
     """Run all scripts that the words name; the exit code is that of the first that failed."""
-    scripts = [Script(name, script_command(name)) for name in named_scripts(words)]
+    scripts = scripts_named(words)
     if args.dry_run:
         from ring2_orchestrator.commands._asking import dry_run  # noqa: PLC0415 - if asked for
 
         return dry_run([script.command for script in scripts], args, context)
-    if not asked.plain:
-        _learn(scripts, context)
+    several = Several.unknown(len(scripts)) if asked.plain else learn(scripts, context)
+    return go_round(scripts, several, asked, args, context)[1]
+
+
+def scripts_named(words: Sequence[str]) -> list[Script]:
+    """The scripts that words name, and how each is run. Raises UsageError, InputError."""
+    return [Script(name, script_command(name)) for name in named_scripts(words)]
+
+
+def go_round(
+    scripts: Sequence[Script],
+    several: Several,
+    asked: Asked,
+    args: argparse.Namespace,
+    context: Context,
+) -> tuple[Round, int]:
+    """Run them all and tell of it; the round as it went, and its exit code."""
     _load()
-    telling = _Telling(scripts, args, context)
+    telling = _Telling(scripts, several, args, context)
     going = Round(
         scripts,
         width=args.jobs,
@@ -56,11 +73,13 @@ def run_scripts(
         show=telling.show,
         say=telling.say,
         status=telling.status,
+        rank=None if args.as_named or args.jobs == 1 else several.rank,
+        fits=several.fits,
     )
     going.run()
     code = _exit_code(going)
     telling.sum_up(going, code)
-    return code
+    return going, code
 
 
 def _load() -> None:
@@ -96,22 +115,26 @@ def _of_folder(folder: str) -> list[str]:
     return names
 
 
-def _learn(scripts: Sequence[Script], context: Context) -> None:
-    """What each is known to read and write, from its last run or the newest that was kept."""
+def learn(scripts: Sequence[Script], context: Context) -> Several:
+    """What each is known to read and write, and what it should cost; runs and writes nothing."""
     cwd = Path.cwd()
     if not (context.home_path / "environment.key").is_file():
-        return
+        return Several.unknown(len(scripts))
     with context.open_home(to_read=True) as home:
         memo, roots = Memo(home), Roots.around(cwd, given_environment())
-        for script in scripts:
-            subject = weak_key(script.command, cwd)
-            try:
+        subjects = [weak_key(script.command, cwd) for script in scripts]
+        for script, subject in zip(scripts, subjects, strict=True):
+            # Else it is recorded again, and the round learns from that.
+            with suppress(RedoxaError):
                 script.marks = Marks.remembered(home.store, subject)
                 kept = next(memo.traces(subject), None) if script.marks is None else None
-            except RedoxaError:
-                continue  # it is recorded again, and the round learns from that
-            if kept is not None:
-                script.marks = Marks.of_trace(kept.trace, roots)
+                if kept is not None:
+                    script.marks = Marks.of_trace(kept.trace, roots)
+        try:
+            found = expectations(home, subjects)
+        except RedoxaError:
+            return Several.unknown(len(scripts))  # the ledger's own command says what is wrong
+    return Several(tuple(found[subject] for subject in subjects), available_memory())
 
 
 # In the process of one script.
@@ -213,9 +236,13 @@ class _Telling:
     """What a person is told of a round: a line for each script, and a table at the end."""
 
     def __init__(
-        self, scripts: Sequence[Script], args: argparse.Namespace, context: Context
+        self,
+        scripts: Sequence[Script],
+        several: Several,
+        args: argparse.Namespace,
+        context: Context,
     ) -> None:
-        self._scripts = scripts
+        self._scripts, self._several = scripts, several
         self._report = context.report
         self._done = 0
         self._line_shown = False
@@ -260,9 +287,8 @@ class _Telling:
         """The table, what was found out about the order, and one line that counts."""
         self._clear()
         outcomes = [outcome_of(script) for script in going.scripts]
-        saved_s = sum(_number(script, "saved_s") for script in going.scripts)
         if self._report.json:
-            self._report.data_aside(_as_json(going, outcomes, saved_s, code))
+            self._report.data_aside(_as_json(going, self._several, outcomes, code))
             return
         for line in _table(going.scripts, outcomes):
             self._report.say(line)
@@ -275,7 +301,7 @@ class _Telling:
         )
         noun = "script" if len(outcomes) == 1 else "scripts"
         self._report.say(
-            f"{len(outcomes):,} {noun}: {counted}; {_seconds(saved_s)} saved"
+            f"{len(outcomes):,} {noun}: {counted}; {_seconds(_saved(going.scripts))} saved"
             + ("; interrupted" if going.interrupted_by is not None else "")
         )
 
@@ -330,17 +356,22 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _as_json(going: Round, outcomes: Sequence[str], saved_s: float, code: int) -> dict[str, object]:
+def _as_json(
+    going: Round, several: Several, outcomes: Sequence[str], code: int
+) -> dict[str, object]:
     scripts = going.scripts
     return {
         "cycles": [[scripts[at].name for at in cycle] for cycle in going.order.cycles],
         "exit_code": code,
         "interrupted": going.interrupted_by is not None,
-        "saved_s": saved_s,
+        "saved_s": _saved(scripts),
         "schema": SCHEMA,
         "scripts": [
             {
                 "after": [scripts[each].name for each in sorted(going.order.before[at])],
+                "began_s": _since(going, script.began_ns, script),
+                "ended_s": _since(going, script.ended_ns, script),
+                "expected_s": several.expected[at].seconds,
                 "exit_code": None if script.told is None else script.told.exit_code,
                 "name": script.name,
                 "outcome": outcome,
@@ -354,6 +385,14 @@ def _as_json(going: Round, outcomes: Sequence[str], saved_s: float, code: int) -
             for one, other, path in going.order.shared
         ],
     }
+
+
+def _since(going: Round, time_ns: int, script: Script) -> float | None:
+    return None if script.told is None else (time_ns - going.began_ns) / 1e9
+
+
+def _saved(scripts: Sequence[Script]) -> float:
+    return sum(_number(script, "saved_s") for script in scripts)
 
 
 def _number(script: Script, key: str) -> float:

@@ -32,6 +32,7 @@ EXAMPLES: Sequence[str] = (
     "redoxa jit hint clean.py data.csv",
     "redoxa jit plan -- make -j2",
     "redoxa jit loop clean.py data.csv",
+    "redoxa jit loop -j2 prepare/",
     "redoxa jit status --json",
 )
 _PATIENCE_S = 5.0
@@ -81,13 +82,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "script",
             nargs="*",
             metavar="SCRIPT",
-            help="a script and its arguments; or, after --, a whole command",
+            help="a script and its arguments; or, after --, a whole command"
+            + ("; or several scripts, or folders of them" if name in ("plan", "loop") else ""),
         )
+        if name in ("plan", "loop"):
+            verb.add_argument(
+                "-j",
+                "--jobs",
+                type=int,
+                metavar="N",
+                help="of several scripts run up to N at a time (default: as many as cores)",
+            )
         add_common(verb)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """Answer the verb."""
+    if args.verb in ("plan", "loop"):
+        from ring2_orchestrator.runs.scripts_in import several  # noqa: PLC0415 - start-up
+
+        if args.script and not args.command_words and several(args.script):
+            return _several(args, context)
     command = _command(args.script, args.command_words)
     with context.open_home(to_read=args.verb == "status") as home:
         if args.verb == "status":
@@ -106,6 +121,23 @@ def run(args: argparse.Namespace, context: Context) -> int:
         for line in lines(outlook):
             context.report.line(line)
         return 0
+
+
+def _several(args: argparse.Namespace, context: Context) -> int:
+    """Plan several scripts as one, or do them."""
+    from ring2_orchestrator.commands._jit_several import (  # noqa: PLC0415 - start-up
+        Target,
+        cores,
+        loop_several,
+        plan_several,
+    )
+
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs} would never end; name 1 or more")
+    target = Target(args.script, context, jobs=args.jobs or cores())
+    if args.verb == "plan":
+        return plan_several(target, "plan", context)
+    return loop_several(target, context, aside=context.report.json)
 
 
 def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
@@ -242,9 +274,13 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
     from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
     from ring2_orchestrator.ce1.cycle import run_cycle  # noqa: PLC0415
     from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
+    from ring2_orchestrator.runs.environment import given_environment  # noqa: PLC0415
+    from ring2_orchestrator.steering.prefetch import Prefetch  # noqa: PLC0415
 
-    with _output_aside() if context.report.json else nullcontext():
-        cycle = run_cycle(before, home, sleep=time.sleep)
+    prefetch = Prefetch(home, before.subject, cwd=Path.cwd(), env=given_environment())
+    with output_aside() if context.report.json else nullcontext():
+        cycle = run_cycle(before, home, sleep=time.sleep, fetch=prefetch.start)
+    prefetch.end()
     for message in cycle.messages:
         context.report.say(message)
     after = Mood(_history(home, before.subject))
@@ -255,7 +291,7 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
 
 
 @contextmanager
-def _output_aside() -> Generator[None]:
+def output_aside() -> Generator[None]:
     """Send what is written to standard output to standard error while the block runs.
 
     Through a pipe of its own: a program that finds both streams to be one file may act otherwise.

@@ -149,6 +149,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run up to N of several scripts at a time (default: 1)",
     )
     parser.add_argument(
+        "--as-named",
+        action="store_true",
+        help="with -j, start scripts in the order in which they are named, and not those first on "
+        "which most seconds hang",
+    )
+    parser.add_argument(
         "-x",
         "--fail-fast",
         action="store_true",

@@ -210,24 +210,25 @@ class Controller:
 
     def _go_through(self, suite: Suite, session: pytest.Session) -> None:
         waiting = list(self._files)
+        to_order = self._config.getoption("redoxa_order") == "likely"
         with selectors.DefaultSelector() as selector:
             while waiting or self._workers:
                 while waiting and len(self._workers) < self._jobs:
-                    self._begin(waiting.pop(0), suite, selector, session)
+                    targets = self._targets(waiting[0])
+                    if (done := suite.look(waiting[0], targets)) is not None:
+                        self._tell(waiting.pop(0), done, session)
+                    elif to_order:
+                        # Not before one has to run: while nothing does, no order is sooner done.
+                        waiting = suite.foresee({file: self._targets(file) for file in waiting})
+                        to_order = False
+                    else:
+                        self._begin(waiting.pop(0), targets, suite, selector)
                 if self._workers:
                     self._wait(suite, selector, session)
 
     def _begin(
-        self,
-        file: Path,
-        suite: Suite,
-        selector: selectors.BaseSelector,
-        session: pytest.Session,
+        self, file: Path, targets: Sequence[str], suite: Suite, selector: selectors.BaseSelector
     ) -> None:
-        targets = self._targets(file)
-        if (done := suite.look(file, targets)) is not None:
-            self._tell(file, done, session)
-            return
         suite.rest()
         with warnings.catch_warnings():
             # Threads of plugins stay behind in this process; the other never looks for them.

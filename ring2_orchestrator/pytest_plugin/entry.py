@@ -36,6 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run up to N test files at a time (default: 1, or the N of -n)",
     )
     group.addoption(
+        "--redoxa-order",
+        choices=("likely", "named"),
+        default="likely",
+        help="run first the test files that are likeliest to fail for each second they take, or "
+        "keep the order of pytest (default: likely)",
+    )
+    group.addoption(
         "--redoxa-why",
         action="store_true",
         help="say which test files would be skipped, and what changed for the others; run none",

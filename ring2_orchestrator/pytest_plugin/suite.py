@@ -15,6 +15,7 @@ from ring2_orchestrator.pytest_plugin.places import Places
 from ring2_orchestrator.pytest_plugin.results import Line, is_clean, lines_in
 from ring2_orchestrator.runs.answer import answer_of
 from ring2_orchestrator.runs.execute import execute
+from ring2_orchestrator.runs.marks import Marks
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo
 from ring2_orchestrator.runs.past import run_in
 from ring2_orchestrator.runs.paths import inside
@@ -22,6 +23,8 @@ from ring2_orchestrator.runs.result import LEDGER_KIND, RunResult, append_run
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput
 from ring2_orchestrator.runs.why import Explanation, explain
+from ring2_orchestrator.steering.expectation import expectation_of, history_from, runs_of
+from ring2_orchestrator.steering.suspicion import Foreseen, Past, first_to_last
 
 _UNCHANGED = "unchanged since run "
 
@@ -111,6 +114,34 @@ class Suite:
         if self._is_to_restore(decision, folder):
             return None
         return self._skipped(home, decision, kept, command, lines)
+
+    def foresee(self, files: Mapping[Path, Sequence[str]]) -> list[Path]:
+        """The files in the order that should show a failure soonest; runs and tells nothing."""
+        home = self._opened()
+        memo, roots = Memo(home), Roots.around(self._cwd, self._env)
+        decisions: list[Decision] = []
+        for file, targets in files.items():
+            command = self._command(targets, self._places.prepared(file))
+            decisions.append(memo.decide(command, cwd=self._cwd, env=self._env, streams=None))
+        pasts = runs_of(home, {decision.subject for decision in decisions})
+        found: list[Foreseen] = []
+        for file, decision in zip(files, decisions, strict=True):
+            kept = decision.kept or decision.nearest
+            executed = [run for run in pasts[decision.subject] if run.verdict != "reused"]
+            found.append(
+                Foreseen(
+                    name=os.path.relpath(file, self._cwd),
+                    past=tuple(Past(run.changed, bool(run.exit_code)) for run in executed),
+                    changed=tuple(change.path for change in decision.changed),
+                    known=bool(executed),
+                    failed_so=decision.holds and not decision.reuse,
+                    unchanged=decision.reuse,
+                    seconds=expectation_of(history_from(pasts[decision.subject])).seconds,
+                    marks=None if kept is None else Marks.of_trace(kept.trace, roots),
+                )
+            )
+        names = list(files)
+        return [names[at] for at in first_to_last(found)]
 
     def _is_to_restore(self, decision: Decision, folder: Path) -> bool:
         """Whether a reuse would put back more than the report, which the store gives as well."""

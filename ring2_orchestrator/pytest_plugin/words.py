@@ -17,7 +17,7 @@ from ring2_orchestrator.pytest_plugin.child import SHOWN
 _VALUED = frozenset({
     "--code-highlight", "--color", "--dist", "--durations", "--durations-min", "--junit-prefix",
     "--junit-xml", "--junitprefix", "--junitxml", "--maxprocesses", "--numprocesses",
-    "--redoxa-jobs", "--show-capture", "--tb", "--verbosity", "-n", "-r",
+    "--redoxa-jobs", "--redoxa-order", "--show-capture", "--tb", "--verbosity", "-n", "-r",
 })  # fmt: skip
 _PLAIN = frozenset({
     "--disable-pytest-warnings", "--disable-warnings", "--force-short-summary", "--full-trace",

@@ -51,6 +51,7 @@ class Run(NamedTuple):
     inputs: int = 0
     outputs: int = 0
     restored: int = 0
+    changed: tuple[str, ...] = ()  # what differed from the nearest recording, as far as it is kept
 
     @property
     def short(self) -> str:
@@ -103,6 +104,7 @@ def run_in(batch: Batch) -> Run | None:
                 inputs=_number(entry.get("inputs")),
                 outputs=_number(entry.get("outputs")),
                 restored=_number(entry.get("restored")),
+                changed=_texts(entry.get("changed")),
             )
         case _:
             return None
@@ -229,6 +231,11 @@ def doubts_in(value: Node) -> Doubts:
 def _words(value: Node) -> tuple[bytes, ...]:
     words = value if isinstance(value, list) else []
     return tuple(word for word in words if isinstance(word, bytes))
+
+
+def _texts(value: Node) -> tuple[str, ...]:
+    texts = value if isinstance(value, list) else []
+    return tuple(text for text in texts if isinstance(text, str))
 
 
 def _text(value: Node) -> str:

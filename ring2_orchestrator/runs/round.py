@@ -6,11 +6,12 @@ too late that one should have waited for another, it is run again after it.
 
 import selectors
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import NamedTuple, Self, cast
 
+from ring2_orchestrator.clock import Clock, SystemClock
 from ring2_orchestrator.recorder.terminal import has_foreground
 from ring2_orchestrator.runs.marks import Marks
 from ring2_orchestrator.runs.order import Order, order_of
@@ -41,6 +42,8 @@ class Script:
     began: int = 0
     ended: int = 0
     marks: Marks | None = None
+    began_ns: int = 0  # of its last run, on the clock of the round
+    ended_ns: int = 0
 
     @property
     def failed(self) -> bool:
@@ -52,7 +55,9 @@ class Round:
     """A round of scripts. `act` runs one in a process of its own, and gives what `told` reads.
 
     `act` is told whether the script has run in this round already. `show` is given what a script
-    prints when several run at a time; `say` that a script has ended, and its place.
+    prints when several run at a time; `say` that a script has ended, and its place. Of those that
+    may start, the one of the highest `rank` does, and of equal ones the first named; none that does
+    not fit beside those that run.
     """
 
     def __init__(
@@ -66,9 +71,16 @@ class Round:
         show: Callable[[int, bytes], None],
         say: Callable[[int, Told], None],
         status: Callable[[Iterable[int]], None],
+        rank: Callable[[Order], Sequence[float]] | None = None,
+        fits: Callable[[int, Collection[int]], bool] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.scripts = scripts
-        self.order: Order = order_of([script.marks for script in scripts])
+        self._rank = rank or (lambda _: [0.0] * len(scripts))
+        self._fits = fits or (lambda _, __: True)
+        self._clock = clock or SystemClock()
+        self.began_ns = self._clock.monotonic_ns()
+        self._learn_order()
         self.interrupted_by: int | None = None
         self._width = width
         self._fail_fast = fail_fast
@@ -85,11 +97,17 @@ class Round:
                 # Each further turn moves at least one script behind those it waits for.
                 for _ in range(len(self.scripts) + 1):
                     self._turn(due)
-                    self.order = order_of([script.marks for script in self.scripts])
+                    self._learn_order()
                     if self._stops() or not (due := self._too_early()):
                         break
             finally:
                 self._end()
+
+    def _learn_order(self) -> None:
+        self.order: Order = order_of([script.marks for script in self.scripts])
+        ranks = self._rank(self.order)
+        places = sorted(range(len(ranks)), key=lambda at: (-ranks[at], at))
+        self._turns = {at: turn for turn, at in enumerate(places)}
 
     def interrupt(self, number: int) -> None:
         """Start nothing more, and hand the signal on; keys reach the scripts by themselves."""
@@ -132,10 +150,12 @@ class Round:
                         self._on_ready(at, key.fd, selector)
 
     def _start_some(self, waiting: set[int], selector: selectors.BaseSelector) -> None:
-        for at in sorted(waiting):
+        for at in sorted(waiting, key=self._turns.__getitem__):
             if self._stops() or len(self._workers) >= self._width:
                 return
             if self.order.before[at] & (waiting | self._workers.keys()):
+                continue
+            if self._workers and not self._fits(at, self._workers.keys()):
                 continue
             waiting.discard(at)
             failed = next(
@@ -153,6 +173,7 @@ class Round:
         script = self.scripts[at]
         again = script.told is not None
         script.began = self._tick()
+        script.began_ns = self._clock.monotonic_ns()
         worker = Worker(lambda: self._act(script, again), apart=self._width > 1)
         self._workers[at] = worker
         for descriptor in worker.descriptors:
@@ -173,6 +194,7 @@ class Round:
     def _on_end(self, at: int, worker: Worker) -> None:
         script = self.scripts[at]
         script.ended = self._tick()
+        script.ended_ns = self._clock.monotonic_ns()
         told = self._read(worker.answer, cast("int", worker.status))
         if not told.again:
             return

@@ -43,7 +43,12 @@ def test_a_failure_that_went_away_by_itself_calls_for_retries(history: MakeHisto
     # Success after failure on the same inputs is recorded as a drift with exit code 0.
     plan = plan_for(history("ran failed drifted"), reuse=False)
     assert plan.action.name == "K3"
-    assert plan.action.parameters == {"attempts": 3, "backoff_s": [0.5, 1.0], "reuse": True}
+    assert plan.action.parameters == {
+        "attempts": 3,
+        "backoff_s": [0.5, 1.0],
+        "prefetch": True,
+        "reuse": True,
+    }
     assert plan.action.expected_s is not None
     assert plan.action.expected_s > 2.0
 

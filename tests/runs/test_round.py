@@ -314,3 +314,31 @@ def test_what_a_worker_prints_is_held_and_cut_between_lines() -> None:
     )
     assert sum(len(data) for stream, data in shown if stream == 2) == 40 * 60_001
     assert b"open" not in shown[0][1], "it was shown before its line was whole"
+
+
+def test_with_jobs_the_longest_starts_first_once_lengths_are_known(
+    person: Person, typed: Callable[..., Done]
+) -> None:
+    person.write("work/a.sh", "cat in.txt > work/a.out\n")
+    person.write("work/b.sh", "cat in.txt > work/b.out\n")
+    person.write("work/c.sh", "cat in.txt > work/c.out; sleep 1.5\n")
+    person.write("work/d.sh", "cat work/b.out\n")
+    person.write("in.txt", "one\n")
+    assert typed(RUN, "--json", "-j2", "work").returncode == 0
+    person.write("in.txt", "two\n")
+    steered = told(typed(RUN, "--json", "-j2", "work"))
+    assert min(steered, key=lambda name: began(steered, name)) == "work/c.sh"
+    assert began(steered, "work/d.sh") >= ended(steered, "work/b.sh")
+    assert steered["work/c.sh"]["expected_s"] is not None
+    person.write("in.txt", "three\n")
+    named = told(typed(RUN, "--json", "-j2", "--as-named", "work"))
+    assert min(named, key=lambda name: began(named, name)) == "work/a.sh"
+    assert {script["outcome"] for script in named.values()} == {"ran"}
+
+
+def began(scripts: dict[str, dict[str, object]], name: str) -> float:
+    return float(str(scripts[name]["began_s"]))
+
+
+def ended(scripts: dict[str, dict[str, object]], name: str) -> float:
+    return float(str(scripts[name]["ended_s"]))
