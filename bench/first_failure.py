@@ -157,7 +157,7 @@ def faults(sources: Sequence[Path], seed: int) -> Iterator[tuple[Path, str]]:
     """Sources with one fault each, without end, the same for the same seed."""
     draw = np.random.default_rng(seed)
     while True:
-        path = sources[draw.integers(len(sources))]
+        path = sources[int(draw.integers(len(sources)))]
         tree = ast.parse(path.read_text(encoding="utf-8"))
         counter = _Fault(-1)
         counter.visit(tree)

@@ -4,7 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -78,15 +78,16 @@ def plan_several(target: Target, verb: str, context: Context) -> int:
     return 0
 
 
-def loop_several(target: Target, context: Context, *, aside: bool) -> int:
-    """Do it, and enter prediction, action and outcome in the ledger; 1 where one failed."""
-    from ring2_orchestrator.commands.jit import output_aside  # noqa: PLC0415 - one way only
+def loop_several(target: Target, context: Context, printing: AbstractContextManager[None]) -> int:
+    """Do it, and enter prediction, action and outcome in the ledger; 1 where one failed.
 
+    The scripts run within `printing`, which decides where what they print goes.
+    """
     mood = target.mood(context)
     action = target.plan.action
     args = argparse.Namespace(jobs=action.parameters["jobs"], fail_fast=False, as_named=False)
     begun = time.monotonic_ns()
-    with output_aside() if aside else nullcontext():
+    with printing:
         going, code = go_round(target.scripts, target.several, Asked(), args, context)
     spent_s = (time.monotonic_ns() - begun) / 1e9
     outcome = _outcome(going, code, spent_s)

@@ -137,7 +137,7 @@ def _several(args: argparse.Namespace, context: Context) -> int:
     target = Target(args.script, context, jobs=args.jobs or cores())
     if args.verb == "plan":
         return plan_several(target, "plan", context)
-    return loop_several(target, context, aside=context.report.json)
+    return loop_several(target, context, _output_aside() if context.report.json else nullcontext())
 
 
 def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
@@ -278,7 +278,7 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
     from ring2_orchestrator.steering.prefetch import Prefetch  # noqa: PLC0415
 
     prefetch = Prefetch(home, before.subject, cwd=Path.cwd(), env=given_environment())
-    with output_aside() if context.report.json else nullcontext():
+    with _output_aside() if context.report.json else nullcontext():
         cycle = run_cycle(before, home, sleep=time.sleep, fetch=prefetch.start)
     prefetch.end()
     for message in cycle.messages:
@@ -291,7 +291,7 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
 
 
 @contextmanager
-def output_aside() -> Generator[None]:
+def _output_aside() -> Generator[None]:
     """Send what is written to standard output to standard error while the block runs.
 
     Through a pipe of its own: a program that finds both streams to be one file may act otherwise.

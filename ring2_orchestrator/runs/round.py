@@ -76,8 +76,7 @@ class Round:
         clock: Clock | None = None,
     ) -> None:
         self.scripts = scripts
-        self._rank = rank or (lambda _: [0.0] * len(scripts))
-        self._fits = fits or (lambda _, __: True)
+        self._rank, self._fits = rank, fits
         self._clock = clock or SystemClock()
         self.began_ns = self._clock.monotonic_ns()
         self._learn_order()
@@ -105,7 +104,7 @@ class Round:
 
     def _learn_order(self) -> None:
         self.order: Order = order_of([script.marks for script in self.scripts])
-        ranks = self._rank(self.order)
+        ranks = self._rank(self.order) if self._rank else [0.0] * len(self.scripts)
         places = sorted(range(len(ranks)), key=lambda at: (-ranks[at], at))
         self._turns = {at: turn for turn, at in enumerate(places)}
 
@@ -155,7 +154,7 @@ class Round:
                 return
             if self.order.before[at] & (waiting | self._workers.keys()):
                 continue
-            if self._workers and not self._fits(at, self._workers.keys()):
+            if self._workers and self._fits and not self._fits(at, self._workers.keys()):
                 continue
             waiting.discard(at)
             failed = next(
