@@ -13,7 +13,8 @@ from ring2_orchestrator.ce1.cycle import LEDGER_KIND
 from ring2_orchestrator.ce1.estimate import estimate
 from ring2_orchestrator.ce1.outlook import Mood
 from ring2_orchestrator.commands import Context
-from ring2_orchestrator.commands._round import go_round, learn, outcome_of, scripts_named
+from ring2_orchestrator.commands._round import go_round, outcome_of
+from ring2_orchestrator.commands._scripts import learn, scripts_named
 from ring2_orchestrator.report import seconds_text
 from ring2_orchestrator.runs.asked import Asked
 from ring2_orchestrator.runs.environment import given_environment

@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from cid_store.encoding import NodeLike, decode, encode
-from cid_store.errors import InputError, RedoxaError, UsageError
+from cid_store.errors import RedoxaError
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._doing import CANNOT_RECORD, exit_code_of, result_of
+from ring2_orchestrator.commands._scripts import learn, scripts_named
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.report import one_line, printing, seconds_text
 from ring2_orchestrator.runs.answer import answer_of
 from ring2_orchestrator.runs.asked import Asked
 from ring2_orchestrator.runs.environment import given_environment
 from ring2_orchestrator.runs.marks import Marks, forget_marks
-from ring2_orchestrator.runs.memo import Memo, weak_key
+from ring2_orchestrator.runs.memo import Memo
 from ring2_orchestrator.runs.paths import shown
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.round import Round, Script, Told
-from ring2_orchestrator.runs.script import script_command
-from ring2_orchestrator.runs.scripts_in import DEMOS, scripts_in
-from ring2_orchestrator.steering.expectation import expectations
-from ring2_orchestrator.steering.several import Several, available_memory
+from ring2_orchestrator.steering.several import Several
 from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
@@ -47,11 +45,6 @@ def run_scripts(
         return dry_run([script.command for script in scripts], args, context)
     several = Several.unknown(len(scripts)) if asked.plain else learn(scripts, context)
     return go_round(scripts, several, asked, args, context)[1]
-
-
-def scripts_named(words: Sequence[str]) -> list[Script]:
-    """The scripts that words name, and how each is run. Raises UsageError, InputError."""
-    return [Script(name, script_command(name)) for name in named_scripts(words)]
 
 
 def go_round(
@@ -86,55 +79,6 @@ def _load() -> None:
     """Once for all, what the process of each script would load by itself."""
     for name in ("runs.execute", "runs.observe", "runs.overlap", "runs.restore", "recorder.record"):
         importlib.import_module(f"ring2_orchestrator.{name}")
-
-
-def named_scripts(words: Sequence[str]) -> list[str]:
-    """The scripts that words name, each once: files as they are, folders by what lies in them.
-
-    Raises UsageError, InputError.
-    """
-    if not words and not os.path.isdir(DEMOS):  # noqa: PTH112
-        raise UsageError(f"no script is named, and there is no folder {DEMOS} here; name some")
-    found: dict[str, str] = {}
-    for word in words or [DEMOS]:
-        for name in _of_folder(word) if os.path.isdir(word) else [word]:  # noqa: PTH112
-            folder, _, file = name.rpartition("/")
-            found.setdefault(os.path.join(os.path.realpath(folder or "."), file), name)  # noqa: PTH118
-    return list(found.values())
-
-
-def _of_folder(folder: str) -> list[str]:
-    try:
-        names = scripts_in(folder)
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be read ({error.strerror}); check its permissions"
-        ) from error
-    if not names:
-        raise InputError(f"no script lies in {folder}; name a folder that holds some")
-    return names
-
-
-def learn(scripts: Sequence[Script], context: Context) -> Several:
-    """What each is known to read and write, and what it should cost; runs and writes nothing."""
-    cwd = Path.cwd()
-    if not (context.home_path / "environment.key").is_file():
-        return Several.unknown(len(scripts))
-    with context.open_home(to_read=True) as home:
-        memo, roots = Memo(home), Roots.around(cwd, given_environment())
-        subjects = [weak_key(script.command, cwd) for script in scripts]
-        for script, subject in zip(scripts, subjects, strict=True):
-            # Else it is recorded again, and the round learns from that.
-            with suppress(RedoxaError):
-                script.marks = Marks.remembered(home.store, subject)
-                kept = next(memo.traces(subject), None) if script.marks is None else None
-                if kept is not None:
-                    script.marks = Marks.of_trace(kept.trace, roots)
-        try:
-            found = expectations(home, subjects)
-        except RedoxaError:
-            return Several.unknown(len(scripts))  # the ledger's own command says what is wrong
-    return Several(tuple(found[subject] for subject in subjects), available_memory())
 
 
 # In the process of one script.
