@@ -27,6 +27,7 @@ RECORDING = {
     "ring2_orchestrator.recorder.record",
     "ring2_orchestrator.runs.fold",
     "ring2_orchestrator.runs.inputs",
+    "ring2_orchestrator.runs.keeping",
     "ring2_orchestrator.runs.observe",
     "ring2_orchestrator.runs.outputs",
     "ring2_orchestrator.runs.scratch",

@@ -13,7 +13,6 @@ from ring2_orchestrator.nesting import inside_recording
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.runs.clones.asking import folders_for
 from ring2_orchestrator.runs.errors import RestoreError
-from ring2_orchestrator.runs.keeping import Recorded, keep
 from ring2_orchestrator.runs.memo import Decision, Kept, Memo, weak_key
 from ring2_orchestrator.runs.paths import identity_of_folder
 from ring2_orchestrator.runs.printed import print_again
@@ -217,6 +216,7 @@ class _Run(Task):
         from ring2_orchestrator.recorder.record import record  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.recorder.relay import Limits  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.following import load_what_follows  # noqa: PLC0415
+        from ring2_orchestrator.runs.keeping import Recorded, keep  # noqa: PLC0415
         from ring2_orchestrator.runs.leaves.of_run import announce_leaves  # noqa: PLC0415 - the same
         from ring2_orchestrator.runs.presence import Presence  # noqa: PLC0415 - a hit needs none
         from ring2_orchestrator.runs.scratch import scratch_folder  # noqa: PLC0415

@@ -163,7 +163,7 @@ def test_what_a_command_is_about() -> None:
     assert name_of(["python", "-m", "pytest", "tests/test_a.py", "-q"]) == "tests/test_a.py"
     assert name_of(["make", "-j2"]) == "make"
     assert name_of([]) == ""
-    assert is_own("tests/test_a.py", ["/home/x/tests/test_a.py"])
+    assert is_own("tests/test_a.py", ["/srv/x/tests/test_a.py"])
     assert not is_own("a.py", ["data.py"])
 
 
