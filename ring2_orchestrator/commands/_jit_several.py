@@ -22,7 +22,13 @@ from ring2_orchestrator.runs.memo import Memo, weak_key
 from ring2_orchestrator.runs.order import order_of
 from ring2_orchestrator.runs.round import Round
 from ring2_orchestrator.steering.campaign import Campaign, Task, campaign_of
-from ring2_orchestrator.steering.expectation import expectation_of, history_from, runs_of
+from ring2_orchestrator.steering.expectation import (
+    expectation_of,
+    foreseen_of,
+    history_from,
+    learned_in,
+    runs_of,
+)
 from ring2_orchestrator.steering.several import Several
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ class Target:
         self.subject = weak_key(["redoxa", "jit", *(s.name for s in self.scripts)], cwd)
         with context.open_home() as home:
             past = runs_of(home, set(self.subjects))
-            memo = Memo(home)
+            memo, learned = Memo(home), learned_in(home)
             tasks: list[Task] = []
             for script, subject in zip(self.scripts, self.subjects, strict=True):
                 decision = memo.decide(script.command, cwd=cwd, env=env, streams=None)
@@ -55,7 +61,16 @@ class Target:
                     Task(
                         script.name,
                         decision.reuse,
-                        expectation_of(history),
+                        expectation_of(
+                            history,
+                            foreseen_of(
+                                learned,
+                                subject,
+                                script.command,
+                                changed=not decision.reuse,
+                                paths=[change.path for change in decision.changed],
+                            ),
+                        ),
                         estimate(served).value,
                     )
                 )

@@ -23,8 +23,16 @@ from ring2_orchestrator.runs.result import LEDGER_KIND, RunResult, append_run
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.stdin import StandardInput
 from ring2_orchestrator.runs.why import Explanation, explain
-from ring2_orchestrator.steering.expectation import expectation_of, history_from, runs_of
-from ring2_orchestrator.steering.suspicion import Foreseen, Past, first_to_last
+from ring2_orchestrator.steering.expectation import (
+    foreseen_of,
+    history_from,
+    learned_in,
+    rounds_in,
+    runs_of,
+    seconds_of,
+)
+from ring2_orchestrator.steering.order import first_to_last
+from ring2_orchestrator.steering.suspicion import Foreseen, Past
 
 _UNCHANGED = "unchanged since run "
 
@@ -119,25 +127,36 @@ class Suite:
         """The files in the order that should show a failure soonest; runs and tells nothing."""
         home = self._opened()
         memo, roots = Memo(home), Roots.around(self._cwd, self._env)
-        decisions: list[Decision] = []
-        for file, targets in files.items():
-            command = self._command(targets, self._places.prepared(file))
-            decisions.append(memo.decide(command, cwd=self._cwd, env=self._env, streams=None))
+        commands = [
+            self._command(targets, self._places.prepared(file)) for file, targets in files.items()
+        ]
+        decisions: list[Decision] = [
+            memo.decide(command, cwd=self._cwd, env=self._env, streams=None) for command in commands
+        ]
         pasts = runs_of(home, {decision.subject for decision in decisions})
+        rounds, learned = rounds_in(pasts), learned_in(home)
         found: list[Foreseen] = []
-        for file, decision in zip(files, decisions, strict=True):
+        for file, command, decision in zip(files, commands, decisions, strict=True):
             kept = decision.kept or decision.nearest
-            executed = [run for run in pasts[decision.subject] if run.verdict != "reused"]
+            past = pasts[decision.subject]
+            executed = [run for run in past if run.verdict != "reused"]
+            paths = tuple(change.path for change in decision.changed)
+            foreseen = foreseen_of(
+                learned, decision.subject, command, changed=not decision.reuse, paths=paths
+            )
             found.append(
                 Foreseen(
                     name=os.path.relpath(file, self._cwd),
-                    past=tuple(Past(run.changed, bool(run.exit_code)) for run in executed),
-                    changed=tuple(change.path for change in decision.changed),
+                    past=tuple(
+                        Past(run.changed, bool(run.exit_code), rounds[run.seq]) for run in executed
+                    ),
+                    changed=paths,
                     known=bool(executed),
                     failed_so=decision.holds and not decision.reuse,
                     unchanged=decision.reuse,
-                    seconds=expectation_of(history_from(pasts[decision.subject])).seconds,
+                    seconds=seconds_of(history_from(past), foreseen),
                     marks=None if kept is None else Marks.of_trace(kept.trace, roots),
+                    learned=foreseen.ends.failure.probability if executed else None,
                 )
             )
         names = list(files)

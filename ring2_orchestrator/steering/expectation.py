@@ -1,11 +1,21 @@
-"""What is to be expected of commands: the one seam between whoever estimates and whoever acts."""
+"""What is to be expected of commands: the one seam between whoever estimates and whoever acts.
+
+What was learned of all runs comes first; where nothing was, the past of the command alone.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from cid_store.errors import RedoxaError
+from ring2_orchestrator.ce1.entries import is_own, name_of
 from ring2_orchestrator.ce1.estimate import Estimate, estimate
 from ring2_orchestrator.ce1.history import History, PastRun
+from ring2_orchestrator.ce1.kept import Learned, caught_up, nothing_learned
+from ring2_orchestrator.ce1.learning.happening import Before
+from ring2_orchestrator.ce1.learning.learner import Forecast
 from ring2_orchestrator.ce1.outcome import Outcome
+from ring2_orchestrator.ce1.outlook import learned_or
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.ledger.leaf import Leaf
 from ring2_orchestrator.runs.past import Run, runs
@@ -34,19 +44,59 @@ Expects = Callable[[str], Expectation]  # from a command's weak key
 NOTHING = Expectation()
 
 
-def expectation_of(history: History) -> Expectation:
-    """The expectation from the past runs of one command."""
+def expectation_of(history: History, foreseen: Forecast | None = None) -> Expectation:
+    """The expectation from the past runs of one command, and from what all runs taught of it."""
     executed = history.executed
     takes = estimate(_seconds(history))
     sizes = [run.max_rss_bytes for run in executed if run.max_rss_bytes is not None]
+    memory = _upper(estimate(sizes), sizes)
+    failure = history.failure_probability
+    if foreseen is not None and executed:
+        failure = foreseen.ends.failure.probability
+        memory = memory if foreseen.max_rss_bytes.high is None else foreseen.max_rss_bytes.high
+        # Learned are all executions; what counts here are whole ones, which failures are not.
+        if not any(run.exit_code for run in executed):
+            takes = learned_or(foreseen.wall_s, takes)
     return Expectation(
         seconds=takes.value,
         low_s=takes.low,
         high_s=takes.high,
-        failure=history.failure_probability,
-        memory_bytes=_upper(estimate(sizes), sizes),
+        failure=failure,
+        memory_bytes=memory,
         observations=len(executed),
     )
+
+
+def seconds_of(history: History, foreseen: Forecast) -> float | None:
+    """What the next execution should take, however it ends; None where there never was one.
+
+    Whoever waits for a failure waits no longer than until it is there.
+    """
+    seen = estimate([run.wall_s for run in history.executed])
+    return learned_or(foreseen.wall_s, seen).value
+
+
+def learned_in(home: Home) -> Learned:
+    """What all runs of a home taught, up to the newest; nothing where its ledger cannot say."""
+    with suppress(RedoxaError):
+        return caught_up(home.path, home.ledger)
+    return nothing_learned()
+
+
+def foreseen_of(
+    learned: Learned,
+    subject: str,
+    command: Sequence[str] = (),
+    *,
+    changed: bool | None = None,
+    paths: Sequence[str] = (),
+) -> Forecast:
+    """What was learned says of a command's next run; `changed` is None where not decided."""
+    name = name_of(command)
+    before = Before(
+        subject, name, changed=changed, paths=tuple(paths), own_changed=is_own(name, paths)
+    )
+    return learned.learner.forecast(before, learned.mind(subject).subject)
 
 
 def expectations(home: Home, subjects: Collection[str]) -> Mapping[str, Expectation]:
@@ -55,7 +105,24 @@ def expectations(home: Home, subjects: Collection[str]) -> Mapping[str, Expectat
     Raises LedgerDamagedError.
     """
     found = runs_of(home, subjects)
-    return {subject: expectation_of(history_from(found[subject])) for subject in subjects}
+    learned = learned_in(home)
+    return {
+        subject: expectation_of(history_from(found[subject]), foreseen_of(learned, subject))
+        for subject in subjects
+    }
+
+
+def rounds_in(pasts: Mapping[str, Sequence[Run]]) -> Mapping[int, int]:
+    """The round of each entry of the ledger: a stretch in which no command comes twice."""
+    rounds: dict[int, int] = {}
+    met: set[str] = set()
+    number = 0
+    for run in sorted((run for some in pasts.values() for run in some), key=lambda run: run.seq):
+        if run.subject in met:
+            met, number = set[str](), number + 1
+        met.add(run.subject)
+        rounds[run.seq] = number
+    return rounds
 
 
 def runs_of(home: Home, subjects: Collection[str]) -> Mapping[str, Sequence[Run]]:

@@ -1,10 +1,11 @@
-"""How likely a test file fails, from what changed and what failed before, and which to run first.
+"""How likely a test file fails, from what changed and what failed before.
 
 How often a change of a path was followed by a failure of that file is counted, the latest runs for
-most; where little was seen, it is held towards how often such a change broke any file, and towards
-what the names say: a change of `parser.py` is for `test_parser.py`. Changes known to a file may
-each break it by itself (a noisy or); of those never seen before only the likeliest counts, as else
-every large change would say of all files alike that they fail.
+most. What was seen of several changed paths adds up, as each may break the file by itself (a noisy
+or). What was not seen is held towards how often such a change broke any file, towards what the
+names say (a change of `parser.py` is for `test_parser.py`) and towards what was learned of all
+runs; of that only the likeliest path counts, as else every large change would say of all files
+alike that they fail.
 """
 
 import re
@@ -22,14 +23,19 @@ _NAMED_ALIKE, _OF_A_NAME = 0.5, 0.25  # the same where names say that one tests 
 _AGAIN = 0.5  # what failed fails again, although something changed
 _FAILED_SO = 0.99  # what failed on these very inputs fails again, unless it is flaky
 _UNKNOWN = 0.3  # a file that never ran
+_LEARNED = 0.5  # of what was learned, which is of the file and not of any one change
 _SHORT = 4  # letters of which the beginning of a name says nothing
 
 
 class Past(NamedTuple):
-    """One earlier execution of a test file: what had changed, and whether it failed."""
+    """One earlier execution of a test file: what had changed, and whether it failed.
+
+    `round` numbers the sessions; None where it is not known in which one that was.
+    """
 
     changed: tuple[str, ...]
     failed: bool
+    round: int | None = None
 
 
 class Foreseen(NamedTuple):
@@ -43,6 +49,7 @@ class Foreseen(NamedTuple):
     unchanged: bool = False  # nothing it depends on changed, and it passed
     seconds: float | None = None
     marks: Marks | None = None
+    learned: float | None = None  # how likely it fails by what all runs taught
 
 
 class Suspicions:
@@ -64,15 +71,14 @@ class Suspicions:
         if file.failed_so:
             return _FAILED_SO
         if not file.known:
-            return _UNKNOWN
+            return _UNKNOWN if file.learned is None else file.learned
+        learned = _LEARNED * (file.learned or 0.0)
         passes, unseen = 1.0, 0.0
         for path in file.changed:
             seen, broke = _counted(file.past, path)
-            prior = self._prior(file.name, path)
-            if seen:
-                passes *= 1 - min((broke + _WEIGHT * prior) / (seen + _WEIGHT), _FAILED_SO)
-            else:
-                unseen = max(unseen, prior)
+            passes *= 1 - min(broke / (seen + _WEIGHT), _FAILED_SO)
+            prior = max(self._prior(file.name, path), learned)
+            unseen = max(unseen, prior * _WEIGHT / (seen + _WEIGHT))
         passes *= 1 - unseen
         if file.past and file.past[-1].failed:
             passes *= 1 - _still_fails(file.past)
@@ -95,54 +101,6 @@ def _counted(past: Sequence[Past], path: str) -> tuple[float, float]:
             broke += weight * each.failed / len(each.changed)
         weight *= _FADES
     return seen, broke
-
-
-def first_to_last(files: Sequence[Foreseen]) -> list[int]:
-    """The places of the files in the order that finds the first failure soonest.
-
-    By the probability of failure for each second, which is what is best for tests that fail
-    independently of each other. Equal ones, and any two of which one is known to write what the
-    other reads or writes, stay in the order given.
-    """
-    suspicions = Suspicions(files)
-    usual = _middle([file.seconds for file in files if file.seconds])
-    rates = [suspicions.of(file) / (file.seconds or usual) for file in files]
-    before = _before([file.marks for file in files])
-    after: list[list[int]] = [[] for _ in files]
-    for later, earlier in enumerate(before):
-        for at in earlier:
-            after[at].append(later)
-    for at in reversed(range(len(files))):
-        # Whoever must come before a suspect is as urgent as the suspect is.
-        rates[at] = max([rates[at], *(rates[later] for later in after[at])])
-    waiting = sorted(range(len(files)), key=lambda at: (-rates[at], at))
-    order: list[int] = []
-    done: set[int] = set()
-    while waiting:
-        at = next(each for each in waiting if before[each] <= done)
-        waiting.remove(at)
-        done.add(at)
-        order.append(at)
-    return order
-
-
-def _before(marks: Sequence[Marks | None]) -> list[set[int]]:
-    """Of each, those earlier ones that it shares a file with which one of the two writes."""
-    writers: dict[bytes, set[int]] = {}
-    readers: dict[bytes, set[int]] = {}
-    for at, each in enumerate(marks):
-        for path in () if each is None else each.writes:
-            writers.setdefault(path, set()).add(at)
-    for at, each in enumerate(marks):
-        for path in () if each is None else each.reads & writers.keys():
-            readers.setdefault(path, set()).add(at)
-    before: list[set[int]] = [set() for _ in marks]
-    for path, those in writers.items():
-        for one in those:
-            for other in those | readers.get(path, set()):
-                if one != other:
-                    before[max(one, other)].add(min(one, other))
-    return before
 
 
 def _still_fails(past: Sequence[Past]) -> float:
@@ -176,7 +134,3 @@ def _begins(name: str, other: str) -> bool:
 
 def _words(name: str) -> set[str]:
     return {word for word in name.split("_") if len(word) >= _SHORT}
-
-
-def _middle(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 1.0

@@ -7,12 +7,21 @@ import pytest
 
 from ring2_orchestrator.ce1.action import attempts_for
 from ring2_orchestrator.ce1.history import History, PastRun
+from ring2_orchestrator.ce1.learning.happening import After, Before
+from ring2_orchestrator.ce1.learning.learner import Forecast, Learner
+from ring2_orchestrator.ce1.learning.mind import Mind
 from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.runs.marks import Marks
 from ring2_orchestrator.runs.order import order_of
+from ring2_orchestrator.runs.past import Run
 from ring2_orchestrator.runs.verify import weight_of
 from ring2_orchestrator.steering.campaign import Campaign, Task, campaign_of
-from ring2_orchestrator.steering.expectation import Expectation, expectation_of
+from ring2_orchestrator.steering.expectation import (
+    Expectation,
+    expectation_of,
+    rounds_in,
+    seconds_of,
+)
 from ring2_orchestrator.steering.prefetch import fetch
 from ring2_orchestrator.steering.several import Several, available_memory
 
@@ -107,3 +116,42 @@ def test_the_first_time_no_seconds_are_known_and_one_that_is_new_counts_as_usual
     mixed = campaign(a_task("a", 2.0), a_task("b", 4.0), a_task("c", None))
     assert mixed.plan().plain_s == pytest.approx(9.0)
     assert "1 never ran" in mixed.plan().action.rationale
+
+
+def forecast_after(*walls: float) -> Forecast:
+    learner, mind = Learner(), Mind()
+    before = Before("s", changed=True)
+    for wall_s in walls:
+        ended = After(must_rerun=True, executed=True, wall_s=wall_s, max_rss_bytes=1e6 * wall_s)
+        mind.tick(learner, before, ended)
+    return learner.forecast(before, mind.subject)
+
+
+def test_what_was_learned_of_all_runs_is_what_is_expected() -> None:
+    walls = [2.0, 2.2, 1.9, 2.1] * 5
+    found = expectation_of(History(tuple(map(a_run, walls))), learned := forecast_after(*walls))
+    assert (found.seconds, found.low_s) == (learned.wall_s.value, learned.wall_s.low)
+    assert found.memory_bytes == learned.max_rss_bytes.high
+    assert found.failure == learned.ends.failure.probability
+
+
+def test_where_too_little_was_learned_the_past_of_the_command_alone_counts() -> None:
+    past = History((a_run(2.0), a_run(3.0)))
+    found, alone = expectation_of(past, forecast_after(2.0, 3.0)), expectation_of(past)
+    assert (found.seconds, found.memory_bytes) == (alone.seconds, alone.memory_bytes)
+    assert expectation_of(History(()), forecast_after()) == Expectation()
+
+
+def test_whole_runs_count_for_a_schedule_and_all_for_who_waits_for_a_failure() -> None:
+    past = History((*map(a_run, [20.0] * 12), a_run(0.1, 1, "failed")))
+    learned = forecast_after(*[20.0] * 12, 0.1)
+    assert expectation_of(past, learned).seconds == pytest.approx(20.0)
+    assert (seconds_of(past, learned) or 0.0) < 20.0
+
+
+def test_a_round_ends_where_a_command_comes_again() -> None:
+    def run(seq: int, subject: str) -> Run:
+        return Run(seq, "", subject, 0, (), "ran", 0, 1.0)
+
+    pasts = {"a": [run(1, "a"), run(3, "a")], "b": [run(2, "b"), run(5, "b")], "c": [run(4, "c")]}
+    assert rounds_in(pasts) == {1: 0, 2: 0, 3: 1, 4: 1, 5: 1}

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ring2_orchestrator.runs.marks import Marks
-from ring2_orchestrator.steering.suspicion import Foreseen, Past, Suspicions, first_to_last
+from ring2_orchestrator.steering.order import Round, first_to_last, rounds_of
+from ring2_orchestrator.steering.suspicion import Foreseen, Past, Suspicions
 
 PASSED = Past(("src/core.py",), failed=False)
 FAILED = Past(("src/core.py",), failed=True)
@@ -58,15 +59,19 @@ def test_files_that_share_what_one_of_them_writes_stay_in_their_order() -> None:
     assert names(calm, middle, suspect) == ["a", "c", "b"]
 
 
+PASTS = st.builds(
+    Past, st.just(("src/a.py", "src/b.py")), st.booleans(), st.sampled_from([None, 1, 2])
+)
 files = st.builds(
     Foreseen,
     st.sampled_from(["tests/test_a.py", "tests/test_b.py", "x.py"]),
-    st.lists(st.builds(Past, st.just(("src/a.py", "src/b.py")), st.booleans()), max_size=4),
+    st.lists(PASTS, max_size=4),
     st.sampled_from([(), ("src/a.py",), ("src/a.py", "src/new.py")]),
     known=st.booleans(),
     failed_so=st.booleans(),
     unchanged=st.booleans(),
     seconds=st.sampled_from([None, 0.0, 0.5, 3.0]),
+    learned=st.sampled_from([None, 0.0, 0.4, 1.0]),
     marks=st.sampled_from(
         [None, Marks(writes=frozenset({b"/w"})), Marks(reads=frozenset({b"/w"}))]
     ),
@@ -95,3 +100,34 @@ def _conflict(one: Marks | None, other: Marks | None) -> bool:
 def test_of_files_of_which_nothing_is_known_the_order_is_kept() -> None:
     unknown = [Foreseen(name) for name in "abc"]
     assert names(*unknown) == ["a", "b", "c"]
+
+
+def test_what_failed_together_with_a_file_that_passes_is_no_longer_urgent() -> None:
+    # One fault breaks `a` and `b` at once, often; another `c`, now and then.
+    def past(*failed: bool) -> tuple[Past, ...]:
+        return tuple(Past(("src/core.py",), each, at) for at, each in enumerate(failed))
+
+    a = a_file("a", *past(True, True, False, True, False))
+    b = a_file("b", *past(True, True, False, True, False))
+    c = a_file("c", *past(False, False, True, False, False))
+    assert names(a, b, c) == ["a", "c", "b"]
+    assert Suspicions([a, b, c]).of(b) > Suspicions([a, b, c]).of(c)
+
+
+def test_rounds_of_another_change_say_nothing() -> None:
+    other = Past(("src/other.py",), failed=True, round=1)
+    assert rounds_of([a_file("a", other)]) == []
+    assert rounds_of([a_file("a", FAILED._replace(round=1))]) == [Round(1.0, frozenset({0}))]
+
+
+def test_what_was_learned_of_all_runs_counts_where_little_was_seen() -> None:
+    changed = ("src/new.py",)
+    likely = a_file("b", PASSED, changed=changed, learned=0.9)
+    assert names(a_file("a", PASSED, changed=changed, learned=0.1), likely) == ["b", "a"]
+    assert Suspicions([]).of(Foreseen("a", learned=0.05)) == 0.05
+
+
+def test_a_release_that_changes_all_does_not_make_a_file_that_passes_suspect() -> None:
+    many = tuple(f"src/{number}.py" for number in range(40))
+    calm = a_file("a", *[Past((path,), failed=False) for path in many], changed=many)
+    assert Suspicions([calm]).of(calm) < 0.3
