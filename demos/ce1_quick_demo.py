@@ -23,6 +23,7 @@ from _checks import check, run
 from redoxa import Cid
 from ring2_orchestrator.ce1.belief import Belief
 from ring2_orchestrator.ce1.history import History, history_of
+from ring2_orchestrator.ce1.laws import reseed
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.home import Home
@@ -45,6 +46,7 @@ def main() -> int:
     check_axioms(states)
     check_geometry(states)
     check_flip(histories["flipped"], ends)
+    check_turns(histories["flipped"])
     return 0
 
 
@@ -225,6 +227,31 @@ def check_flip(history: History, ends: Mapping[str, Belief]) -> None:
     away = all(a <= b for a, b in pairwise(ways[: half + 1]))
     back = all(a >= b for a, b in pairwise(ways[half:]))
     check("it goes away while it passes, and comes nearer while it fails", holds=away and back)
+
+
+def check_turns(history: History) -> None:
+    """The same way as turns of the sphere, each undone from its two quaternions."""
+    way = [reseed.point_of([0.25] * 4)]
+    steps: list[reseed.Step] = []
+    for state in points(history)[1:]:
+        # All of the way to the new belief: the turn takes one state to the next.
+        moved, step = reseed.reseed(way[-1], [value**2 for value in state], 1.0)
+        way.append(moved)
+        steps.append(step)
+    there = belief_apart(way[-1], points(history)[-1])
+    check("turned from state to state, one arrives at the last", holds=there <= EXACT)
+    point = way[-1]
+    back = True
+    for step, was in zip(reversed(steps), reversed(way[:-1]), strict=True):
+        point = reseed.undo(point, step)
+        back = back and point == was
+    check("and turned back, at the first: the very same bits", holds=back)
+
+
+def belief_apart(point: tuple[int, int, int, int], state: Sequence[float]) -> float:
+    """By how much the probabilities of two points differ at most."""
+    pairs = zip(reseed.belief_of(point), state, strict=True)
+    return max(abs(p - value**2) for p, value in pairs)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,15 @@ from typing import Any, NamedTuple, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from ring2_orchestrator.ce1.entries import happening_of  # noqa: E402
 from ring2_orchestrator.ce1.history import History, history_of  # noqa: E402
+from ring2_orchestrator.ce1.laws.reseed import belief_of  # noqa: E402
+from ring2_orchestrator.ce1.learning.learner import Learner  # noqa: E402
+from ring2_orchestrator.ce1.learning.mind import UNIFORM, Mind  # noqa: E402
 from ring2_orchestrator.ce1.outcome import Outcome  # noqa: E402
 from ring2_orchestrator.ce1.outlook import Mood  # noqa: E402
+from ring2_orchestrator.ce1.policy import replays  # noqa: E402
+from ring2_orchestrator.ce1.reseeding import Reseeding  # noqa: E402
 from ring2_orchestrator.home import Home  # noqa: E402
 from ring2_orchestrator.nesting import inside_recording  # noqa: E402
 
@@ -128,6 +134,7 @@ def main() -> int:
         act(stage, "250000", Outcome.RAN)
         act(stage, "250000", Outcome.REUSED)
         believed(stage)
+        take_back_steps(stage)
         take_back(stage)
     return 0
 
@@ -165,7 +172,9 @@ def act(stage: Stage, limit: str, expected: Outcome) -> None:
     action = plan["action"]["name"]
     check("reuse is taken where it can be had", holds=(action == "K1") is reuse)
     others = [other["name"] for other in plan["alternatives"]]
-    check("it was weighed against all others\n", holds=sorted([action, *others]) == KINDS)
+    check("it was weighed against all others", holds=sorted([action, *others]) == KINDS)
+    weights = plan["policy"]["weights"]
+    check("its weight is Gibbs', and nearly all\n", holds=weights[action] > 1 - EXACT)
     code = stage.type("jit.py", "loop", "work.py")
     last = stage.history().outcomes[-1]
     check(f"it ended as predicted: {last.value}", holds=code == 0 and last is expected)
@@ -191,6 +200,34 @@ def believed(stage: Stage) -> None:
         check=False,
     )
     check("every entry of the ledger is proved by its head\n", holds=verified.returncode == 0)
+
+
+def take_back_steps(stage: Stage) -> None:
+    """The turns of the prior on the sphere, undone one by one from what the ledger keeps."""
+    print("AND BACK: the prior is turned back, step by step\n")
+    learner, mind, told = Learner(), Mind(), list[Reseeding]()
+    with Home(stage.home, to_read=True) as home:
+        for batch in home.ledger.batches("run"):
+            happening, was = happening_of(batch), mind.prior
+            assert happening is not None
+            step = mind.tick(learner, *happening)
+            told.append(Reseeding(batch.seq, was, mind.prior, step))
+        loops = [batch.entries[0] for batch in home.ledger.batches("jit")]
+    point = mind.prior
+    for each in reversed(told):
+        shown = ", ".join(f"{p:.3f}" for p in belief_of(each.now))
+        here = each.now == point and each.undone == each.was
+        check(f"from ({shown}) back to the very bits before run {each.run}", holds=here)
+        point = each.undone
+    check("at the end nothing is believed: four times one in four", holds=point == UNIFORM)
+    kept: list[Reseeding | None] = []
+    for entry in loops:
+        assert isinstance(entry, dict)
+        check("what a loop decided is decided again", holds=replays(entry["policy"]))
+        steps = entry["reseeds"]
+        assert isinstance(steps, list)
+        kept += map(Reseeding.of_node, steps)
+    check("the steps that loops wrote down are the same\n", holds=kept == told[-len(kept) :])
 
 
 def take_back(stage: Stage) -> None:

@@ -1,7 +1,8 @@
 """The next best action among K1 to K5: what it does, what it should cost, why it was chosen.
 
-The choice is made by rules over recorded facts, each stated in the rationale. Expected seconds are
-shown where the history gives them and are None where it does not.
+Recorded facts say which are possible, as stated in the rationale; of these, the lot of `policy`
+takes the one that should cost least. Expected seconds are shown where the history gives them and
+are None where it does not.
 """
 
 import math
@@ -11,9 +12,21 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cid_store.encoding import NodeLike
+from ring2_orchestrator.ce1.belief import Belief
 from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.history import History, PastRun
 from ring2_orchestrator.ce1.outcome import Outcome
+from ring2_orchestrator.ce1.policy import (
+    UNKNOWN_REUSE_S,
+    UNKNOWN_RUN_S,
+    Decision,
+    Question,
+    Row,
+    to_check,
+    to_retry,
+    to_reuse,
+    to_run,
+)
 
 TITLES: Mapping[str, str] = {
     "K1": "reuse",
@@ -67,6 +80,7 @@ class Plan(NamedTuple):
     action: Action
     plain_s: float | None
     alternatives: tuple[Alternative, ...]
+    decision: Decision
 
     @property
     def saving_s(self) -> float | None:
@@ -83,26 +97,50 @@ class Plan(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the choice is made from: decided reuse, the history, and its estimates."""
+    """What the choice is made from: decided reuse, the history, and its estimates.
+
+    `failure` and `drift` are probabilities that were learned; where nothing was, the history's.
+    """
 
     reuse: bool
     reason: str
     history: History
     run_s: Estimate
     reuse_s: Estimate
+    failure: float | None = None
+    drift: float | None = None
+    question: Question = Question()
+
+    @property
+    def belief(self) -> Belief:
+        """How it will end, given what is decided. They sum to one."""
+        if not self.reuse:
+            return Belief(0.0, 1 - self.fails, self.fails, 0.0)
+        # A drift that still counts says at least as much as its share of the executions does.
+        drifts = recent_drifts(self.history)
+        d = max(self.drift or 0.0, min(drifts / DRIFT_MEMORY, 1.0)) if drifts else 0.0
+        return Belief(1 - d, 0.0, 0.0, d)
+
+    @property
+    def fails(self) -> float:
+        """How likely an execution fails."""
+        return self.history.failure_probability if self.failure is None else self.failure
 
 
 def choose(facts: Facts) -> Plan:
     """The next best action for one command, and the ones it was preferred to."""
     options = {name: make(facts) for name, make in _OPTIONS.items()}
-    chosen = _first(facts)
+    decision = Decision.of(
+        facts.question, facts.belief, _rows(facts), assumed=facts.run_s.value is None
+    )
+    chosen = decision.drawn.action
     action = options[chosen]
     others = tuple(
         Alternative(name, option.expected_s, _why_not(name, chosen, facts))
         for name, option in options.items()
         if name != chosen
     )
-    return Plan(action, facts.run_s.value, others)
+    return Plan(action, facts.run_s.value, others, decision)
 
 
 def recent_drifts(history: History) -> int:
@@ -129,10 +167,17 @@ def _healed(before: PastRun, after: PastRun) -> bool:
     return before.exit_code != 0 and drifted and after.exit_code == 0
 
 
-def _first(facts: Facts) -> str:
+def _rows(facts: Facts) -> dict[str, Row]:
+    """What is possible, and its seconds by outcome."""
+    run_s = UNKNOWN_RUN_S if facts.run_s.value is None else facts.run_s.value
+    reuse_s = UNKNOWN_REUSE_S if facts.reuse_s.value is None else facts.reuse_s.value
     if facts.reuse:
-        return "K5" if recent_drifts(facts.history) else "K1"
-    return "K3" if self_healed_failures(facts.history) else "K2"
+        rows = {"K1": to_reuse(run_s, reuse_s)}
+        return {**rows, "K5": to_check(run_s)} if recent_drifts(facts.history) else rows
+    rows = {"K2": to_run(run_s, facts.fails)}
+    if self_healed_failures(facts.history):
+        rows["K3"] = to_retry(run_s, facts.fails, _backoff(facts))
+    return rows
 
 
 def _reuse(facts: Facts) -> Action:

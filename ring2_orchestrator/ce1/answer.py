@@ -46,6 +46,7 @@ def of_plan(chosen: Plan) -> Answer:
             }
             for other in chosen.alternatives
         ],
+        "policy": chosen.decision.as_node(),
     }
 
 
@@ -55,6 +56,7 @@ def loop(before: Outlook, after: Mood, cycle: Cycle) -> Answer:
         **plan(before),
         **of_mood("loop", after),
         "predicted": before.forecast.value,
+        "reseeds": [each.as_node() for each in cycle.reseeds],
         "outcome": {
             "attempts": cycle.attempts,
             "entry": cycle.seq,

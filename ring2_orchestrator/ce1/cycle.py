@@ -1,6 +1,6 @@
 """One cycle of the loop: do the planned action, and record what was predicted and what came."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ring2_orchestrator.ce1.outcome import Outcome
@@ -8,6 +8,7 @@ from ring2_orchestrator.ce1.outcome import Outcome
 if TYPE_CHECKING:
     from cid_store.encoding import NodeLike
     from ring2_orchestrator.ce1.outlook import Outlook
+    from ring2_orchestrator.ce1.reseeding import Reseeding
     from ring2_orchestrator.home import Home
     from ring2_orchestrator.runs.execute import RunResult
 
@@ -15,7 +16,10 @@ LEDGER_KIND = "jit"
 
 
 class Cycle(NamedTuple):
-    """What came of a plan. `runs` and `seq` are ledger entries: of the runs, and of the cycle."""
+    """What came of a plan. `runs` and `seq` are ledger entries: of the runs, and of the cycle.
+
+    `reseeds` are the steps that the runs moved the command's prior by, oldest first.
+    """
 
     outcome: Outcome
     exit_code: int
@@ -25,6 +29,7 @@ class Cycle(NamedTuple):
     messages: tuple[str, ...]
     runs: tuple[int, ...]
     seq: int
+    reseeds: "tuple[Reseeding, ...]" = ()
 
 
 def run_cycle(
@@ -46,6 +51,7 @@ def run_cycle(
     last = results[-1]
     runs = tuple(result.seq for result in results if result.seq is not None)
     saved_s = sum(result.saved_s for result in results)
+    reseeds = reseeds_of(home, runs)
     entry: dict[str, NodeLike] = {
         "action": before.plan.action.as_node(),
         "predicted": _prediction(before),
@@ -56,6 +62,8 @@ def run_cycle(
             "spent_s": spent_s,
             "verdict": last.verdict,
         },
+        "policy": before.plan.decision.as_node(),
+        "reseeds": [each.as_node() for each in reseeds],
         "runs": list(runs),
     }
     receipt = home.ledger.append([entry], kind=LEDGER_KIND, subject=before.subject)
@@ -68,7 +76,19 @@ def run_cycle(
         messages=tuple(result.message for result in results),
         runs=runs,
         seq=receipt.seq,
+        reseeds=reseeds,
     )
+
+
+def reseeds_of(home: "Home", runs: Collection[int]) -> "tuple[Reseeding, ...]":
+    """Learn what is new in the ledger; the steps of the priors that these runs caused.
+
+    Nothing of a run that somebody else learned meanwhile.
+    """
+    from ring2_orchestrator.ce1.kept import caught_up  # noqa: PLC0415 - most verbs run nothing
+
+    learned = caught_up(home.path, home.ledger)
+    return tuple(each for each in learned.reseeds if each.run in runs)
 
 
 def _act(before: "Outlook", home: "Home", sleep: Callable[[float], None]) -> "list[RunResult]":

@@ -23,6 +23,7 @@ from ring2_orchestrator.ce1.learning.coding import (
 )
 from ring2_orchestrator.ce1.learning.learner import Learner
 from ring2_orchestrator.ce1.learning.mind import Mind
+from ring2_orchestrator.ce1.reseeding import Reseeding
 from ring2_orchestrator.ledger import Ledger
 
 FILE = "ce1.db"
@@ -45,6 +46,7 @@ class Learned:
 
     def __init__(self, home: Path | None, learner: Learner) -> None:
         self.learner = learner
+        self.reseeds: list[Reseeding] = []  # of the runs that were learned just now
         self._path = None if home is None else home / FILE
         self._file = None if home is None else _cache(home)
         self._minds: dict[str, tuple[Mind, int]] = {}
@@ -82,7 +84,9 @@ class Learned:
                 mind, upto = self._found(batch.subject)
                 # Somebody else may have learned it meanwhile: a run is never counted twice.
                 if happening is not None and seq >= upto:
-                    mind.tick(self.learner, *happening)
+                    was = mind.prior
+                    step = mind.tick(self.learner, *happening)
+                    self.reseeds.append(Reseeding(seq, was, mind.prior, step))
                     self._minds[batch.subject] = mind, seq + 1
                     met.add(batch.subject)
         return met
@@ -104,14 +108,19 @@ def nothing_learned() -> Learned:
     return Learned(None, Learner())
 
 
+def newest_in(ledger: Ledger) -> tuple[int, str]:
+    """How many entries a ledger has, and the name of its newest batch: its state, for short."""
+    newest = next(ledger.leaves(newest_first=True), None)
+    return (0, "") if newest is None else (newest[0] + 1, str(newest[1].batch))
+
+
 def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
     """What was kept in a home, and the newest runs of its ledger learned on top of it.
 
     Of more than `most` that are new, only the newest are learned. What does not belong to this
     ledger, or cannot be read, is thrown away, and the newest runs are learned anew.
     """
-    newest = next(ledger.leaves(newest_first=True), None)
-    size, mark = (0, "") if newest is None else (newest[0] + 1, str(newest[1].batch))
+    size, mark = newest_in(ledger)
     learned, upto = _opened(home, _cache(home), ledger, size)
     if upto == size:
         return learned

@@ -11,6 +11,7 @@ from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.learning.costs import Interval
 from ring2_orchestrator.ce1.learning.learner import Forecast
 from ring2_orchestrator.ce1.outcome import Outcome
+from ring2_orchestrator.ce1.policy import Question
 
 
 class Difference(NamedTuple):
@@ -68,9 +69,15 @@ class Outlook(Mood):
         subject: str,
         decided: Decided,
         foreseen: Forecast | None = None,
+        *,
+        state: tuple[int, str] = (0, ""),
     ) -> None:
-        """`foreseen` is what was learned of all runs says of the next one."""
+        """`foreseen` is what was learned of all runs says of the next one.
+
+        `state` is how far the ledger was: its entries, and the name of its newest batch.
+        """
         super().__init__(history)
+        self.state = state
         self.foreseen = foreseen
         self.command = tuple(command)
         self.subject = subject
@@ -124,8 +131,18 @@ class Outlook(Mood):
     @cached_property
     def plan(self) -> Plan:
         """The next best action."""
+        decided, ends = self.decided, None if self.foreseen is None else self.foreseen.ends
         return choose(
-            Facts(self.decided.reuse, self.decided.reason, self.history, self.run_s, self.reuse_s)
+            Facts(
+                decided.reuse,
+                decided.reason,
+                self.history,
+                self.run_s,
+                self.reuse_s,
+                failure=self.failure,
+                drift=None if ends is None else ends.drift.probability,
+                question=Question(self.subject, decided.reuse, decided.trace, *self.state),
+            )
         )
 
 
@@ -135,9 +152,11 @@ def outlook(
     decided: Decided,
     history: History,
     foreseen: Forecast | None = None,
+    *,
+    state: tuple[int, str] = (0, ""),
 ) -> Outlook:
     """The outlook of a command: what was decided, what the ledger remembers, what was learned."""
-    return Outlook(history, command, subject, decided, foreseen)
+    return Outlook(history, command, subject, decided, foreseen, state=state)
 
 
 def learned_or(learned: Interval, seen: Estimate) -> Estimate:

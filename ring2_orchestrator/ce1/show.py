@@ -9,6 +9,7 @@ from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
+from ring2_orchestrator.ce1.policy import Decision
 from ring2_orchestrator.report import one_line, seconds_text, size_text
 
 _SHOWN_CHANGES = 5
@@ -42,6 +43,22 @@ def plan(outlook: Outlook) -> Iterator[str]:
         yield from _row(
             "instead of", f"{other.name} ({_seconds(other.expected_s)}): {other.why_not}"
         )
+    yield from _row("policy", policy_text(chosen.decision))
+
+
+def policy_text(decision: Decision) -> str:
+    """The weights of all actions that are possible, by how much each is beaten, and the lot."""
+    drawn = decision.drawn
+    parts = [f"{drawn.action} has weight {drawn.weights[drawn.action]:.3g}"]
+    for name, weight in drawn.weights.items():
+        by = decision.beats_by(name)
+        if name != drawn.action and by is not None:
+            costs = "costs more by" if by >= 0 else "costs less by"
+            parts.append(f"{name} {weight:.3g}, as it {costs} {seconds_text(abs(by))}")
+    temperature = f"{1000 * drawn.temperature_s:g} ms"
+    if decision.assumed:
+        parts.append("what never ran counts as a second")
+    return f"{'; '.join(parts)}; temperature {temperature}, lot from {decision.question.cid.short}"
 
 
 def loop(before: Outlook, after: Mood, cycle: Cycle) -> Iterator[str]:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ring2_orchestrator.ce1.answer import SCHEMA, of_mood, of_plan
-from ring2_orchestrator.ce1.cycle import LEDGER_KIND
+from ring2_orchestrator.ce1.cycle import LEDGER_KIND, reseeds_of
 from ring2_orchestrator.ce1.estimate import estimate
+from ring2_orchestrator.ce1.kept import newest_in
 from ring2_orchestrator.ce1.outlook import Mood
+from ring2_orchestrator.ce1.policy import Question
+from ring2_orchestrator.ce1.show import policy_text
 from ring2_orchestrator.commands import Context
 from ring2_orchestrator.commands._round import go_round, outcome_of
 from ring2_orchestrator.commands._scripts import learn, scripts_named
@@ -74,8 +77,11 @@ class Target:
                         estimate(served).value,
                     )
                 )
+            entries, newest = newest_in(home.ledger)
         order = order_of([script.marks for script in self.scripts])
-        self.campaign: Campaign = campaign_of(tasks, order, jobs)
+        everything = all(task.reuse for task in tasks)
+        question = Question(self.subject, everything, None, entries, newest)
+        self.campaign: Campaign = campaign_of(tasks, order, jobs, question)
         self.plan = self.campaign.plan()
 
     def mood(self, context: Context) -> Mood:
@@ -110,6 +116,7 @@ def loop_several(target: Target, context: Context, printing: AbstractContextMana
     entry: Mapping[str, NodeLike] = {
         "action": action.as_node(),
         "outcome": cast("NodeLike", outcome),
+        "policy": target.plan.decision.as_node(),
         "predicted": {
             "confidence": mood.confidence,
             "reused": target.campaign.reused,
@@ -118,13 +125,16 @@ def loop_several(target: Target, context: Context, printing: AbstractContextMana
         "runs": cast("NodeLike", outcome["runs"]),
     }
     with context.open_home() as home:
-        receipt = home.ledger.append([dict(entry)], kind=LEDGER_KIND, subject=target.subject)
+        reseeds = reseeds_of(home, cast("list[int]", outcome["runs"]))
+        steps: dict[str, NodeLike] = {"reseeds": [each.as_node() for each in reseeds]}
+        receipt = home.ledger.append([{**entry, **steps}], kind=LEDGER_KIND, subject=target.subject)
     after = target.mood(context)
     context.report.data(
         {
             **_planned(target, "loop", after),
             "outcome": {**outcome, "entry": receipt.seq},
             "predicted": "reused" if action.name == "K1" else "ran",
+            "reseeds": steps["reseeds"],
         }
     )
     expected = _seconds(action.expected_s)
@@ -210,6 +220,7 @@ def _lines(target: Target) -> list[str]:
         f"instead of  {other.name} ({_seconds(other.expected_s)}): {other.why_not}"
         for other in plan.alternatives
     ]
+    lines.append(f"policy      {policy_text(plan.decision)}")
     width = max(len(script.name) for script in target.scripts)
     lines += ["", "begins      script"]
     for each in _order(target):

@@ -159,7 +159,8 @@ def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
 
 def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
     """Decide, remember and estimate; runs nothing."""
-    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415 - start-up is performance
+    from ring2_orchestrator.ce1.kept import newest_in  # noqa: PLC0415 - start-up is performance
+    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415
         Decided,
         Difference,
         outlook,
@@ -185,7 +186,10 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
         trace=None if decision.trace is None else str(decision.trace),
     )
     seen = _history(home, decision.subject)
-    return outlook(command, decision.subject, decided, seen, _foreseen(command, decision, home))
+    foreseen = _foreseen(command, decision, home)
+    ledger = _ledger(home)
+    state = (0, "") if ledger is None else newest_in(ledger)
+    return outlook(command, decision.subject, decided, seen, foreseen, state=state)
 
 
 def _foreseen(command: Sequence[str], decision: "Decision", home: "Home") -> "Forecast":

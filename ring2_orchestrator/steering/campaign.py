@@ -3,10 +3,13 @@
 Whoever is to be reused is decided by hashes, before this; how long the others take is estimated.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ring2_orchestrator.ce1.action import Action, Alternative, Plan
+from ring2_orchestrator.ce1.belief import Belief
+from ring2_orchestrator.ce1.policy import ATTENTION_S, UNKNOWN_RUN_S, Decision, Question, Row
 from ring2_orchestrator.runs.order import Order
 from ring2_orchestrator.steering.expectation import Expectation
 from ring2_orchestrator.steering.schedule import Slot, makespan, simulate, urgency
@@ -35,6 +38,7 @@ class Campaign(NamedTuple):
     tasks: tuple[Task, ...]
     order: Order
     width: int
+    question: Question = Question()
 
     @property
     def reused(self) -> int:
@@ -61,8 +65,9 @@ class Campaign(NamedTuple):
     def slots(self, width: int) -> list[Slot]:
         """When each should begin and end, the most urgent first; empty where that is not known."""
         seconds = self.seconds()
-        if seconds is None:
-            return []
+        return [] if seconds is None else self._simulated(seconds, width)
+
+    def _simulated(self, seconds: Sequence[float], width: int) -> list[Slot]:
         before = self.order.before
         return simulate(before, seconds, urgency(before, seconds), width=width)
 
@@ -74,14 +79,14 @@ class Campaign(NamedTuple):
         known = self.seconds() is not None
         one = makespan(self.slots(1)) if known else None
         many = makespan(self.slots(self.width)) if known else None
-        everything = self.reused == len(self.tasks)
         options = {
             "K1": Action("K1", self._reason_to_reuse(), {"jobs": 1, "reuse": True}, one),
             "K2": Action("K2", "one after the other", {"jobs": 1, "reuse": True}, one),
             "K4": Action("K4", self._reason(), {"jobs": self.width, "reuse": True}, many),
         }
-        beside = self.width > 1 and len(self.tasks) > 1 and (many is None or many < (one or 0.0))
-        chosen = "K1" if everything else "K4" if beside else "K2"
+        decision = Decision.of(self.question, self.belief, self._rows(), assumed=not known)
+        chosen = decision.drawn.action
+        everything = self.reused == len(self.tasks)
         others = (
             Alternative(
                 name,
@@ -97,7 +102,26 @@ class Campaign(NamedTuple):
             )
             if name != chosen
         )
-        return Plan(options[chosen], plain, tuple(others))
+        return Plan(options[chosen], plain, tuple(others), decision)
+
+    @property
+    def belief(self) -> Belief:
+        """How all of them will end: reused where all are; failed where any of those that run is."""
+        if self.reused == len(self.tasks):
+            return Belief(1.0, 0.0, 0.0, 0.0)
+        passes = math.prod(1 - task.expected.failure for task in self.tasks if not task.reuse)
+        return Belief(0.0, passes, 1 - passes, 0.0)
+
+    def _rows(self) -> dict[str, Row]:
+        """The ways there are, and their seconds by outcome."""
+        usual = UNKNOWN_RUN_S if self.usual_s is None else self.usual_s
+        seconds = [task.seconds(usual) for task in self.tasks]
+        one, many = (makespan(self._simulated(seconds, width)) for width in (1, self.width))
+        if self.reused == len(self.tasks):
+            return {"K1": _row(one)}
+        rows = {"K2": _row(one)}
+        # Where nothing can run beside another there is nothing to decide.
+        return {**rows, "K4": _row(many)} if many < one else rows
 
     def _reason_to_reuse(self) -> str:
         return f"nothing that any of these {len(self.tasks)} depends on has changed"
@@ -123,7 +147,14 @@ class Campaign(NamedTuple):
         return "nothing could run beside another"
 
 
-def campaign_of(tasks: Sequence[Task], order: Order, width: int) -> Campaign:
+def _row(seconds: float) -> Row:
+    # Whichever way it was done, a failure is seen and started again.
+    return (seconds, seconds, seconds + ATTENTION_S, seconds)
+
+
+def campaign_of(
+    tasks: Sequence[Task], order: Order, width: int, question: Question | None = None
+) -> Campaign:
     """The campaign of these commands on so many cores."""
     assert len(tasks) == len(order.before), "each has its place in the order"
-    return Campaign(tuple(tasks), order, max(width, 1))
+    return Campaign(tuple(tasks), order, max(width, 1), question or Question())

@@ -6,7 +6,11 @@ import pytest
 
 from cid_store.encoding import Node
 from ring2_orchestrator.ce1.cycle import run_cycle
+from ring2_orchestrator.ce1.laws.sphere import Grid
+from ring2_orchestrator.ce1.learning.mind import UNIFORM
 from ring2_orchestrator.ce1.outcome import Outcome
+from ring2_orchestrator.ce1.policy import replays
+from ring2_orchestrator.ce1.reseeding import Reseeding
 from ring2_orchestrator.clock import SystemClock
 from ring2_orchestrator.commands.jit import outlook_of
 from ring2_orchestrator.home import Home
@@ -87,3 +91,25 @@ def test_what_was_predicted_is_recorded_before_it_is_known(home: Home) -> None:
     assert predicted["confidence"] == before.confidence
     assert predicted["posterior"] == {each.value: before.belief.at(each) for each in Outcome}
     assert home.ledger.verify().size == 4
+
+
+def test_every_decision_replays_and_every_step_is_undone_from_the_ledger(home: Home) -> None:
+    Path("bad.py").write_text("raise SystemExit(1)\n")
+    command = script_command("bad.py")
+    for _ in range(3):
+        run_cycle(outlook_of(command, home), home, sleep=lambda _: None)
+    point: Grid | None = None
+    for batch in home.ledger.batches("jit", newest_first=True):
+        [entry] = batch.entries
+        assert isinstance(entry, dict)
+        assert replays(entry["policy"])
+        noted = entry["reseeds"]
+        assert isinstance(noted, list)
+        steps = [Reseeding.of_node(each) for each in noted]
+        assert [step and step.run for step in steps] == entry["runs"]
+        for step in reversed(steps):
+            assert step is not None
+            assert point in (None, step.now)
+            point = step.undone
+            assert point == step.was
+    assert point == UNIFORM

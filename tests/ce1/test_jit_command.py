@@ -32,8 +32,8 @@ COMMON = {
     "verb": "str",
 }
 HINT = {**COMMON, "decided": "dict", "estimates": "dict"}
-PLAN = {**HINT, "alternatives": "list", "expected": "dict"}
-LOOP = {**PLAN, "outcome": "dict", "predicted": "str"}
+PLAN = {**HINT, "alternatives": "list", "expected": "dict", "policy": "dict"}
+LOOP = {**PLAN, "outcome": "dict", "predicted": "str", "reseeds": "list"}
 STATUS = {**COMMON, "ledger": "dict", "seconds": "dict", "subjects": "int"}
 ESTIMATE = {"high", "level", "low", "method", "observations", "value"}
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from ring2_orchestrator.ce1.policy import replays
+from ring2_orchestrator.ce1.reseeding import Reseeding
 from ring2_orchestrator.home import Home
 from tests.ce1.test_jit_command import PLAN, check, jit
 
@@ -46,13 +48,16 @@ def test_several_scripts_are_planned_and_run_as_one_target(
     assert (first["action"]["name"], first["expected"]["seconds"]) == ("K4", None)
     assert first["target"]["scripts"] == ["work/a.sh", "work/b.sh", "work/c.sh"]
     done = several(capfd, home, "loop", "-j2", "work")
-    check(done, {**SEVERAL, "outcome": "dict", "predicted": "str"})
+    check(done, {**SEVERAL, "outcome": "dict", "predicted": "str", "reseeds": "list"})
     assert (done["outcome"]["verdict"], done["outcome"]["exit_code"]) == ("ran", 0)
     with Home(home) as opened:
         [batch] = opened.ledger.batches("jit")
         [entry] = batch.entries
         assert isinstance(entry, dict)
         assert (entry["runs"], batch.seq) == (done["outcome"]["runs"], done["outcome"]["entry"])
+        assert replays(entry["policy"])
+        steps = [Reseeding.of_node(each) for each in entry["reseeds"]]  # pyright: ignore[reportOptionalIterable, reportGeneralTypeIssues]
+        assert {step.run for step in steps if step} == set(done["outcome"]["runs"])
     again = several(capfd, home, "plan", "work")
     assert again["action"]["name"] == "K1"
     assert (again["decided"]["reuse"], again["expected"]["saving_s"] is None) == (True, False)
