@@ -1,8 +1,10 @@
 """One cycle of the loop: do the planned action, and record what was predicted and what came."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from cid_store.errors import RedoxaError
 from ring2_orchestrator.ce1.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -87,8 +89,11 @@ def reseeds_of(home: "Home", runs: Collection[int]) -> "tuple[Reseeding, ...]":
     """
     from ring2_orchestrator.ce1.kept import caught_up  # noqa: PLC0415 - most verbs run nothing
 
-    learned = caught_up(home.path, home.ledger)
-    return tuple(each for each in learned.reseeds if each.run in runs)
+    # What was run is to be told whatever learning from it meets.
+    with suppress(RedoxaError):
+        learned = caught_up(home.path, home.ledger)
+        return tuple(each for each in learned.reseeds if each.run in runs)
+    return ()
 
 
 def _act(before: "Outlook", home: "Home", sleep: Callable[[float], None]) -> "list[RunResult]":

@@ -51,7 +51,7 @@ def _of_folder(folder: str) -> list[str]:
 
 
 def learn(scripts: Sequence[Script], context: Context) -> Several:
-    """What each is known to read and write, and what it should cost; runs and writes nothing."""
+    """What each is known to read and write, and what it should cost; runs nothing."""
     cwd = Path.cwd()
     if not (context.home_path / "environment.key").is_file():
         return Several.unknown(len(scripts))
