@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial, wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,15 @@ from ring0.execution import Executor, Limits, StoreMemo
 from ring0.frame import Frame, Operation, Request, root_name
 from ring0.plan import Dtype, Plan
 from ring2_orchestrator import packing, planner, refusals
+from ring2_orchestrator.arguments import (
+    demoted_tier,
+    gene_of,
+    little_endian,
+    named,
+    raw,
+    require,
+    require_bytes,
+)
 from ring2_orchestrator.arrays import pack_array, unpack_array
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.container import BytesSource, Container
@@ -26,10 +35,13 @@ from ring2_orchestrator.gene import Gene, print_plan
 from ring2_orchestrator.home import Home, default_home
 from ring2_orchestrator.packing_parts import best_plan
 from ring2_orchestrator.planner import BEAM, Frontier
-from ring2_orchestrator.probe import Probe, Realm
+from ring2_orchestrator.probe import Probe
 from ring2_orchestrator.toolbox import Toolbox
 from ring2_orchestrator.winners import Winners
 from ring2_orchestrator.winners.kept import keep_winners, open_winners
+
+if TYPE_CHECKING:
+    from ring2_orchestrator.fetching.wish import Bounds
 
 _Args = ParamSpec("_Args")
 _Made = TypeVar("_Made")
@@ -77,14 +89,14 @@ class VM:
     def put(self, data: Buffer | npt.NDArray[np.generic]) -> Cid:
         """Keep bytes, or an array's elements in C order as little-endian bytes; their name."""
         if isinstance(data, np.ndarray):
-            data = _little_endian(data)
-        _require_bytes(data)
+            data = little_endian(data)
+        require_bytes(data)
         return self._home.store.put(data)
 
     @_entered
     def get(self, cid: Cid | str) -> bytes:
         """The bytes of that name. Raises MissingObjectError or CorruptObjectError."""
-        return self._home.store.get(_named(cid))
+        return self._home.store.get(named(cid))
 
     @_entered
     def view(
@@ -95,7 +107,7 @@ class VM:
         `dtype` is taken as little-endian; `shape` defaults to one dimension. Raises InputError
         where the bytes do not fill it.
         """
-        cid = _named(cid)
+        cid = named(cid)
         little = np.dtype(dtype).newbyteorder("<")
         buffer = self._home.store.view(cid)
         try:
@@ -111,7 +123,7 @@ class VM:
 
     def gene(self, text_or_name: str) -> Gene:
         """A gene from its text, or a shipped one by its name. Raises GeneError or InputError."""
-        _require(text_or_name, str, "a gene's text, or the name of a shipped one")
+        require(text_or_name, str, "a gene's text, or the name of a shipped one")
         return planner.gene_from(text_or_name, self._tools.palette)
 
     @_entered
@@ -136,7 +148,7 @@ class VM:
         for decides.
         """
         source = self._source(cid)
-        genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
+        genes = planner.library(self._tools.palette) if gene is None else [gene_of(gene)]
         # A plan runs on whole elements; what is left over is the container's business.
         fitting = [each for each in genes if source.size % each.program.dtype.width == 0]
         chosen = planner.find_profile(profile) if gene is None else None
@@ -163,11 +175,11 @@ class VM:
         What was executed before is looked up, not executed. Raises StepFailedError where a kernel
         refuses the data and UsageError where the bytes are not whole elements.
         """
-        cid = _named(cid)
+        cid = named(cid)
         chosen = plan if isinstance(plan, Plan) else self._closed(plan)
         self._kept(chosen)
         self._executor.forward(chosen, self._home.store.view(cid))
-        return self._frame(Request(chosen.cid, Operation.FORWARD, b"", (_raw(cid),)))
+        return self._frame(Request(chosen.cid, Operation.FORWARD, b"", (raw(cid),)))
 
     @_entered
     def invert(self, frame: Frame) -> Cid:
@@ -175,7 +187,7 @@ class VM:
 
         Raises DamageError if that is not the frame's own input.
         """
-        _require(frame, Frame, "the frame of a run")
+        require(frame, Frame, "the frame of a run")
         if frame.request.operation is not Operation.FORWARD:
             raise UsageError("only a forward frame can be undone; run its plan instead")
         plan = Plan.from_bytes(self._home.store.get(frame.request.what))
@@ -197,7 +209,7 @@ class VM:
 
         Raises InputError when the gene does not fit the bytes.
         """
-        chosen = _gene(gene) if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
+        chosen = gene_of(gene) if gene is not None else self.gene(_ANYTHING.format(dtype=dtype))
         source = self._source(cid)
         found = planner.start(source, self._tools.packer, self._tools.kernels, chosen)
         if found is None:
@@ -210,15 +222,15 @@ class VM:
         The same frontier and beam give the same again. A search has one store of fuel: whoever goes
         on from an older frontier in another way has what is left of it.
         """
-        _require(beam, int, "how many streams grow as a beam")
+        require(beam, int, "how many streams grow as a beam")
         if beam < 1:
             raise UsageError(f"a beam of {beam} grows nothing; give 1 or more")
-        _require(frontier, Frontier, _A_FRONTIER)
+        require(frontier, Frontier, _A_FRONTIER)
         return planner.tick(frontier, beam)
 
     def select_best(self, frontier: Frontier) -> Plan:
         """The best plan seen so far; a search may stop after any tick."""
-        _require(frontier, Frontier, _A_FRONTIER)
+        require(frontier, Frontier, _A_FRONTIER)
         return self._kept(planner.select_best(frontier))
 
     # Containers.
@@ -238,7 +250,7 @@ class VM:
         What is tried for it is what `plan` tries, `learned` or not. Of an array, element type and
         shape are kept, too: `unpack_array` gives it back.
         """
-        genes = planner.library(self._tools.palette) if gene is None else [_gene(gene)]
+        genes = planner.library(self._tools.palette) if gene is None else [gene_of(gene)]
         chosen = planner.find_profile(profile) if gene is None else None
         tools = self._tools
         if isinstance(cid, np.ndarray):
@@ -266,13 +278,13 @@ class VM:
     @_entered
     def unpack_array(self, cid: Cid | str) -> npt.NDArray[np.generic]:
         """The array that a kept container holds. Raises InputError where it holds none."""
-        return unpack_array(self._home.store.view(_named(cid)), self._tools)
+        return unpack_array(self._home.store.view(named(cid)), self._tools)
 
     # Tiers.
 
     def tier(self, cid: Cid | str) -> Tier:
         """Whether an object is kept whole, as a container, or as the frame that makes it."""
-        return self._home.store.tier(_named(cid))
+        return self._home.store.tier(named(cid))
 
     def demote(self, cid: Cid | str, to: Tier | str | None = None) -> Tier:
         """Keep an object as what rebuilds it, verified; the tier it then is in.
@@ -281,15 +293,15 @@ class VM:
         it quickly enough, and otherwise is packed. It stays where it is if nothing makes it
         smaller. Every method gives its bytes as before.
         """
-        cid = _named(cid)
-        (verdict,) = self._home.tiers.demote([cid], _demoted_tier(to))
+        cid = named(cid)
+        (verdict,) = self._home.tiers.demote([cid], demoted_tier(to))
         if verdict.note:
             raise InputError(verdict.note)
         return self.tier(cid)
 
     def promote(self, cid: Cid | str) -> bool:
         """Keep a demoted object whole again; false where it is. Raises as `get` does."""
-        (verdict,) = self._home.tiers.promote([_named(cid)])
+        (verdict,) = self._home.tiers.promote([named(cid)])
         return verdict.move is not None
 
     # Runs.
@@ -300,20 +312,42 @@ class VM:
         What the script prints goes to this process's standard output and error. A script that
         fails is a probe with its exit code, not an error; one that cannot be run raises.
         """
-        from ring2_orchestrator.runs.execute import execute  # noqa: PLC0415 - data needs no runs
-        from ring2_orchestrator.runs.script import script_command  # noqa: PLC0415
+        from ring2_orchestrator.probing import probe_local  # noqa: PLC0415 - data needs no runs
 
-        result = execute(script_command(str(script), arguments), home=self._home)
-        return Probe(
-            target=str(script),
-            realm=Realm.UMBRA if result.trace is None else Realm.ILLUMINATED,
-            cid=result.trace,
-            exit_code=result.exit_code,
-            reused=result.reused,
-            latency_s=result.wall_s,
-            reason=result.message,
-            entry=result.seq,
+        return probe_local(self._home, str(script), arguments)
+
+    async def probe_network(
+        self,
+        url: str,
+        *,
+        allow: Sequence[str] = (),
+        headers: Sequence[tuple[str, str]] = (),
+        offline: bool = False,
+        again: bool = False,
+        expect: str | None = None,
+        bounds: "Bounds | None" = None,
+    ) -> Probe:
+        """Load an address over HTTP or HTTPS, or use what is kept of it where that still holds.
+
+        What could not be had is a probe in the umbra, or the penumbra if a part came that the next
+        probe goes on from, and not an error. `allow` grants hosts for redirects, and private ones;
+        `headers` go to the address's own server and are not kept; `offline` asks nobody; `again`
+        asks though what is kept is fresh; `expect` is the CID, sha256:HEX or sha512:HEX that must
+        come out. Raises UsageError for what cannot be meant.
+        """
+        from ring2_orchestrator.fetching.wish import Wish  # noqa: PLC0415 - data needs no network
+        from ring2_orchestrator.probing import probe_network  # noqa: PLC0415 - as above
+
+        wish = Wish.of(
+            url,
+            allow=allow,
+            headers=headers,
+            offline=offline,
+            again=again,
+            expect=expect,
+            bounds=bounds,
         )
+        return (await probe_network(self._home, wish)).probe
 
     # Closing.
 
@@ -367,7 +401,7 @@ class VM:
         return self._open
 
     def _source(self, cid: Cid | str, what: str = "object") -> BytesSource:
-        cid = _named(cid)
+        cid = named(cid)
         return BytesSource(self._home.store.view(cid), f"{what} {cid.short}")
 
     @property
@@ -379,7 +413,7 @@ class VM:
         return self._tools.executor.with_limits(Limits(), memo=StoreMemo(self._home.store))
 
     def _closed(self, gene: Gene) -> Plan:
-        _require(gene, Gene, "a plan or a gene")
+        require(gene, Gene, "a plan or a gene")
         if gene.is_open:
             raise UsageError(
                 f"gene '{gene.name}' leaves choices open: let vm.plan(cid, gene) take them"
@@ -394,49 +428,3 @@ class VM:
         cid = self._home.store.root(root_name(request))
         assert cid is not None, "an execution with a memo keeps its frame"
         return Frame.from_node(decode(self._home.store.get(cid)))
-
-
-def _named(name: Cid | str) -> Cid:
-    """The name of an object from what a caller gave as one."""
-    if isinstance(name, str):
-        return Cid.parse(name)
-    _require(name, Cid, "the name of an object, a Cid or its text")
-    return name
-
-
-def _demoted_tier(to: Tier | str | None) -> Tier | None:
-    if to in (None, Tier.PENUMBRA, Tier.UMBRA):
-        return None if to is None else Tier(to)
-    raise UsageError(f"expected 'penumbra' or 'umbra' as the tier to demote to, and not {to!r}")
-
-
-def _gene(gene: Gene) -> Gene:
-    _require(gene, Gene, "a gene, as vm.gene makes it")
-    return gene
-
-
-def _require(value: object, kind: type, wanted: str) -> None:
-    if not isinstance(value, kind):
-        raise UsageError(f"expected {wanted}, and not a value of type {type(value).__name__}")
-
-
-def _require_bytes(data: object) -> None:
-    try:
-        memoryview(data)  # pyright: ignore[reportArgumentType] - that is the question
-    except TypeError as error:
-        raise UsageError(
-            f"expected bytes or an array, and not a value of type {type(data).__name__}"
-        ) from error
-
-
-def _raw(cid: Cid) -> Cid:
-    """The name of the same bytes as plain bytes: kernels know no other kind."""
-    return Cid(Codec.RAW, cid.digest)
-
-
-def _little_endian(array: npt.NDArray[np.generic]) -> memoryview:
-    if array.dtype.hasobject:
-        raise InputError("an array of Python objects has no bytes of its own; convert it first")
-    # Flat first: a view as bytes needs one dimension with elements side by side.
-    flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
-    return flat.view(np.uint8).data

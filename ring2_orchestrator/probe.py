@@ -18,8 +18,10 @@ class Realm(enum.StrEnum):
 class Probe:
     """What became of one local or remote load.
 
-    `cid` names the trace of what was loaded, None where nothing may be kept; `latency_s` is wall
-    time; `reason` is one sentence on why it was reused, ran, or may not be reused.
+    `cid` names what was loaded: of a script its trace, of an address its bytes, in the penumbra
+    the part that came; None where nothing may be kept. `exit_code` is the script's own, or what
+    `redoxa fetch` ends with. `reason` is one sentence on why it was reused, ran, or may not be
+    reused. No credentials stand in any of this.
     """
 
     target: str
@@ -27,6 +29,11 @@ class Probe:
     cid: Cid | None
     exit_code: int
     reused: bool
-    latency_s: float
+    latency_s: float  # a script's wall time; of an address until its answer began, 0 if not asked
     reason: str
     entry: int | None  # the place in the shadow ledger
+    jitter_s: float = 0.0  # how much latencies of neighbours in time differ, on average
+    size_bytes: int = 0  # of what `cid` names; of a script 0
+    moved_bytes: int = 0  # that came over the network for it
+    retries: int = 0
+    provenance: tuple[str, ...] = ()  # where it is from, step by step, the last one last

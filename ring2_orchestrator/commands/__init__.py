@@ -36,6 +36,8 @@ COMMANDS: dict[str, str] = {
     "replay": "run a recorded run again in a scratch folder, and compare",
     "export": "write a recorded run as an archive that can be run again elsewhere",
     "graph": "draw a run: inputs, processes, outputs",
+    "fetch": "load an address over HTTP, kept, resumed and checked; or reuse what is kept of it",
+    "probe": "load an address or run a script, and say in the same words what came of it",
     "jit": "predict and steer: hint, plan, loop, status",
     "history": "build a history of traced runs from a git repository, to judge predictions by",
     "ledger": "show, verify, sign and prove the shadow ledger",

@@ -27,17 +27,22 @@ def _resolve(host: str, port: int) -> Found:
 
 
 def addresses_of(
-    host: str, port: int, hosts: Hosts, *, resolve: Resolver = _resolve
+    host: str,
+    port: int,
+    hosts: Hosts,
+    *,
+    resolve: Resolver = _resolve,
+    option: str = "--net-allow",
 ) -> list[Address]:
     """The addresses of a host that are granted, in the resolver's order.
 
     Whoever connects to one of them cannot be led elsewhere by a second answer of the name's
     server. Raises RefusedError where the host is not granted, or leads into a private network and
-    is not granted by its name; NoAnswerError where the name is not known.
+    is not granted by its name; NoAnswerError where the name is not known. `option` is what grants.
     """
     grant = hosts.grant(host, port)
     if grant is None:
-        raise RefusedError(f"{host}:{port} is not granted; --net-allow {host}:{port} grants it")
+        raise RefusedError(f"{host}:{port} is not granted; {option} {host}:{port} grants it")
     try:
         found = resolve(host, port)
     except (OSError, UnicodeError) as error:
@@ -51,8 +56,8 @@ def addresses_of(
     ]
     if addresses and not allowed:
         raise RefusedError(
-            f"{host} leads to the private address {addresses[0].sockaddr[0]}, and only a pattern "
-            f"grants it; --net-allow {host}:{port} does so by name"
+            f"{host} leads to the private address {addresses[0].sockaddr[0]}, which nobody granted "
+            f"by name; {option} {host}:{port} does so"
         )
     return allowed
 

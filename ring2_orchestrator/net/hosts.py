@@ -49,10 +49,10 @@ class Rule(NamedTuple):
 
 
 class Hosts:
-    """What a person granted."""
+    """What a person granted; `public` are rules that never lead into a private network."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, rules: Iterable[Rule], *, public: Iterable[Rule] = ()) -> None:
+        self._rules, self._public = tuple(rules), tuple(public)
 
     @classmethod
     def of(cls, words: Iterable[str]) -> Self:
@@ -64,7 +64,9 @@ class Hosts:
         covering = [rule for rule in self._rules if rule.covers(host, port)]
         if any(rule.host == host for rule in covering):
             return Grant.BY_NAME
-        return Grant.BY_PATTERN if covering else None
+        if covering or any(rule.covers(host, port) for rule in self._public):
+            return Grant.BY_PATTERN
+        return None
 
 
 def _port(text: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from ring2_orchestrator.net.authority import Authority
+from tests.net.hostile import Hostile
 
 SET_COOKIE = "session-cookie-value-from-the-server"
 
@@ -26,6 +27,7 @@ class Site:
     headers: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     asked: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     said: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    cuts: int = 0  # so many answers in parts still break off after a third
 
     @property
     def host(self) -> str:
@@ -35,7 +37,7 @@ class Site:
         return f"{self.scheme}://{self.host}{path}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Hostile, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     @property
