@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httpcore
 
@@ -107,7 +107,8 @@ class _Judged(httpcore.AsyncNetworkBackend):
 
     def __init__(self, hosts: Hosts, resolve: Resolver | None) -> None:
         self._hosts, self._resolve = hosts, resolve
-        self._plain: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+        # Without anyio the class is a stand-in of another type, and anyio comes with us.
+        self._plain = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,
@@ -172,7 +173,8 @@ def _words(error: Exception) -> str:
 
 
 def _reason(response: httpcore.Response) -> str:
-    raw = response.extensions.get("reason_phrase", b"")
+    told = cast("dict[str, object]", response.extensions)
+    raw = told.get("reason_phrase")
     return raw.decode("latin-1") if isinstance(raw, bytes) else ""
 
 

@@ -33,7 +33,8 @@ class Loader:
         fetcher._sleep = sleep
         bounds = Bounds(silence_s=5.0, retries=2)._replace(**options.pop("bounds", {}))
         url = path if "://" in path else self.site.url(path)
-        wish = Wish.of(url, bounds=bounds, **{"allow": [self.site.host], **options})
+        options.setdefault("allow", [self.site.host])
+        wish = Wish.of(url, bounds=bounds, **options)
         return await probe_network(self.home, wish, fetcher)
 
     def load(self, path: str, **options: Any) -> Loaded:

@@ -1,18 +1,25 @@
 """What is kept and what is never kept; who may be asked; what nobody is asked."""
 
 import asyncio
+from typing import cast
 
 import pytest
 
 from cid_store.errors import UsageError
 from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.fetching.wish import Wish, target_of
+from ring2_orchestrator.ledger import Batch
 from ring2_orchestrator.probe import Realm
 from tests.fetching.conftest import Loader
 from tests.net.hostile import DATA
 from tests.net.server import SET_COOKIE
 
 SECRET = "an-open-sesame-of-nobody"  # noqa: S105 - it opens nothing
+
+
+def entry_of(batch: Batch) -> dict[str, object]:
+    (entry,) = batch.entries
+    return cast("dict[str, object]", entry)
 
 
 def test_what_did_not_change_is_confirmed_and_not_loaded(loader: Loader) -> None:
@@ -147,7 +154,7 @@ def test_every_load_is_in_the_ledger_whatever_came_of_it(loader: Loader) -> None
     batches = [*loader.home.ledger.batches("fetch")]
     assert [at.entry for at in probes] == [0, 1, 2]
     assert [at.subject for at in batches] == [at.target for at in probes]
-    realms = [dict(at.entries[0])["realm"] for at in batches]
+    realms = [entry_of(at)["realm"] for at in batches]
     assert realms == ["illuminated", "umbra", "illuminated"]
 
 
@@ -175,7 +182,7 @@ def test_an_interrupted_load_leaves_a_part(loader: Loader) -> None:
     asyncio.run(interrupted())
     assert [*loader.home.store.roots("fetch-part/")]
     (batch,) = loader.home.ledger.batches("fetch")
-    assert dict(batch.entries[0])["reason"] == "interrupted"
+    assert entry_of(batch)["reason"] == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ THIRD = len(DATA) // 3
 class Hostile(BaseHTTPRequestHandler):
     """Parts of answers, versions that change, redirects, floods, bombs and lies."""
 
-    site: "Site"
+    @property
+    def site(self) -> "Site":
+        raise NotImplementedError
 
     def _head(self, status: str, *headers: str) -> None:
         lines = [f"HTTP/1.1 {status}", *headers, "", ""]
