@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, cast
 
 from cid_store.errors import UsageError
+from ring2_orchestrator.commands._files import ended_tidily
 from ring2_orchestrator.report import Report, size_text
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def load_wish(home: "Home", wish: "Wish", report: Report) -> "Loaded":
             of = "" if total is None else f" of {size_text(total)}"
             advance(0, f"{size_text(received)}{of}")
 
-        return asyncio.run(probe_network(home, wish._replace(progress=told)))
+        with ended_tidily():
+            return asyncio.run(probe_network(home, wish._replace(progress=told)))
 
 
 def probe_json(loaded: "Loaded") -> dict[str, object]:

@@ -173,7 +173,7 @@ def _words(error: Exception) -> str:
 
 
 def _reason(response: httpcore.Response) -> str:
-    told = cast("dict[str, object]", response.extensions)
+    told = cast("dict[str, object]", response.extensions)  # pyright: ignore[reportUnknownMemberType]
     raw = told.get("reason_phrase")
     return raw.decode("latin-1") if isinstance(raw, bytes) else ""
 

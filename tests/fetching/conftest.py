@@ -9,8 +9,10 @@ import pytest
 
 from cid_store.cid import Cid
 from ring2_orchestrator.clock import ManualClock
+from ring2_orchestrator.fetching.client import Client
 from ring2_orchestrator.fetching.wish import Bounds, Wish
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.net.address import Resolver
 from ring2_orchestrator.probing import Loaded, open_fetcher, probe_network
 from tests.net.server import Site, serving
 
@@ -23,6 +25,7 @@ class Loader:
     def __init__(self, home: Home, site: Site) -> None:
         self.home, self.site = home, site
         self.waits: list[float] = []
+        self.resolve: Resolver | None = None
 
     async def probe(self, path: str, **options: Any) -> Loaded:
         fetcher = open_fetcher(self.home)
@@ -31,11 +34,16 @@ class Loader:
             self.waits.append(seconds)
 
         fetcher._sleep = sleep
+        if self.resolve is not None:
+            fetcher._client = self._client
         bounds = Bounds(silence_s=5.0, retries=2)._replace(**options.pop("bounds", {}))
         url = path if "://" in path else self.site.url(path)
         options.setdefault("allow", [self.site.host])
         wish = Wish.of(url, bounds=bounds, **options)
         return await probe_network(self.home, wish, fetcher)
+
+    def _client(self, wish: Wish) -> Client:
+        return Client(wish.hosts, resolve=self.resolve)
 
     def load(self, path: str, **options: Any) -> Loaded:
         return asyncio.run(self.probe(path, **options))

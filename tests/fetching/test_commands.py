@@ -3,13 +3,17 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from redoxa import VM, Realm
+from ring2_orchestrator.home import Home
 from tests.net.hostile import DATA
 from tests.net.server import Site
 
@@ -52,6 +56,27 @@ def test_what_broke_off_is_said_and_gone_on_with(tmp_path: Path, site: Site) -> 
     assert (whole["realm"], whole["source"], whole["moved_bytes"]) == (
         "illuminated", "resumed", 60_000,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_came_before_an_interruption_is_kept(
+    tmp_path: Path, site: Site, number: signal.Signals
+) -> None:
+    words = [site.url("/drips"), "--allow", site.host]
+    with subprocess.Popen(
+        [sys.executable, "-m", "redoxa", "--home", "home", "fetch", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    ) as process:
+        while site.dripped < 5 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert (process.returncode, said) == (130, b"redoxa: interrupted\n")
+    with Home(tmp_path / "home") as home:
+        assert [*home.store.roots("fetch-part/")]
+        (batch,) = home.ledger.batches("fetch")
+        assert cast("dict[str, object]", batch.entries[0])["realm"] == "penumbra"
 
 
 def test_what_may_not_be_kept_needs_a_file(tmp_path: Path, site: Site) -> None:

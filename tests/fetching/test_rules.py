@@ -1,6 +1,9 @@
 """What is kept and what is never kept; who may be asked; what nobody is asked."""
 
 import asyncio
+import socket
+import time
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -9,10 +12,12 @@ from cid_store.errors import UsageError
 from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.fetching.wish import Wish, target_of
 from ring2_orchestrator.ledger import Batch
+from ring2_orchestrator.net.address import Found
+from ring2_orchestrator.net.authority import Authority
 from ring2_orchestrator.probe import Realm
 from tests.fetching.conftest import Loader
 from tests.net.hostile import DATA
-from tests.net.server import SET_COOKIE
+from tests.net.server import SET_COOKIE, serving, trusted_file
 
 SECRET = "an-open-sesame-of-nobody"  # noqa: S105 - it opens nothing
 
@@ -145,6 +150,35 @@ def test_private_addresses_are_refused_unless_granted_by_name(loader: Loader) ->
         assert "leads to the private address 127.0.0.1" in loaded.probe.reason
         assert f"--allow {loader.site.host} does so" in loaded.probe.reason
     assert loader.site.asked == []
+
+
+def test_a_name_is_looked_up_once_and_the_judged_address_is_asked(loader: Loader) -> None:
+    loader.site.texts["/a"] = b"one\n"
+    found = iter(["127.0.0.1", "10.0.0.1"])
+
+    def resolve(host: str, port: int) -> Found:
+        assert host == "here.example"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(found), port))]
+
+    loader.resolve = resolve
+    here = f"here.example:{loader.site.port}"
+    loaded = loader.load(f"http://{here}/a", allow=[here])
+    assert loader.bytes_of(loaded) == b"one\n"
+    assert loader.site.said[0]["Host"] == here
+    assert next(found) == "10.0.0.1"
+
+
+def test_a_certificate_is_verified(
+    tmp_path: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(now_ns=time.time_ns())
+    with serving(authority) as safe:
+        safe.texts["/a"] = b"one\n"
+        refused = loader.load(safe.url("/a"), allow=[safe.host])
+        assert "its certificate is not to be trusted" in refused.probe.reason
+        assert (refused.probe.retries, safe.said) == (0, [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted_file(authority, tmp_path)))
+        assert loader.bytes_of(loader.load(safe.url("/a"), allow=[safe.host])) == b"one\n"
 
 
 def test_every_load_is_in_the_ledger_whatever_came_of_it(loader: Loader) -> None:

@@ -153,6 +153,7 @@ class Hostile(BaseHTTPRequestHandler):
         self._head("200 OK", "Transfer-Encoding: chunked", 'ETag: "one"')
         while True:
             self.wfile.write(b"1\r\nx\r\n")
+            self.site.dripped += 1
             time.sleep(0.01)
 
     def bad_endless(self) -> None:

@@ -27,6 +27,7 @@ class Site:
     headers: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     asked: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     said: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    dripped: int = 0  # bytes of what comes for ever
     cuts: int = 0  # so many answers in parts still break off after a third
 
     @property
