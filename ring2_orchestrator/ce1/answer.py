@@ -7,6 +7,7 @@ from ring2_orchestrator.ce1.cycle import Cycle
 from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
+from ring2_orchestrator.ce1.standing import LEVEL, Standing
 
 SCHEMA = "redoxa.jit/1"
 
@@ -70,23 +71,49 @@ def loop(before: Outlook, after: Mood, cycle: Cycle) -> Answer:
 
 
 def status(
-    mood: Mood, head: Mapping[str, object], last_action: Mapping[str, object] | None
+    mood: Mood,
+    standing: Standing,
+    facts: Mapping[str, object],
+    last_action: Mapping[str, object] | None,
 ) -> Answer:
-    """The state of the ledger and of everything learned from it."""
+    """The state of the home, and of everything learned from it; `facts` are its keys as they are.
+
+    The action is the next best one of one command, else the last one that was taken.
+    """
+    totals = mood.history.totals
     answer: Answer = {
         **of_mood("status", mood),
+        **facts,
         "action": last_action,
-        "ledger": dict(head),
+        "calibration": {
+            "intervals": {
+                name: {**found._asdict(), "level": LEVEL, "share": found.share}
+                for name, found in standing.coverage.items()
+            },
+            "reliability": {
+                name: [tenth._asdict() for tenth in found.reliability]
+                for name, found in standing.questions.items()
+            },
+        },
+        "log_loss": {
+            name: {
+                "baselines": dict(found.baselines),
+                "ce1": found.ce1,
+                "forecasts": found.forecasts,
+            }
+            for name, found in standing.questions.items()
+        },
         "seconds": {
+            "gained": totals.gained_s,
+            "lost": totals.lost_s,
             "plain": mood.history.spent_s + mood.history.saved_s,
             "saved": mood.history.saved_s,
             "spent": mood.history.spent_s,
         },
-        "subjects": len({run.subject for run in mood.history.runs}),
         "target": None,
     }
     if isinstance(mood, Outlook):
-        answer.update(_target(mood))
+        answer.update(_target(mood), action=mood.plan.action.as_node())
     return answer
 
 
@@ -96,11 +123,12 @@ def of_mood(verb: str, mood: Mood) -> Answer:
     return {
         "confidence": mood.confidence,
         "counts": {outcome.value: history.counts.at(outcome) for outcome in Outcome},
+        "doubts": list(mood.doubts),
         "energy": mood.energy,
         "passed_over": history.passed_over,
         "posterior": {outcome.value: mood.belief.at(outcome) for outcome in Outcome},
         "prior": {"phi": angles.phi, "psi": angles.psi, "theta": angles.theta},
-        "runs": len(history.runs),
+        "runs": history.counts.total,
         "schema": SCHEMA,
         "verb": verb,
     }

@@ -1,6 +1,5 @@
 """The past runs of a command, read from ledger batches. Pure: batches in, values out."""
 
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,6 +7,8 @@ from cid_store.encoding import Node
 from ring2_orchestrator.ce1.belief import chance, forecast
 from ring2_orchestrator.ce1.outcome import Counts, Outcome
 from ring2_orchestrator.ledger import Batch
+
+_MOST = 1e18  # seconds or bytes: whoever claims more was not measuring
 
 
 class PastRun(NamedTuple):
@@ -29,31 +30,74 @@ class PastRun(NamedTuple):
         return self.outcome is not Outcome.REUSED
 
 
+class Totals(NamedTuple):
+    """What any number of runs amount to."""
+
+    counts: Counts = Counts()
+    failures: int = 0  # executions that ended with another exit code than 0
+    right: int = 0  # forecasts that came true, of one for each run
+    spent_s: float = 0.0
+    gained_s: float = 0.0  # by reuses that were quicker than running
+    lost_s: float = 0.0  # by those that were slower
+
+    def with_one_more(self, run: PastRun, *, right: bool) -> "Totals":
+        """After one more run; `right` is whether its forecast came true."""
+        return Totals(
+            self.counts.with_one_more(run.outcome),
+            self.failures + (run.executed and run.exit_code != 0),
+            self.right + right,
+            self.spent_s + run.wall_s,
+            self.gained_s + max(run.saved_s, 0.0),
+            self.lost_s + max(-run.saved_s, 0.0),
+        )
+
+
 class History(NamedTuple):
-    """Runs, oldest first, and how many batches could not be read as runs."""
+    """Runs, oldest first, and how many batches could not be read as runs.
+
+    Where `known` is given, more runs than these happened, and it is what all of them amount to.
+    """
 
     runs: tuple[PastRun, ...]
     passed_over: int = 0
+    known: Totals | None = None
 
     @property
-    def outcomes(self) -> list[Outcome]:
-        """How each run ended."""
-        return [run.outcome for run in self.runs]
+    def totals(self) -> Totals:
+        """What all runs amount to.
+
+        Each is forecast from the earlier runs of its command alone.
+        """
+        if self.known is not None:
+            return self.known
+        totals = Totals()
+        seen: dict[str, Counts] = {}
+        for run in self.runs:
+            counts = seen.get(run.subject, Counts())
+            right = forecast(counts, reuse=not run.executed) is run.outcome
+            totals = totals.with_one_more(run, right=right)
+            seen[run.subject] = counts.with_one_more(run.outcome)
+        return totals
 
     @property
     def counts(self) -> Counts:
         """How many ended each way."""
-        return Counts.of(self.outcomes)
+        return Counts.of(self.outcomes) if self.known is None else self.known.counts
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How each run that is at hand ended."""
+        return [run.outcome for run in self.runs]
 
     @property
     def executed(self) -> list[PastRun]:
-        """The runs that were not served from the store."""
+        """The runs at hand that were not served from the store."""
         return [run for run in self.runs if run.executed]
 
     @property
     def failures(self) -> int:
         """Executions that ended with another exit code than 0, whatever their verdict."""
-        return sum(run.exit_code != 0 for run in self.executed)
+        return self.totals.failures
 
     @property
     def failure_probability(self) -> float:
@@ -62,27 +106,20 @@ class History(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """How often the forecast came true: (k + 1/2) / (n + 1), so 1/2 before any run.
-
-        Each of the n runs is forecast from the earlier runs of its command alone; k came true.
-        """
-        true = 0
-        seen: dict[str, Counts] = {}
-        for run in self.runs:
-            counts = seen.get(run.subject, Counts())
-            true += forecast(counts, reuse=not run.executed) is run.outcome
-            seen[run.subject] = counts.with_one_more(run.outcome)
-        return chance(true, len(self.runs))
+        """How often the forecast came true: (k + 1/2) / (n + 1), so 1/2 before any run."""
+        totals = self.totals
+        return chance(totals.right, totals.counts.total)
 
     @property
     def spent_s(self) -> float:
         """Seconds all of them took."""
-        return math.fsum(run.wall_s for run in self.runs)
+        return self.totals.spent_s
 
     @property
     def saved_s(self) -> float:
         """Seconds that reuse saved; reuse slower than running counts as a loss."""
-        return math.fsum(run.saved_s for run in self.runs)
+        totals = self.totals
+        return totals.gained_s - totals.lost_s
 
     @property
     def energy(self) -> float:
@@ -91,17 +128,19 @@ class History(NamedTuple):
         1.0 before any run. A run that was executed is taken to have cost what it would have cost
         plainly: its recording overhead is not measured, so it is neither added nor denied.
         """
-        return (self.spent_s + self.saved_s) / self.spent_s if self.spent_s > 0 else 1.0
+        spent = self.spent_s
+        return (spent + self.saved_s) / spent if spent > 0 else 1.0
 
 
 def history_of(batches: Iterable[Batch], *, newest_first: bool = False) -> History:
     """The runs in batches of kind `run`; what is not one is counted and passed over."""
-    found = [_run_of(batch) for batch in batches]
+    found = [run_of(batch) for batch in batches]
     runs = [run for run in found if run is not None]
     return History(tuple(reversed(runs) if newest_first else runs), len(found) - len(runs))
 
 
-def _run_of(batch: Batch) -> PastRun | None:
+def run_of(batch: Batch) -> PastRun | None:
+    """A batch of kind `run`; None where it is not one."""
     match batch.entries:
         case (
             {
@@ -136,10 +175,10 @@ def _cost(value: Node) -> float | None:
 
 
 def _is_cost(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= _MOST
 
 
 def _finite(value: Node) -> float:
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and abs(value) <= _MOST:
         return float(value)
     return 0.0

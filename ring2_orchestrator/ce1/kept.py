@@ -13,9 +13,13 @@ from blake3 import blake3
 from cid_store.encoding import decode, encode
 from cid_store.errors import RedoxaError
 from ring2_orchestrator.cachefile import CacheFile
+from ring2_orchestrator.ce1.account import Own, Whole
 from ring2_orchestrator.ce1.entries import happening_of
+from ring2_orchestrator.ce1.history import History, run_of
 from ring2_orchestrator.ce1.learning.coding import (
     NotLearnedError,
+    Reader,
+    Writer,
     decode_learner,
     decode_mind,
     encode_learner,
@@ -24,13 +28,14 @@ from ring2_orchestrator.ce1.learning.coding import (
 from ring2_orchestrator.ce1.learning.learner import Learner
 from ring2_orchestrator.ce1.learning.mind import Mind
 from ring2_orchestrator.ce1.reseeding import Reseeding
-from ring2_orchestrator.ledger import Ledger
+from ring2_orchestrator.ledger import Batch, Ledger
 
 FILE = "ce1.db"
 MOST = 1000  # runs that are learned at once: of more, the newest
 _COLUMNS = ("key BLOB PRIMARY KEY", "sealed BLOB")
 _SHARED = b"shared"
 _KIND = "run"
+_LOOP = "jit"
 
 
 class _Row(NamedTuple):
@@ -39,21 +44,35 @@ class _Row(NamedTuple):
     upto: int  # entries of the ledger that it knows of
     mark: str  # the CID of the last of them, as text
     state: bytes
+    account: bytes
+
+
+class _Known(NamedTuple):
+    """What is known of one command."""
+
+    mind: Mind
+    own: Own
+    upto: int
 
 
 class Learned:
-    """What all runs of a home taught, up to the newest."""
+    """What all runs of a home taught, up to the newest, and what they amount to."""
 
-    def __init__(self, home: Path | None, learner: Learner) -> None:
+    def __init__(self, home: Path | None, learner: Learner, whole: Whole | None = None) -> None:
         self.learner = learner
         self.reseeds: list[Reseeding] = []  # of the runs that were learned just now
+        self.whole = Whole() if whole is None else whole
         self._path = None if home is None else home / FILE
         self._file = None if home is None else _cache(home)
-        self._minds: dict[str, tuple[Mind, int]] = {}
+        self._known: dict[str, _Known] = {}
 
     def mind(self, subject: str) -> Mind:
         """What is known of a command; that of one which never ran knows nothing."""
-        return self._found(subject)[0]
+        return self._found(subject).mind
+
+    def history(self, subject: str) -> History:
+        """The latest runs of a command, and what all that were learned amount to."""
+        return self._found(subject).own.history
 
     def throw_away(self) -> None:
         """Forget what is kept on disk: the next to ask learns it again."""
@@ -61,44 +80,62 @@ class Learned:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
-    def _found(self, subject: str) -> tuple[Mind, int]:
-        if subject not in self._minds:
-            self._minds[subject] = self._read(subject)
-        return self._minds[subject]
+    def _found(self, subject: str) -> _Known:
+        if subject not in self._known:
+            self._known[subject] = self._read(subject)
+        return self._known[subject]
 
-    def _read(self, subject: str) -> tuple[Mind, int]:
+    def _read(self, subject: str) -> _Known:
         with suppress(NotLearnedError):
             row = _row_in(self._file, _key(subject))
-            return (Mind(), 0) if row is None else (decode_mind(row.state), row.upto)
+            if row is None:
+                return _Known(Mind(), Own(), 0)
+            source = Reader(row.account)
+            own = Own.read(source, subject)
+            source.end()
+            return _Known(decode_mind(row.state), own, row.upto)
         # One row that is not as it was written is no reason to trust the others.
         self.throw_away()
-        return Mind(), 0
+        return _Known(Mind(), Own(), 0)
 
     def learn(self, ledger: Ledger, seqs: list[int]) -> set[str]:
         """Learn these entries of the ledger, oldest first; whose they were."""
         met: set[str] = set()
         for seq in seqs:
             with suppress(RedoxaError):  # the ledger's own command says what is wrong with it
-                batch = ledger.read(seq)
-                happening = happening_of(batch)
-                mind, upto = self._found(batch.subject)
-                # Somebody else may have learned it meanwhile: a run is never counted twice.
-                if happening is not None and seq >= upto:
-                    was = mind.prior
-                    step = mind.tick(self.learner, *happening)
-                    self.reseeds.append(Reseeding(seq, was, mind.prior, step))
-                    self._minds[batch.subject] = mind, seq + 1
+                if self._learn_one(batch := ledger.read(seq)):
                     met.add(batch.subject)
         return met
+
+    def _learn_one(self, batch: Batch) -> bool:
+        happening, run = happening_of(batch), run_of(batch)
+        if happening is None or run is None:
+            self.whole.passed_over += 1
+            return False
+        mind, own, upto = self._found(batch.subject)
+        # Somebody else may have learned it meanwhile: a run is never counted twice.
+        if batch.seq < upto:
+            return False
+        was, prior = mind.told.right, mind.prior
+        step = mind.tick(self.learner, *happening)
+        self.reseeds.append(Reseeding(batch.seq, prior, mind.prior, step))
+        assert mind.belief is not None, "a tick leaves a belief"
+        right = mind.told.right > was
+        self.whole.subjects += not own.totals.counts.total
+        own.learn(run, right=right)
+        self.whole.learn(run, mind.belief, right=right)
+        self._known[batch.subject] = _Known(mind, own, batch.seq + 1)
+        return True
 
     def keep(self, met: set[str], upto: int, mark: str) -> None:
         """Write what was learned of all, and of those met; a failure is harmless and silent."""
         if self._file is None:
             return
-        rows = [(_SHARED, _sealed(_SHARED, _Row(upto, mark, encode_learner(self.learner))))]
+        shared = _Row(upto, mark, encode_learner(self.learner), _account(self.whole))
+        rows = [(_SHARED, _sealed(_SHARED, shared))]
         for subject in sorted(met):
-            mind, known = self._minds[subject]
-            row = _Row(known, "", encode_mind(mind))
+            mind, own, known = self._known[subject]
+            row = _Row(known, "", encode_mind(mind), _account(own))
             rows.append((_key(subject), _sealed(_key(subject), row)))
         self._file.keep(rows)
 
@@ -125,11 +162,16 @@ def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
     if upto == size:
         return learned
     fresh: list[int] = []
-    for seq, _ in ledger.leaves(_KIND, newest_first=True):
+    acted: int | None = None
+    for seq, leaf in ledger.leaves(newest_first=True):
         if seq < upto or len(fresh) == most:
             break
-        fresh.append(seq)
+        if leaf.kind == _KIND:
+            fresh.append(seq)
+        elif leaf.kind == _LOOP and acted is None:
+            acted = seq
     met = learned.learn(ledger, fresh[::-1])
+    learned.whole.acted = learned.whole.acted if acted is None else acted
     learned.keep(met, size, mark)
     return learned
 
@@ -138,7 +180,10 @@ def _opened(home: Path, file: CacheFile, ledger: Ledger, size: int) -> tuple[Lea
     with suppress(NotLearnedError):
         row = _row_in(file, _SHARED)
         if row is not None and _is_of(ledger, row, size):
-            return Learned(home, decode_learner(row.state)), row.upto
+            source = Reader(row.account)
+            whole = Whole.read(source)
+            source.end()
+            return Learned(home, decode_learner(row.state), whole), row.upto
     fresh = Learned(home, Learner())
     fresh.throw_away()  # its other rows, too, would be of another past
     return fresh, 0
@@ -155,12 +200,18 @@ def _cache(home: Path) -> CacheFile:
     return CacheFile(home / FILE, "learned", _COLUMNS)
 
 
+def _account(of: Own | Whole) -> bytes:
+    out = Writer()
+    of.put(out)
+    return out.done()
+
+
 def _key(subject: str) -> bytes:
     return b"of " + subject.encode()
 
 
 def _sealed(key: bytes, row: _Row) -> bytes:
-    payload = encode({"mark": row.mark, "state": row.state, "upto": row.upto})
+    payload = encode(row._asdict())
     return _seal(key, payload) + payload
 
 
@@ -171,8 +222,13 @@ def _row_in(file: CacheFile | None, key: bytes) -> _Row | None:
         if isinstance(sealed, bytes) and _seal(key, sealed[32:]) == sealed[:32]:
             with suppress(RedoxaError):
                 match decode(sealed[32:]):
-                    case {"mark": str(mark), "state": bytes(state), "upto": int(upto)}:
-                        return _Row(upto, mark, state)
+                    case {
+                        "account": bytes(account),
+                        "mark": str(mark),
+                        "state": bytes(state),
+                        "upto": int(upto),
+                    }:
+                        return _Row(upto, mark, state, account)
                     case _:
                         pass
         raise NotLearnedError("a row is not as it was written")

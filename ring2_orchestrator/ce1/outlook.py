@@ -8,8 +8,11 @@ from ring2_orchestrator.ce1.action import Facts, Plan, choose
 from ring2_orchestrator.ce1.belief import Angles, Belief, forecast
 from ring2_orchestrator.ce1.estimate import Estimate, estimate
 from ring2_orchestrator.ce1.history import History
+from ring2_orchestrator.ce1.laws.reseed import belief_of, point_of
+from ring2_orchestrator.ce1.laws.sphere import Grid, off_grid
 from ring2_orchestrator.ce1.learning.costs import Interval
 from ring2_orchestrator.ce1.learning.learner import Forecast
+from ring2_orchestrator.ce1.learning.mind import expected
 from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.policy import Question
 
@@ -33,20 +36,31 @@ class Decided(NamedTuple):
 
 
 class Mood:
-    """What the past runs say as a whole: of one command, or of all."""
+    """What the past runs say as a whole: of one command, or of all.
 
-    def __init__(self, history: History) -> None:
+    `point` is where they left the prior on S³; without one, it is that of the outcomes' shares.
+    `doubts` are sentences that say why figures may be incomplete.
+    """
+
+    def __init__(
+        self, history: History, *, point: Grid | None = None, doubts: Sequence[str] = ()
+    ) -> None:
         self.history = history
+        self.point = point_of(Belief.after(history.counts)) if point is None else point
+        passed = history.passed_over
+        batches = "batch" if passed == 1 else "batches"
+        unread = f"{passed} run {batches} could not be read as runs"
+        self.doubts = (*doubts, unread) if passed else tuple(doubts)
 
     @cached_property
     def belief(self) -> Belief:
-        """The posterior over the four outcomes."""
-        return Belief.after(self.history.counts)
+        """The four probabilities of the point."""
+        return Belief(*belief_of(self.point))
 
     @cached_property
     def angles(self) -> Angles:
-        """The same belief as a point of S³: where the next measurement starts from."""
-        return Angles.of(self.belief.point)
+        """The point's angles."""
+        return Angles.of(off_grid(self.point))
 
     @cached_property
     def confidence(self) -> float:
@@ -71,12 +85,14 @@ class Outlook(Mood):
         foreseen: Forecast | None = None,
         *,
         state: tuple[int, str] = (0, ""),
+        point: Grid | None = None,
+        doubts: Sequence[str] = (),
     ) -> None:
         """`foreseen` is what was learned of all runs says of the next one.
 
         `state` is how far the ledger was: its entries, and the name of its newest batch.
         """
-        super().__init__(history)
+        super().__init__(history, point=point, doubts=doubts)
         self.state = state
         self.foreseen = foreseen
         self.command = tuple(command)
@@ -126,7 +142,9 @@ class Outlook(Mood):
     def forecast(self) -> Outcome:
         """The outcome to expect of the planned action."""
         reuse = self.decided.reuse and self.plan.action.name == "K1"
-        return forecast(self.history.counts, reuse=reuse)
+        if self.foreseen is None:
+            return forecast(self.history.counts, reuse=reuse)
+        return expected(self.failure, reuse=reuse)
 
     @cached_property
     def plan(self) -> Plan:
@@ -144,19 +162,6 @@ class Outlook(Mood):
                 question=Question(self.subject, decided.reuse, decided.trace, *self.state),
             )
         )
-
-
-def outlook(
-    command: Sequence[str],
-    subject: str,
-    decided: Decided,
-    history: History,
-    foreseen: Forecast | None = None,
-    *,
-    state: tuple[int, str] = (0, ""),
-) -> Outlook:
-    """The outlook of a command: what was decided, what the ledger remembers, what was learned."""
-    return Outlook(history, command, subject, decided, foreseen, state=state)
 
 
 def learned_or(learned: Interval, seen: Estimate) -> Estimate:

@@ -2,7 +2,7 @@
 
 import shlex
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from ring2_orchestrator.ce1.cycle import Cycle
 from ring2_orchestrator.ce1.estimate import Estimate
@@ -26,8 +26,9 @@ def hint(outlook: Outlook) -> Iterator[str]:
     yield ""
     yield from _estimates(outlook)
     yield ""
-    yield from _belief(outlook)
-    yield from _row("advice", f"{_named(outlook)}: {outlook.plan.action.rationale}")
+    yield from belief(outlook)
+    yield from row("advice", f"{_named(outlook)}: {outlook.plan.action.rationale}")
+    yield from doubts(outlook)
 
 
 def plan(outlook: Outlook) -> Iterator[str]:
@@ -35,15 +36,16 @@ def plan(outlook: Outlook) -> Iterator[str]:
     chosen = outlook.plan
     yield shlex.join(outlook.command)
     yield ""
-    yield from _row("action", f"{_named(outlook)}: {chosen.action.rationale}")
+    yield from row("action", f"{_named(outlook)}: {chosen.action.rationale}")
     for name, value in chosen.action.parameters.items():
-        yield from _row("", f"{name} = {_value(value)}")
-    yield from _row("expected", f"{_seconds(chosen.action.expected_s)}; {_saving(outlook)}")
+        yield from row("", f"{name} = {_value(value)}")
+    yield from row("expected", f"{_seconds(chosen.action.expected_s)}; {_saving(outlook)}")
     for other in chosen.alternatives:
-        yield from _row(
+        yield from row(
             "instead of", f"{other.name} ({_seconds(other.expected_s)}): {other.why_not}"
         )
-    yield from _row("policy", policy_text(chosen.decision))
+    yield from row("policy", policy_text(chosen.decision))
+    yield from doubts(outlook)
 
 
 def policy_text(decision: Decision) -> str:
@@ -68,73 +70,61 @@ def loop(before: Outlook, after: Mood, cycle: Cycle) -> Iterator[str]:
     yield f"{_named(before)}: {cycle.outcome.value} ({right}){attempts}"
     spent = f"spent {seconds_text(cycle.spent_s)}"
     if cycle.outcome is Outcome.REUSED:
-        spent += f", {_saved(cycle.saved_s)}"
+        spent += f", {saved(cycle.saved_s)}"
     yield f"{spent}; exit code {cycle.exit_code}"
     learned = f"confidence {after.confidence:.3f}, energy {after.energy:.3f}"
     yield f"{learned} after {_runs(after.history)}"
 
 
-def status(mood: Mood, head: Mapping[str, object]) -> Iterator[str]:
-    """Counts, seconds, belief and the ledger's head."""
-    if isinstance(mood, Outlook):
-        yield shlex.join(mood.command)
-        yield ""
-    history = mood.history
-    yield from _row("runs", _counts(history))
-    yield from _row("seconds", f"spent {seconds_text(history.spent_s)}, {_saved(history.saved_s)}")
-    yield from _belief(mood)
-    yield ""
-    entries = head["size"]
-    yield from _row(
-        "ledger", f"{entries} {'entry' if entries == 1 else 'entries'}, {head['origin']}"
-    )
-    yield from _row("root hash", str(head["root_hash"]))
-    if history.passed_over:
-        yield from _row("doubt", f"{history.passed_over} run batches could not be read as runs")
+def doubts(mood: Mood) -> Iterator[str]:
+    """Why figures may be incomplete, a row each."""
+    for sentence in mood.doubts:
+        yield from row("doubt", sentence)
 
 
 def _decided(decided: Decided) -> Iterator[str]:
     answer = "yes" if decided.reuse else "no"
-    yield from _row("decided", f"reuse: {answer}, {decided.reason}")
+    yield from row("decided", f"reuse: {answer}, {decided.reason}")
     for change in decided.changed[:_SHOWN_CHANGES]:
-        yield from _row("", f"{change.path}: was {change.was}, now {change.now}")
+        yield from row("", f"{change.path}: was {change.was}, now {change.now}")
     if len(decided.changed) > _SHOWN_CHANGES:
-        yield from _row("", f"and {len(decided.changed) - _SHOWN_CHANGES} more")
+        yield from row("", f"and {len(decided.changed) - _SHOWN_CHANGES} more")
 
 
 def _estimates(outlook: Outlook) -> Iterator[str]:
-    if not outlook.history.runs:
-        yield from _row("estimated", "nothing yet: it was never run")
+    if not outlook.history.counts.total:
+        yield from row("estimated", "nothing yet: it was never run")
         return
     failures, executed = outlook.history.failures, outlook.history.counts.executed
-    yield from _row("estimated", f"from {_counts(outlook.history)}")
+    yield from row("estimated", f"from {counts(outlook.history)}")
     if executed:
-        chance = f"{_percent(outlook.failure)}, {failures} of {executed} executions did"
+        chance = f"{percent(outlook.failure)}, {failures} of {executed} executions did"
         by = [
-            f"{name.replace('_', ' ')} {_percent(said)}"
+            f"{name.replace('_', ' ')} {percent(said)}"
             for name, (said, weight) in outlook.failure_evidence.items()
             if weight >= _WEIGHTY
         ]
         chance += f" ({', '.join(by)})" if by else ""
     else:
         chance = "unknown, it was never executed"
-    yield from _row("  fails", chance)
-    yield from _row("  takes", _interval(outlook.run_s, seconds_text))
-    yield from _row("  cpu", _interval(outlook.cpu_s, seconds_text))
-    yield from _row(
+    yield from row("  fails", chance)
+    yield from row("  takes", _interval(outlook.run_s, seconds_text))
+    yield from row("  cpu", _interval(outlook.cpu_s, seconds_text))
+    yield from row(
         "  memory", _interval(outlook.max_rss_bytes, lambda size: size_text(round(size)))
     )
-    yield from _row("  reuse", _interval(outlook.reuse_s, seconds_text))
+    yield from row("  reuse", _interval(outlook.reuse_s, seconds_text))
 
 
-def _belief(mood: Mood) -> Iterator[str]:
-    shares = ", ".join(f"{each.value} {_percent(mood.belief.at(each))}" for each in Outcome)
-    yield from _row("posterior", shares)
+def belief(mood: Mood) -> Iterator[str]:
+    """The four probabilities, the point they are of, and how forecasts did."""
+    shares = ", ".join(f"{each.value} {percent(mood.belief.at(each))}" for each in Outcome)
+    yield from row("posterior", shares)
     angles = mood.angles
-    yield from _row(
+    yield from row(
         "prior", f"theta {angles.theta:.4f}, phi {angles.phi:.4f}, psi {angles.psi:.4f} on S³"
     )
-    yield from _row("confidence", f"{mood.confidence:.3f}, energy {mood.energy:.3f}")
+    yield from row("confidence", f"{mood.confidence:.3f}, energy {mood.energy:.3f}")
 
 
 def _interval(found: Estimate, spell: Callable[[float], str]) -> str:
@@ -147,21 +137,22 @@ def _interval(found: Estimate, spell: Callable[[float], str]) -> str:
     if found.method == "range":
         return (
             f"{value}, range {span} of {found.observations} observations "
-            f"(holds the next with {_percent(found.level)})"
+            f"(holds the next with {percent(found.level)})"
         )
-    return f"{value}, {_percent(found.level)} interval {span} ({found.observations} observations)"
+    return f"{value}, {percent(found.level)} interval {span} ({found.observations} observations)"
 
 
-def _counts(history: History) -> str:
-    if not history.runs:
+def counts(history: History) -> str:
+    """How many runs, and how many ended each way."""
+    if not history.counts.total:
         return "no run yet"
-    counts = history.counts
-    parts = [f"{counts.at(each)} {each.value}" for each in Outcome if counts.at(each)]
+    ended = history.counts
+    parts = [f"{ended.at(each)} {each.value}" for each in Outcome if ended.at(each)]
     return f"{_runs(history)}: {', '.join(parts)}"
 
 
 def _runs(history: History) -> str:
-    count = len(history.runs)
+    count = history.counts.total
     return "1 run" if count == 1 else f"{count:,} runs"
 
 
@@ -180,7 +171,8 @@ def _saving(outlook: Outlook) -> str:
     return f"{verb} {seconds_text(abs(saving))} against plain running ({seconds_text(plain)})"
 
 
-def _saved(seconds: float) -> str:
+def saved(seconds: float) -> str:
+    """Seconds saved, or lost."""
     return f"saved {seconds_text(seconds)}" if seconds >= 0 else f"lost {seconds_text(-seconds)}"
 
 
@@ -188,7 +180,8 @@ def _seconds(value: float | None) -> str:
     return "unknown" if value is None else seconds_text(value)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in three digits."""
     return f"{100 * share:.3g} %"
 
 
@@ -198,7 +191,7 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _row(label: str, text: str) -> Iterator[str]:
+def row(label: str, text: str) -> Iterator[str]:
     """A label and its text, on as many lines as that takes."""
     # Spelled out first: a newline in a name is no place to wrap.
     wrapped = textwrap.wrap(

@@ -140,7 +140,7 @@ def loop_several(target: Target, context: Context, printing: AbstractContextMana
     expected = _seconds(action.expected_s)
     context.report.say(f"{_named(target)}: {seconds_text(spent_s)}, {expected} were expected")
     learned = f"confidence {after.confidence:.3f}, energy {after.energy:.3f}"
-    context.report.say(f"{learned} after {len(after.history.runs):,} runs")
+    context.report.say(f"{learned} after {after.history.counts.total:,} runs")
     return 0 if code == 0 else 1
 
 

@@ -10,9 +10,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,11 @@ from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
 from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
-    from ring2_orchestrator.ce1.history import History
+    from ring2_orchestrator.ce1.kept import Learned
     from ring2_orchestrator.ce1.learning.learner import Forecast
     from ring2_orchestrator.ce1.outlook import Outlook
+    from ring2_orchestrator.commands._jit_known import Known
     from ring2_orchestrator.home import Home
-    from ring2_orchestrator.ledger import Batch, Ledger
     from ring2_orchestrator.runs.memo import Decision
 
 EXAMPLES: Sequence[str] = (
@@ -36,7 +35,6 @@ EXAMPLES: Sequence[str] = (
     "redoxa jit status --json",
 )
 _PATIENCE_S = 5.0
-HISTORY_RUNS = 1000  # the newest runs of a command that estimates look at
 
 _SUMMARIES = {
     "hint": "what is decided, what is to be expected, what to do",
@@ -93,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help="of several scripts run up to N at a time (default: as many as cores)",
             )
+        if name == "status":
+            verb.add_argument(
+                "--plot",
+                type=Path,
+                metavar="FILE",
+                help="draw reliability and history into FILE.svg or FILE.png (needs matplotlib)",
+            )
         add_common(verb)
 
 
@@ -106,7 +111,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     command = _command(args.script, args.command_words)
     with context.open_home(to_read=args.verb == "status") as home:
         if args.verb == "status":
-            return _status(command, home, context)
+            return _status(command, args, home, context)
         if not command:
             raise UsageError(
                 f"jit {args.verb} needs a target: a script with its arguments, or -- COMMAND"
@@ -157,14 +162,14 @@ def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
         raise InputError(str(error)) from error
 
 
-def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
-    """Decide, remember and estimate; runs nothing."""
-    from ring2_orchestrator.ce1.kept import newest_in  # noqa: PLC0415 - start-up is performance
-    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415
+def outlook_of(command: Sequence[str], home: "Home", known: "Known | None" = None) -> "Outlook":
+    """Decide, remember and estimate; runs nothing. `known` is what the home knows, if at hand."""
+    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415 - start-up is performance
         Decided,
         Difference,
-        outlook,
+        Outlook,
     )
+    from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415
     from ring2_orchestrator.runs.environment import given_environment  # noqa: PLC0415
     from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
         NoSuchCommandError,
@@ -185,22 +190,27 @@ def outlook_of(command: Sequence[str], home: "Home") -> "Outlook":
         changed=tuple(Difference(*change) for change in decision.changed),
         trace=None if decision.trace is None else str(decision.trace),
     )
-    seen = _history(home, decision.subject)
-    foreseen = _foreseen(command, decision, home)
-    ledger = _ledger(home)
-    state = (0, "") if ledger is None else newest_in(ledger)
-    return outlook(command, decision.subject, decided, seen, foreseen, state=state)
+    known = known_of(home) if known is None else known
+    learned = known.learned
+    subject = decision.subject
+    return Outlook(
+        learned.history(subject),
+        command,
+        subject,
+        decided,
+        _foreseen(command, decision, learned),
+        point=learned.mind(subject).prior,
+        doubts=known.doubts,
+        state=known.state,
+    )
 
 
-def _foreseen(command: Sequence[str], decision: "Decision", home: "Home") -> "Forecast":
+def _foreseen(command: Sequence[str], decision: "Decision", learned: "Learned") -> "Forecast":
     """What was learned from all runs says of the next one of this command."""
     from ring2_orchestrator.ce1.entries import is_own, name_of  # noqa: PLC0415 - as above
-    from ring2_orchestrator.ce1.kept import caught_up, nothing_learned  # noqa: PLC0415
     from ring2_orchestrator.ce1.learning.happening import Before  # noqa: PLC0415
     from ring2_orchestrator.load import load_now  # noqa: PLC0415
 
-    ledger = _ledger(home)
-    learned = nothing_learned() if ledger is None else caught_up(home.path, ledger)
     paths, name = tuple(change.path for change in decision.changed), name_of(command)
     before = Before(
         decision.subject,
@@ -213,64 +223,15 @@ def _foreseen(command: Sequence[str], decision: "Decision", home: "Home") -> "Fo
     return learned.learner.forecast(before, learned.mind(decision.subject).subject)
 
 
-def _history(home: "Home", subject: str | None = None) -> "History":
-    from ring2_orchestrator.ce1.history import history_of  # noqa: PLC0415
+def _status(
+    command: Sequence[str], args: argparse.Namespace, home: "Home", context: Context
+) -> int:
+    from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415 - as above
+    from ring2_orchestrator.commands._jit_status import status  # noqa: PLC0415
 
-    ledger = _ledger(home)
-    batches = ledger.batches("run", subject, newest_first=True) if ledger is not None else iter(())
-    newest = batches if subject is None else islice(batches, HISTORY_RUNS)
-    return history_of(newest, newest_first=True)
-
-
-def _ledger(home: "Home") -> "Ledger | None":
-    """The home's ledger; None where none was begun yet, and none can be: then nothing ever ran."""
-    from ring2_orchestrator.ledger import LedgerWriteError  # noqa: PLC0415
-
-    try:
-        return home.ledger
-    except LedgerWriteError:
-        if home.has_ledger:
-            raise
-        return None
-
-
-def _status(command: Sequence[str], home: "Home", context: Context) -> int:
-    from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
-    from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
-
-    mood: Mood = outlook_of(command, home) if command else Mood(_history(home))
-    subject = getattr(mood, "subject", None)
-    head = _head(home)
-    context.report.data(answer.status(mood, head, _last_action(home, subject)))
-    for line in show.status(mood, head):
-        context.report.line(line)
-    return 0
-
-
-def _head(home: "Home") -> dict[str, object]:
-    import base64  # noqa: PLC0415
-
-    from ring2_orchestrator.ledger import Checkpoint  # noqa: PLC0415
-    from ring2_orchestrator.ledger.merkle import EMPTY_ROOT  # noqa: PLC0415
-
-    ledger = _ledger(home)
-    head = Checkpoint.parse(ledger.checkpoint()) if ledger is not None else None
-    root = base64.b64encode(head.root_hash if head is not None else EMPTY_ROOT).decode("ascii")
-    origin, size = (head.origin, head.size) if head is not None else ("none begun yet", 0)
-    return {"origin": origin, "root_hash": root, "size": size}
-
-
-def _last_action(home: "Home", subject: str | None) -> Mapping[str, object] | None:
-    """The action of the newest loop, as it was recorded."""
-    ledger = _ledger(home)
-    if ledger is None:
-        return None
-    newest: Batch | None = next(ledger.batches("jit", subject, newest_first=True), None)
-    match newest.entries if newest is not None else ():
-        case ({"action": dict(action)}, *_):
-            return action
-        case _:
-            return None
+    known = known_of(home)
+    outlook = outlook_of(command, home, known) if command else None
+    return status(known, outlook, home, context, args.plot)
 
 
 def _loop(before: "Outlook", home: "Home", context: Context) -> int:
@@ -278,6 +239,7 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
     from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415
     from ring2_orchestrator.ce1.cycle import run_cycle  # noqa: PLC0415
     from ring2_orchestrator.ce1.outlook import Mood  # noqa: PLC0415
+    from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415
     from ring2_orchestrator.runs.environment import given_environment  # noqa: PLC0415
     from ring2_orchestrator.steering.prefetch import Prefetch  # noqa: PLC0415
 
@@ -287,7 +249,9 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
     prefetch.end()
     for message in cycle.messages:
         context.report.say(message)
-    after = Mood(_history(home, before.subject))
+    learned, doubts = known_of(home)
+    subject = before.subject
+    after = Mood(learned.history(subject), point=learned.mind(subject).prior, doubts=doubts)
     context.report.data(answer.loop(before, after, cycle))
     for line in show.loop(before, after, cycle):
         context.report.say(line)

@@ -1,6 +1,7 @@
 """Histories made from words, so that a test reads like a story."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,18 @@ def history() -> MakeHistory:
         return History(tuple(runs))
 
     return make
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a script to ask about, being the current one."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "work.py").write_text("print('done')\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ring2_orchestrator.ce1.learning.hedge import Hedge, clipped, loss
 from ring2_orchestrator.ce1.learning.logistic import Logistic, logit
 from ring2_orchestrator.ce1.learning.measured import COORDINATES, coordinates
+from ring2_orchestrator.ce1.learning.score import Score
 from ring2_orchestrator.ce1.learning.subject import Past
 
 _SURE_OF_LAST = 0.95  # what the rule "as the last time" gives
@@ -70,8 +71,10 @@ class Chances:
         self.tallies = {"constant": Tally(), **{name: Tally() for name in tallies}}
         begun = {"measured": MEASURED, **regressions}
         self.regressions = [(name, Logistic(how.mean, how.variance)) for name, how in begun.items()]
+        self.baselines = (*SIMPLE, *tallies)  # the rules without a regression
         self.names = (*SIMPLE, *tallies, *begun)
         self.hedge = Hedge(len(self.names), self.names.index(favourite))
+        self.score = Score(len(self.names))
         self.first = Tally()  # runs of commands that had never run: no rule knows anything of them
 
     @property
@@ -92,7 +95,7 @@ class Chances:
     def learn(self, view: View, *, happened: bool, weigh: bool) -> float:
         """What came of it; what `chance` said of it just before.
 
-        `weigh` is whether the experts are weighed by what they said.
+        `weigh` is whether the experts are weighed by what they said, and all are scored.
         """
         if not view.past.count:
             said_first = clipped(self.first.probability(""))
@@ -104,7 +107,9 @@ class Chances:
         said = [clipped(p) for p in said]
         mixed = clipped(self.hedge.mixed(said))
         if weigh:
-            self.hedge.learn([loss(p, happened) for p in said])
+            losses = [loss(p, happened) for p in said]
+            self.hedge.learn(losses)
+            self.score.learn(mixed, losses, happened=happened)
         for name, tally in self.tallies.items():
             tally.learn(whole.circumstances[name], happened)
         return mixed

@@ -22,7 +22,7 @@ from ring2_orchestrator.ce1.learning.learner import Learner
 from ring2_orchestrator.ce1.learning.mind import Mind, Told
 from ring2_orchestrator.ce1.learning.subject import Cost, Past
 
-VERSION = 1
+VERSION = 2
 
 
 class NotLearnedError(ValueError):
@@ -64,9 +64,11 @@ class Reader:
         except RedoxaError as error:
             raise NotLearnedError(str(error)) from error
         match node:
-            case {"numbers": bytes(numbers), "texts": list(texts), "v": 1} if len(
-                numbers
-            ) % 8 == 0 and all(isinstance(text, str) for text in texts):
+            case {"numbers": bytes(numbers), "texts": list(texts), "v": int(v)} if (
+                v == VERSION
+                and len(numbers) % 8 == 0
+                and all(isinstance(text, str) for text in texts)
+            ):
                 self._numbers = array("d")
                 self._numbers.frombytes(numbers)
                 self._texts = cast("list[str]", texts)
@@ -147,7 +149,7 @@ def encode_mind(mind: Mind) -> bytes:
     """What is learned of one command."""
     out, subject = Writer(), mind.subject
     out.put(*mind.told)
-    out.texts += [str(value) for value in mind.prior]
+    put_point(out, mind.prior)
     for past in (subject.rerun, subject.failure, subject.drift):
         out.put(past.count, past.hits, past.share)
         out.row(past.latest)
@@ -172,7 +174,7 @@ def decode_mind(data: bytes) -> Mind:
     source, mind = Reader(data), Mind()
     subject = mind.subject
     mind.told = Told(source.whole(), source.whole())
-    mind.prior = _prior(source)
+    mind.prior = read_point(source)
     for past in (subject.rerun, subject.failure, subject.drift):
         _read_past(source, past)
     for cost in (subject.cpu, subject.wall, subject.memory):
@@ -193,7 +195,13 @@ def _questions(learner: Learner) -> list[Chances]:
     return [*(part for each in staged for part in (each.ahead, each.among)), learner.drift]
 
 
-def _prior(source: Reader) -> Grid:
+def put_point(out: Writer, point: Grid) -> None:
+    """A point of the sphere S³, exactly."""
+    out.texts += [str(value) for value in point]
+
+
+def read_point(source: Reader) -> Grid:
+    """The same."""
     try:
         a, b, c, d = (int(source.text()) for _ in range(4))
     except ValueError as error:
@@ -239,6 +247,10 @@ def _put_chances(out: Writer, chances: Chances) -> None:
         for row in regression.covariance:
             out.put(*row)
     _put_hedge(out, chances.hedge)
+    score = chances.score
+    out.put(score.count, score.loss)
+    for row in (score.losses, score.forecasts, score.expected, score.happened):
+        out.row(row)
 
 
 def _read_chances(source: Reader, chances: Chances) -> None:
@@ -248,6 +260,10 @@ def _read_chances(source: Reader, chances: Chances) -> None:
         regression.mean = source.row(len(regression.mean))
         regression.covariance = _square(source, len(regression.mean))
     _read_hedge(source, chances.hedge)
+    score = chances.score
+    score.count, score.loss = source.whole(), source.number()
+    for row in (score.losses, score.forecasts, score.expected, score.happened):
+        row[:] = source.row(len(row))
 
 
 def _put_hedge(out: Writer, hedge: Hedge) -> None:
@@ -269,6 +285,7 @@ def _put_costs(out: Writer, costs: Costs) -> None:
     _put_hedge(out, costs.hedge)
     out.put(costs.conformal.below, costs.conformal.above)
     out.row(costs.conformal.misses)
+    out.put(costs.intervals, costs.held)
 
 
 def _read_costs(source: Reader, costs: Costs) -> None:
@@ -279,6 +296,7 @@ def _read_costs(source: Reader, costs: Costs) -> None:
     costs.conformal = Conformal()
     costs.conformal.below, costs.conformal.above = source.number(), source.number()
     costs.conformal.misses = source.row()
+    costs.intervals, costs.held = source.whole(), source.whole()
 
 
 def _square(source: Reader, size: int) -> list[list[float]]:

@@ -57,6 +57,7 @@ class Costs:
         self.seen = 0
         self.usual = 0.1  # how far off a mean is, over all commands
         self.conformal = Conformal()
+        self.intervals = self.held = 0  # intervals that were given, and costs that fell inside
 
     def interval(self, cost: Cost, now: Circumstances) -> Interval:
         """What is to be expected; nothing is learned."""
@@ -81,12 +82,19 @@ class Costs:
             traits = self._traits(cost, now)
             said = self._means(cost, traits)
             off = value - self.hedge.mixed(said)
+            self._score(off / (cost.scale or self.usual))
             self.conformal.learn(off / (cost.scale or self.usual))
             self._weigh([value - mean for mean in said])
             fallen = value - cost.running[0]
             self.ridge.learn(traits, _bounded(fallen))
             self.recent = [_bounded(fallen), *self.recent[: _RECENT - 1]]
         cost.learn(value, off, self.usual)
+
+    def _score(self, miss: float) -> None:
+        ends = self.conformal.ends()
+        if ends is not None:
+            self.intervals += 1
+            self.held += ends[0] <= miss <= ends[1]
 
     def _weigh(self, misses: Sequence[float]) -> None:
         by = _EAGERNESS / self.usual

@@ -30,10 +30,15 @@ class Told(NamedTuple):
         return Told(self.forecasts + 1, self.right + right)
 
 
-def posterior(ends: Ends) -> Belief:
-    """What the next run will be: reused, ran, failed or drifted. They sum to one."""
+def posterior(ends: Ends, checked: float) -> Belief:
+    """What the next run will be: reused, ran, failed or drifted. They sum to one.
+
+    `checked` is how likely it is to be executed although nothing changed.
+    """
     must, fails, drifts = (chance.probability for chance in ends)
-    return Belief((1 - must) * (1 - drifts), must * (1 - fails), must * fails, (1 - must) * drifts)
+    unchanged = (1 - must) * checked
+    runs = must + unchanged * (1 - drifts)
+    return Belief((1 - must) * (1 - checked), runs * (1 - fails), runs * fails, unchanged * drifts)
 
 
 def expected(failure: float, *, reuse: bool) -> Outcome:
@@ -59,6 +64,13 @@ class Mind:
         self.subject = Subject()
         self.prior = UNIFORM
         self.told = Told()
+        self.belief: Belief | None = None  # of the next run, as the latest `tick` left it
+
+    @property
+    def checked(self) -> float:
+        """How often it was executed although nothing changed: (executed + 1/2) / (of all + 1)."""
+        reruns, executed = self.subject.rerun, self.subject.drift.count
+        return (executed + 0.5) / (reruns.count - reruns.hits + 1)
 
     def tick(self, learner: Learner, before: Before, after: After) -> reseed.Step:
         """Learn one run and move the prior; the step that undoes the move.
@@ -70,6 +82,6 @@ class Mind:
         self.told = self.told.with_one_more(right=said is outcome_of(after))
         # Of the next run nothing is decided yet.
         following = Before(before.subject, name=before.name)
-        belief = posterior(learner.ends(following, self.subject))
-        self.prior, step = reseed.reseed(self.prior, belief, SHARE)
+        self.belief = posterior(learner.ends(following, self.subject), self.checked)
+        self.prior, step = reseed.reseed(self.prior, self.belief, SHARE)
         return step

@@ -78,7 +78,7 @@ def test_any_story_leaves_probabilities_intervals_and_a_state_that_reads_back(
     mind = home.mind(asked.subject)
     found = home.learner.forecast(asked, mind.subject)
     assert all(0 < chance.probability < 1 for chance in found.ends)
-    assert math.isclose(math.fsum(posterior(found.ends)), 1)
+    assert math.isclose(math.fsum(posterior(found.ends, 0.3)), 1)
     for interval in found[1:]:
         if interval.low is not None and interval.high is not None:
             assert interval.value is not None
