@@ -151,7 +151,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
     before = os.getloadavg()[0]
-    folder = Path(tempfile.mkdtemp(dir=args.folder)).resolve()
+    under: Path | None = args.folder
+    folder = Path(tempfile.mkdtemp(dir=under)).resolve()
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {
         "PYTHONPATH": str(ROOT),
         "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
