@@ -249,9 +249,10 @@ def _loop(before: "Outlook", home: "Home", context: Context) -> int:
     prefetch.end()
     for message in cycle.messages:
         context.report.say(message)
-    learned, doubts = known_of(home)
+    known = known_of(home)
     subject = before.subject
-    after = Mood(learned.history(subject), point=learned.mind(subject).prior, doubts=doubts)
+    learned = known.learned
+    after = Mood(learned.history(subject), point=learned.mind(subject).prior, doubts=known.doubts)
     context.report.data(answer.loop(before, after, cycle))
     for line in show.loop(before, after, cycle):
         context.report.say(line)
