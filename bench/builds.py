@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -44,12 +45,13 @@ Measured by `python bench/builds.py --write` on {day}: {system}, {machine}, {cor
 {compilers}; load {before:.1f} before, {after:.1f} after.
 
 Seconds: medians of {rounds} rounds, the fastest and the slowest. Cold: into an empty cache. The
-ratio is the median of each round's to the plain build of that round. Hot: again after all that
-was built was removed. Runs: calls of the compiler that were answered from the store in a hot build,
-of all that the ledger has of it. Same: what was built is as in the plain build, byte by byte.
+ratios are medians of each round's to the plain build of that round, of seconds and of processor
+time, which other work on the machine changes less (that of sccache's server is not in it). Hot:
+again after all that was built was removed. Runs: calls of the compiler that were answered from the
+store in a hot build, of all that the ledger has of it. Same: what was built is as in the plain build, byte by byte.
 
-| build | tool | cold | ratio | hot | runs | same |
-|---|---|---:|---:|---:|---:|---|
+| build | tool | cold | ratio | processor | hot | runs | same |
+|---|---|---:|---:|---:|---:|---:|---|
 {rows}
 """
 
@@ -65,18 +67,20 @@ class Build(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """What stands in the compilers' places; `prepared` and `ended` are run around its builds."""
+    """What stands in the compilers' places, or `before` the whole; `ended` is run after all."""
 
     name: str
     environment: Mapping[str, str]
     words: Sequence[str] = ()
     ended: Sequence[str] = ()
+    before: Sequence[str] = ()
 
 
 class Taken(NamedTuple):
     """What the builds of one tool in one round took and made."""
 
     cold_s: float
+    cold_cpu_s: float
     hot_s: tuple[float, ...]
     made: Mapping[str, str]
     answered: str
@@ -103,11 +107,13 @@ BUILDS = (
 def tools_for(build: Build, folder: Path) -> list[Tool]:
     """Plain first: the others are compared with it."""
     home, cache = str(folder / "home"), str(folder / "cache")
+    whole = (str(TOOLS / "redoxa"), "run", "--leaves", "--")
     if build.name == "lua":
         return [
             Tool("plain", {}, ("CC=gcc -std=gnu99",)),
             Tool("ccache", {"CCACHE_DIR": cache}, ("CC=ccache gcc -std=gnu99",)),
             Tool("redoxa", {"REDOXA_HOME": home}, (f"CC={TOOLS}/redoxa-cc -std=gnu99",)),
+            Tool("redoxa --leaves", {"REDOXA_HOME": home}, ("CC=gcc -std=gnu99",), before=whole),
         ]
     wrapped = {"RUSTC_WRAPPER": f"{TOOLS}/redoxa-rustc", "CC": f"{TOOLS}/redoxa-cc"}
     peer = {"SCCACHE_DIR": cache, "RUSTC_WRAPPER": "sccache"}
@@ -115,6 +121,7 @@ def tools_for(build: Build, folder: Path) -> list[Tool]:
         Tool("plain", {}),
         Tool("sccache", peer, ended=("sccache", "--stop-server")),
         Tool("redoxa", {"REDOXA_HOME": home, **wrapped}),
+        Tool("redoxa --leaves", {"REDOXA_HOME": home}, before=whole),
     ]
 
 
@@ -146,16 +153,18 @@ def fetch_orjson(folder: Path) -> Path:
     return archive
 
 
-def run(words: Sequence[str], project: Path, env: Mapping[str, str]) -> float:
-    """Seconds that the command took."""
+def run(words: Sequence[str], project: Path, env: Mapping[str, str]) -> tuple[float, float]:
+    """Seconds that the command took, and of processors."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(
         words, cwd=project, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     taken = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr.decode(errors='replace')}")
-    return taken
+    return taken, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def try_tool(build: Build, tool: Tool, project: Path, folder: Path) -> Taken:
@@ -165,24 +174,24 @@ def try_tool(build: Build, tool: Tool, project: Path, folder: Path) -> Taken:
     odd = ("MAKE", "CARGO_", "RUSTC", "CC", "CFLAGS", "REDOXA_", "SCCACHE_", "CCACHE_")
     kept = {name: text for name, text in os.environ.items() if not name.startswith(odd)}
     env = {**kept, **build.environment, **tool.environment}
-    words = [*build.words, *tool.words]
+    words = [*tool.before, *build.words, *tool.words]
     run(build.cleaned, project, env)
-    cold_s = run(words, project, env)
+    cold_s, cold_cpu_s = run(words, project, env)
     hot: list[float] = []
     for _ in range(HOT if tool.name != "plain" else 0):
         run(build.cleaned, project, env)
-        hot.append(run(words, project, env))
+        hot.append(run(words, project, env)[0])
     made = {
         name: hashlib.sha256((project / name).read_bytes()).hexdigest() for name in build.results
     }
     if tool.ended:
         run(tool.ended, project, env)
-    return Taken(cold_s, tuple(hot), made, answered(tool, env))
+    return Taken(cold_s, cold_cpu_s, tuple(hot), made, answered(tool, env))
 
 
 def answered(tool: Tool, env: Mapping[str, str]) -> str:
     """How many runs of the last hot build were reused, by the ledger; `-` for others."""
-    if tool.name != "redoxa":
+    if not tool.name.startswith("redoxa"):
         return "-"
     words = [str(TOOLS / "redoxa"), "log", "-n", "10000"]
     lines = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
@@ -198,6 +207,9 @@ def row(build: Build, tool: Tool, rounds: Sequence[Mapping[str, Taken]]) -> str:
     ratio = statistics.median(
         one.cold_s / other.cold_s for one, other in zip(mine, plain, strict=True)
     )
+    cpu = statistics.median(
+        one.cold_cpu_s / other.cold_cpu_s for one, other in zip(mine, plain, strict=True)
+    )
     hot = [seconds for taken in mine for seconds in taken.hot_s]
     same = all(one.made == other.made for one, other in zip(mine, plain, strict=True))
     told = (
@@ -205,6 +217,7 @@ def row(build: Build, tool: Tool, rounds: Sequence[Mapping[str, Taken]]) -> str:
         tool.name,
         spread([taken.cold_s for taken in mine]),
         f"{ratio:.2f}",
+        f"{cpu:.2f}",
         spread(hot) if hot else "",
         mine[-1].answered,
         "yes" if same else "no",
@@ -227,7 +240,11 @@ def version(tool: str) -> str:
 
 def is_there(tool: Tool) -> bool:
     """Whether the machine has it."""
-    return tool.name in ("plain", "redoxa") or shutil.which(tool.name) is not None
+    return (
+        tool.name == "plain"
+        or tool.name.startswith("redoxa")
+        or shutil.which(tool.name) is not None
+    )
 
 
 def measure(build: Build, folder: Path, rounds: int) -> list[str]:

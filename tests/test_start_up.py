@@ -4,13 +4,19 @@ No clock is asked. Python itself says which modules a process loaded.
 """
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ring2_orchestrator.commands import COMMANDS
+from ring2_orchestrator.commands import COMMANDS, build_parser
+from ring2_orchestrator.commands.run import asked_in
+from ring2_orchestrator.runs.asked import Asked
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Of the standard library: what costs milliseconds and is not needed to look something up.
 HEAVY = {
@@ -104,3 +110,60 @@ def test_the_status_loads_neither_what_runs_nor_what_examines(tmp_path: Path) ->
     loaded, _ = start(tmp_path / "home", "jit", "status")
     unwanted = HEAVY | OUTSIDE | GENERATING | RECORDING | EXAMINING
     assert not names_in(loaded, unwanted | {"ring0", "ring2_orchestrator.runs"})
+
+
+COMPILED = re.compile(
+    r"# code object from '?([^'\n]*/(?:ring2_orchestrator|cid_store)/[^'\n]*)\.py\b"
+)
+
+
+def compiled(tmp_path: Path, **more: str) -> set[str]:
+    """Our modules of which a start found no bytecode to use, where none may lie beside them."""
+    done = subprocess.run(
+        [sys.executable, "-v", "-m", "redoxa", "--home", str(tmp_path / "home"), "log"],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "caches"), **more},
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    names = {name.rpartition("/")[2] for name in COMPILED.findall(done.stderr)}
+    return names - {"ask", "caches", "__init__"}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> dict[str, str]:
+    """Variables under which Redoxa is imported from a copy that has no bytecode yet."""
+    for name in ("redoxa", "cid_store", "ring0", "ring2_orchestrator"):
+        shutil.copytree(
+            ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    return {"PYTHONPATH": str(tmp_path / "copy"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def test_bytecode_that_may_not_lie_beside_the_modules_is_kept(
+    tmp_path: Path, copied: dict[str, str]
+) -> None:
+    assert {"log", "home", "report"} <= compiled(tmp_path, **copied)
+    assert compiled(tmp_path, **copied) == set()
+    assert not list((tmp_path / "copy").rglob("*.pyc"))
+    report = tmp_path / "copy" / "ring2_orchestrator" / "report.py"
+    report.write_text(report.read_text() + "\n# changed\n")
+    assert compiled(tmp_path, **copied) == {"report"}
+
+
+def test_bytecode_is_not_taken_from_where_others_could_have_put_it(
+    tmp_path: Path, copied: dict[str, str]
+) -> None:
+    folder = tmp_path / "caches" / "redoxa" / "bytecode"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert "report" in compiled(tmp_path, **copied)
+    assert list(folder.iterdir()) == []
+    assert "report" in compiled(tmp_path, **copied)
+
+
+def test_a_wrappers_words_mean_what_the_parsed_ones_do() -> None:
+    parser = build_parser(only="run")
+    assert asked_in(parser.parse_args(["run", "--compiler", "--", "cc"])) == Asked(compiler=True)

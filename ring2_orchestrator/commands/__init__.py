@@ -58,6 +58,9 @@ exit codes:
 `redoxa run` gives the program's own code (128 + n for signal n); 125 when Redoxa could not
 record it, 126 when it cannot be executed, 127 when it cannot be found."""
 
+# How a compiler's wrapper asks, a hundred times in a build: its options need no parser.
+_OF_WRAPPERS = ["run", "--compiler", "--"]
+
 # How a loader says that a library found no room in memory.
 _UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")
 
@@ -175,6 +178,10 @@ def _missing_package_text(error: ModuleNotFoundError) -> str:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[: len(_OF_WRAPPERS)] == _OF_WRAPPERS:
+        from ring2_orchestrator.commands.run import run_compiler  # noqa: PLC0415 - as every command
+
+        return run_compiler(words[len(_OF_WRAPPERS) :], Context(default_home(), Report()))
     name = _command_in(words)
     # One command, or the list of all: nobody waits for what was not asked for.
     parser = build_parser(only=name) if name in COMMANDS else build_parser(loaded=())

@@ -229,6 +229,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return run_command(command, asked_in(args), context, verbose=args.verbose)
 
 
+def run_compiler(words: Sequence[str], context: Context) -> int:
+    """What `run --compiler -- WORDS` does, for who has not parsed that."""
+    return run_command(command_of(["--", *words]), Asked(compiler=True), context)
+
+
 def asked_in(args: argparse.Namespace) -> Asked:
     """What the options ask for."""
     return Asked(

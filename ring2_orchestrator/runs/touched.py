@@ -5,7 +5,7 @@ docs/formats/home.md.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import NamedTuple, Self, cast
 
@@ -61,17 +61,32 @@ def harm(mine: Touched, theirs: Touched) -> bytes | None:
     """A path at which their run may have harmed mine while both went on; None: there is none."""
     # Their changes count also for what lies below, because a folder may be moved or removed.
     touched = chain(mine.wrote, mine.made, mine.read)
-    found = {path for path in touched if any(at in theirs.wrote for at in _upwards(path))}
+    found = _beneath(touched, theirs.wrote)
     # Two may make the same folder: whoever comes second finds what it wanted to make.
     found |= theirs.made & (mine.wrote | (mine.missed - mine.made))
     return min(found, default=None)
 
 
-def _upwards(path: bytes) -> Iterator[bytes]:
-    """The path and every folder it lies in, but the root."""
-    while path != b"/":
-        yield path
+def _beneath(paths: Iterable[bytes], changed: _Paths) -> set[bytes]:
+    """Those of the paths that were changed, or lie in a folder that was; the root is none."""
+    if not changed:
+        return set()
+    # Most paths share their folders, and each folder is asked about once.
+    known = {b"/": False}
+    return {path for path in paths if _is_beneath(path, changed, known)}
+
+
+def _is_beneath(path: bytes, changed: _Paths, known: dict[bytes, bool]) -> bool:
+    way: list[bytes] = []
+    while path not in known:
+        way.append(path)
+        if path in changed:
+            known[path] = True
+            break
         path = folder_of(path)
+    answer = known[path]
+    known.update(dict.fromkeys(way, answer))
+    return answer
 
 
 def _paths_in(data: bytes) -> _Paths:
