@@ -48,7 +48,8 @@ Seconds: medians of {rounds} rounds, the fastest and the slowest. Cold: into an 
 ratios are medians of each round's to the plain build of that round, of seconds and of processor
 time, which other work on the machine changes less (that of sccache's server is not in it). Hot:
 again after all that was built was removed. Runs: calls of the compiler that were answered from the
-store in a hot build, of all that the ledger has of it. Same: what was built is as in the plain build, byte by byte.
+store in a hot build, of all that the ledger has of it. Same: what was built is as in the plain
+build, byte by byte.
 
 | build | tool | cold | ratio | processor | hot | runs | same |
 |---|---|---:|---:|---:|---:|---:|---|
