@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from ring2_orchestrator.ce1.entries import happening_of  # noqa: E402
 from ring2_orchestrator.ce1.history import History, history_of  # noqa: E402
+from ring2_orchestrator.ce1.kept import nothing_learned  # noqa: E402
 from ring2_orchestrator.ce1.laws.reseed import belief_of  # noqa: E402
 from ring2_orchestrator.ce1.learning.learner import Learner  # noqa: E402
 from ring2_orchestrator.ce1.learning.mind import UNIFORM, Mind  # noqa: E402
@@ -109,6 +110,13 @@ class Stage:
         """All runs in the ledger, oldest first."""
         with Home(self.home, to_read=True) as home:
             return history_of(home.ledger.batches("run"))
+
+    def mood_after(self, runs: int) -> Mood:
+        """What is believed after so many runs, learned from the ledger alone."""
+        learned = nothing_learned()
+        with Home(self.home, to_read=True) as home:
+            learned.learn(home.ledger, [batch.seq for batch in home.ledger.batches("run")][:runs])
+        return Mood(learned.whole.history, point=learned.whole.prior)
 
     def _run(self, script: str, *words: str, stderr: int) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -233,9 +241,8 @@ def take_back_steps(stage: Stage) -> None:
 def take_back(stage: Stage) -> None:
     """From the ledger alone, every state on the way, the newest first, back to none."""
     print("AND BACK: the newest run is left out, again and again\n")
-    runs = stage.history().runs
     for state in reversed(stage.states):
-        mood = Mood(History(runs[: state.runs]))
+        mood = stage.mood_after(state.runs)
         angles = mood.angles
         shown = f"theta {angles.theta:.4f}, phi {angles.phi:.4f}, psi {angles.psi:.4f}"
         same = (angles._asdict(), mood.confidence, mood.energy) == (
