@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cid_store.errors import RedoxaError
+from cid_store.errors import InputError, RedoxaError, UnavailableError
 from ring2_orchestrator.ce1.kept import Learned, caught_up, newest_in, nothing_learned
 from ring2_orchestrator.ledger import Ledger, LedgerWriteError
 
@@ -25,6 +25,8 @@ def known_of(home: "Home") -> Known:
         if ledger is None:
             return Known(nothing_learned())
         return Known(caught_up(home.path, ledger), state=newest_in(ledger))
+    except (InputError, UnavailableError):
+        raise  # nothing is wrong with what is kept: this person or this disk cannot have it
     except RedoxaError as error:
         return Known(nothing_learned(), (f"no past run is known: {error}",))
 
