@@ -49,7 +49,7 @@ static void say(char tag, int first, int second) {
 
 /* ---- what is waited for ---- */
 
-enum watched { LISTENER, CHILDREN, CONTROL, PROCESSES, COPY, WATCHED };
+enum watched { CHILDREN, CONTROL, PROCESSES, COPY, WATCHED };
 
 static int watcher = -1;
 
@@ -60,11 +60,6 @@ static void watch(int fd, enum watched what) {
 
 /* Before it is closed: another process may hold the same open file, and it would be waited for still. */
 static void watch_no_more(int fd) { epoll_ctl(watcher, EPOLL_CTL_DEL, fd, NULL); }
-
-static void listen_no_more(void) {
-    watch_no_more(listener_fd);
-    listener_fd = -1;
-}
 
 /* ---- children ---- */
 
@@ -236,33 +231,40 @@ static int child_signals(void) {
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void answer_others(int children) {
+    struct epoll_event ready[COPY + COPIES_MAX];
+    uint32_t seen[COPY] = {0};
+    int count = epoll_wait(watcher, ready, COPY + COPIES_MAX, 0);
+    for (int i = 0; i < count; i++)
+        if (ready[i].data.u64 % WATCHED < COPY) seen[ready[i].data.u64 % WATCHED] = ready[i].events;
+    if (seen[PROCESSES]) processes_reap();
+    if (seen[CHILDREN]) {
+        struct signalfd_siginfo info;
+        while (read(children, &info, sizeof info) > 0) continue;
+        if (reap()) finish();
+    }
+    if (seen[CONTROL]) obey();
+    for (int i = 0; i < count; i++)
+        if (ready[i].data.u64 % WATCHED == COPY) copy_on((int)(ready[i].data.u64 / WATCHED));
+}
+
 noreturn void supervise(struct supervision *supervision) {
     now = supervision;
     watcher = epoll_create1(EPOLL_CLOEXEC);
     if (watcher < 0) fail("no epoll");
     int children = child_signals();
     if (listener_fd >= 0) prepare_notices();
-    watch(listener_fd, LISTENER);
     watch(children, CHILDREN);
     watch(now->control, CONTROL);
     watch(processes_poll_fd(), PROCESSES);
     for (;;) {
-        struct epoll_event ready[COPY + COPIES_MAX];
-        uint32_t seen[COPY] = {0};
-        int count = epoll_wait(watcher, ready, COPY + COPIES_MAX, -1);
-        for (int i = 0; i < count; i++)
-            if (ready[i].data.u64 % WATCHED < COPY) seen[ready[i].data.u64 % WATCHED] = ready[i].events;
+        /* The listener is asked itself: a wake-up that comes through an epoll forgets that it should
+         * stay on the caller's processor, and waking an idle one takes longer than all the rest. */
+        struct pollfd any[] = {{listener_fd, POLLIN, 0}, {watcher, POLLIN, 0}};
+        if (poll(any, 2, -1) < 0) continue;
         /* Ends before calls: a number may already belong to another process. */
-        if (seen[PROCESSES]) processes_reap();
-        if (seen[LISTENER] & EPOLLIN) answer_one();
-        else if (seen[LISTENER]) listen_no_more();
-        if (seen[CHILDREN]) {
-            struct signalfd_siginfo info;
-            while (read(children, &info, sizeof info) > 0) continue;
-            if (reap()) finish();
-        }
-        if (seen[CONTROL]) obey();
-        for (int i = 0; i < count; i++)
-            if (ready[i].data.u64 % WATCHED == COPY) copy_on((int)(ready[i].data.u64 / WATCHED));
+        if (any[1].revents) answer_others(children);
+        if (any[0].revents & POLLIN) answer_one();
+        else if (any[0].revents) listener_fd = -1;
     }
 }
