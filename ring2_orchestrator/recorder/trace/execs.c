@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define HEAD_ROOM 256 /* the kernel, too, looks at no more of a script's first line */
+#define BEGINNING_ROOM 1024
 #define NESTING_MAX 5
 
 #ifndef CLONE_NEWTIME
@@ -62,16 +63,30 @@ static void exec_script(const struct request *r, char *line, int depth) {
     if (line[0]) exec_named(r, line, depth);
 }
 
+/* The beginning of a file, of which most that is asked for lies in what was read first. */
+struct beginning {
+    int fd;
+    size_t length;
+    _Alignas(16) char bytes[BEGINNING_ROOM];
+};
+
+static bool copy_part(const struct beginning *file, void *into, size_t length, uint64_t at) {
+    if (at <= file->length && length <= file->length - at) {
+        memcpy(into, file->bytes + at, length);
+        return true;
+    }
+    return pread(file->fd, into, length, (off_t)at) == (ssize_t)length;
+}
+
 #define ELF_LOADER(BITS)                                                                       \
-    static void elf##BITS##_loader(int fd, const char *head, char *name, size_t room) {        \
-        const Elf##BITS##_Ehdr *header = (const void *)head;                                   \
+    static void elf##BITS##_loader(const struct beginning *file, char *name, size_t room) {    \
+        const Elf##BITS##_Ehdr *header = (const void *)file->bytes;                            \
         for (unsigned i = 0; i < header->e_phnum && i < 128; i++) {                            \
             Elf##BITS##_Phdr part;                                                             \
-            off_t at = (off_t)(header->e_phoff + i * sizeof part);                             \
-            if (pread(fd, &part, sizeof part, at) != (ssize_t)sizeof part) return;             \
-            if (part.p_type != PT_INTERP || part.p_filesz > room) continue;                    \
-            ssize_t got = pread(fd, name, part.p_filesz, (off_t)part.p_offset);                \
-            name[got > 0 ? got - 1 : 0] = 0;                                                   \
+            if (!copy_part(file, &part, sizeof part, header->e_phoff + i * sizeof part)) return; \
+            if (part.p_type != PT_INTERP || part.p_filesz > room || !part.p_filesz) continue;  \
+            if (!copy_part(file, name, part.p_filesz, part.p_offset)) name[0] = 0;             \
+            name[part.p_filesz - 1] = 0;                                                       \
             return;                                                                            \
         }                                                                                      \
     }
@@ -79,14 +94,17 @@ ELF_LOADER(32)
 ELF_LOADER(64)
 
 static void exec_contents(const struct request *r, int fd, int depth) {
-    _Alignas(16) char head[HEAD_ROOM + 1] = {0};
+    struct beginning file = {.fd = fd};
     char loader[HEAD_ROOM] = "";
-    ssize_t got = pread(fd, head, HEAD_ROOM, 0);
-    if (got >= 2 && head[0] == '#' && head[1] == '!') {
-        exec_script(r, head, depth);
-    } else if (got > (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG)) {
-        if (head[EI_CLASS] == ELFCLASS64) elf64_loader(fd, head, loader, sizeof loader);
-        else elf32_loader(fd, head, loader, sizeof loader);
+    ssize_t got = pread(fd, file.bytes, sizeof file.bytes, 0);
+    if (got < 0) return;
+    file.length = (size_t)got;
+    if (got >= 2 && file.bytes[0] == '#' && file.bytes[1] == '!') {
+        file.bytes[HEAD_ROOM] = 0;
+        exec_script(r, file.bytes, depth);
+    } else if (got > (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(file.bytes, ELFMAG, SELFMAG)) {
+        if (file.bytes[EI_CLASS] == ELFCLASS64) elf64_loader(&file, loader, sizeof loader);
+        else elf32_loader(&file, loader, sizeof loader);
         struct place place;
         if (!loader[0]) return;
         place_of_text(r, loader, PLACE_FOLLOW, &place);

@@ -2,11 +2,13 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,14 +28,15 @@ void processes_open(void) { poll_fd = epoll_create1(EPOLL_CLOEXEC); }
 
 int processes_poll_fd(void) { return poll_fd; }
 
+/* Plain calls: a buffered file asks twice as many, and this is asked about each process. */
 static char *status_text(pid_t tid, char *room, size_t size) {
     char name[64];
     snprintf(name, sizeof name, "/proc/%d/status", tid);
-    FILE *file = fopen(name, "re");
-    if (!file) return NULL;
-    size_t length = fread(room, 1, size - 1, file);
-    fclose(file);
-    room[length] = 0;
+    int file = open(name, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return NULL;
+    ssize_t length = read(file, room, size - 1); /* one reading gives all that it shows */
+    close(file);
+    room[length > 0 ? length : 0] = 0;
     return room;
 }
 
@@ -64,13 +67,27 @@ static struct word *command_line(pid_t pid) {
     return word_of(text, length);
 }
 
-static struct process *process_begin(pid_t pid, pid_t ppid) {
+/* What `linux/pidfd.h` of Linux 6.13 calls pidfd_info, in its first size. */
+struct parentage {
+    uint64_t mask, cgroup;
+    uint32_t pid, tgid, ppid, unused[9];
+};
+#define ASK_PARENTAGE _IOWR(0xFF, 11, struct parentage)
+
+static int process_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, (long)pid, 0L); }
+
+/* The parent, without a look into /proc; -1 where the kernel is too old to say. */
+static pid_t parent_of(int pidfd) {
+    struct parentage told = {.mask = 1};
+    return ioctl(pidfd, ASK_PARENTAGE, &told) ? -1 : (pid_t)told.ppid;
+}
+
+static struct process *process_begin(pid_t pid, pid_t ppid, int pidfd) {
     struct process *process = must_allocate(NULL, sizeof *process);
-    *process = (struct process){.pid = pid, .ppid = ppid, .pidfd = -1, .memory = -1, .next = processes};
+    *process = (struct process){.pid = pid, .ppid = ppid, .pidfd = pidfd, .memory = -1, .next = processes};
     process->exe = link_word(pid, "exe");
     struct process *parent = process_numbered(ppid);
     process->argv = parent && parent->exe == process->exe ? parent->argv : command_line(pid);
-    process->pidfd = (int)syscall(SYS_pidfd_open, (long)pid, 0L);
     if (process->pidfd >= 0) {
         struct epoll_event watch = {.events = EPOLLIN, .data.ptr = process};
         epoll_ctl(poll_fd, EPOLL_CTL_ADD, process->pidfd, &watch);
@@ -82,8 +99,9 @@ static struct process *process_begin(pid_t pid, pid_t ppid) {
 
 static uint64_t cpu_ns_of(pid_t pid) {
     struct timespec time;
-    clockid_t clock;
-    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time)) return 0;
+    /* As clock_getcpuclockid makes it, which asks the kernel first whether there is such a process. */
+    clockid_t clock = (clockid_t)(~(unsigned)pid << 3 | 2);
+    if (clock_gettime(clock, &time)) return 0;
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
@@ -123,16 +141,23 @@ static bool has_died(const struct process *process) {
 static struct process *look_up(pid_t tid) {
     char room[4096];
     tracee_by_number();
-    char *status = status_text(tid, room, sizeof room);
-    pid_t pid = (pid_t)status_number(status, "\nTgid:");
-    if (pid <= 0) pid = tid;
+    pid_t pid = tid;
+    int pidfd = process_open(tid); /* of a process' first thread alone */
+    pid_t ppid = pidfd < 0 ? -1 : parent_of(pidfd);
+    if (ppid < 0) {
+        char *status = status_text(tid, room, sizeof room);
+        pid = (pid_t)status_number(status, "\nTgid:");
+        if (pid <= 0) pid = tid;
+        ppid = (pid_t)status_number(status, "\nPPid:");
+    }
     struct process *process = process_numbered(pid);
     if (process && process->ended && has_died(process)) {
         forget(process);
         process = NULL;
     }
-    if (process) return process;
-    return process_begin(pid, (pid_t)status_number(status, "\nPPid:"));
+    if (!process) return process_begin(pid, ppid, pidfd < 0 ? process_open(pid) : pidfd);
+    if (pidfd >= 0) close(pidfd);
+    return process;
 }
 
 /* After an exec was let through, the next call shows what the process has become. */

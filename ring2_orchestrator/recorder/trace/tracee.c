@@ -52,6 +52,7 @@ void memory_close(struct process *process) {
 void memory_changes(const struct request *request) {
     struct process *process = request->process;
     memory_close(process);
+    process->reads = 0; /* what it becomes may end soon */
     bool alone = !process->executing || process->executing == request->tid;
     process->executing = alone ? request->tid : UNSURE;
 }
