@@ -49,6 +49,7 @@ class Comparison:
         self.store = store
         self.products = products
         self._known: Products | None = None
+        self._left = {it.path for it in trace.outputs if it.what != What.MISSING}
 
     def input_changes(self, *, all_of_them: bool = True) -> list[Change]:
         """What no longer holds; only the first such thing unless `all_of_them`."""
@@ -198,8 +199,17 @@ class Comparison:
         if difference is None:
             return False
         appeared, gone, other = difference
+        return not other and not self._foreign(row, appeared, gone)
+
+    def _foreign(self, row: Input, appeared: set[bytes], gone: set[bytes]) -> set[bytes]:
+        """The names, among those that differ, which are not the command's own work.
+
+        What another run of the command left there counts: this one may have removed it.
+        """
         known = self._known_products()
-        return not other and all(join(row.path, name) in known for name in appeared | gone)
+        return {name for name in appeared if join(row.path, name) not in self._left} | {
+            name for name in gone if join(row.path, name) not in known
+        }
 
     def _mode_of_folder(self, path: bytes, row: Input) -> int | None:
         """The permissions of a listed folder, where they differ and are not the command's own."""
@@ -274,10 +284,10 @@ class Comparison:
         if difference is None:
             return Change(name, "listing", was, _describe(self.present.now(path)))
         appeared, gone, other = difference
-        known = self._known_products()
+        told = self._foreign(row, appeared, gone) | other
         parts: list[str] = []
         for words, names in (("new", appeared), ("gone", gone), ("of another type", other)):
-            foreign = sorted(at for at in names if join(row.path, at) not in known)
+            foreign = sorted(names & told)
             if foreign:
                 some = ", ".join(shown(at) for at in foreign[:_SHOWN_NAMES])
                 more = len(foreign) - _SHOWN_NAMES

@@ -46,6 +46,7 @@ class Edit:
         self.wrote = False  # through an open file or by name
         self.blind = True  # every change so far replaced the whole content without looking
         self.made_dir = False
+        self.sought = False  # as a folder, before it was made: whoever looks may have tidied it
         self.owner = False
         self.xattr = False
         self.times = False
@@ -255,9 +256,12 @@ class _Folding:
             self._edit(event.path, None, event)
 
     def _mkdir(self, event: Event) -> None:
+        sought = event.path in self._looks
         self._look(event, Depth.LOOKED)
         if event.before is None:
-            self._edit(event.path, None, event).made_dir = True
+            edit = self._edit(event.path, None, event)
+            edit.made_dir = True
+            edit.sought = edit.sought or sought
 
     def _unlink(self, event: Event) -> None:
         self._look(event, Depth.EXISTENCE)
@@ -333,7 +337,9 @@ class _Folding:
                 moved.wrote, moved.made_dir = edit.wrote, edit.made_dir
                 moved.link_of, moved.times = edit.link_of, edit.times
                 moved.owner, moved.xattr = edit.owner, edit.xattr
-        self._edits[event.path2].made_dir = True
+        folder = self._edits[event.path2]
+        folder.made_dir = True
+        folder.sought = folder.sought or event.path2 in self._looks
 
 
 def _differs(first: Identity | None, now: Identity | None) -> bool:

@@ -9,6 +9,7 @@ from cid_store.store import Store
 from ring2_orchestrator.recorder.event import Identity
 from ring2_orchestrator.runs import bytecode, pseudo
 from ring2_orchestrator.runs.fold import Depth, Folded, Look
+from ring2_orchestrator.runs.made_anew import made_anew
 from ring2_orchestrator.runs.paths import folder_of, join, name_of, shown
 from ring2_orchestrator.runs.roots import Roots
 from ring2_orchestrator.runs.secrets import Secrets
@@ -78,18 +79,32 @@ class Inputs:
         """Every input; listings are put in the store. `targets` then holds what links said."""
         found: list[Input] = []
         caches = self._own_caches(outputs)
+        anew = {
+            path: outputs[short]
+            for path in made_anew(self._folded.edits)
+            if (short := self._roots.short(path)) in outputs
+            and outputs[short].what == What.DIR
+            and not _within(path + b"/", caches)
+        }
         self._recall()
         for path, look in self._folded.looks.items():
+            short = self._roots.short(path)
+            made = outputs.get(short)
+            if path in anew and not look.is_listed:
+                continue  # it follows below
             state = self._initial(path, look)
             if state is None:
                 continue
-            short = self._roots.short(path)
-            made = outputs.get(short)
             unread = look.depth <= Depth.LOOKED or (look.before is None and _within(path, caches))
             product = made is not None and made.what != What.MISSING and unread
             found.append(Input(short, state, product))
         for path in self._folded.edits.keys() - self._folded.looks.keys():
             found += self._kept_mode(path, outputs.get(self._roots.short(path)))
+        for path, folder in anew.items():
+            seen = self._folded.looks.get(path)
+            if seen is None or not seen.is_listed:
+                state = self._initial_names(path, Look(None, Depth.LOOKED, b"")) or MISSING
+                found.append(Input(folder.path, state, product=True))
         return found
 
     def _recall(self) -> None:

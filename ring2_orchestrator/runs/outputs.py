@@ -80,7 +80,11 @@ class Outputs:
         if stat.S_ISDIR(now.st_mode):
             # A folder that was there is no output because something in it changed.
             old = edit.before is not None and edit.before.mode == now.st_mode
-            return None if old else Output(short, What.DIR, stat.S_IMODE(now.st_mode))
+            return (
+                None
+                if old and not edit.made_dir
+                else Output(short, What.DIR, stat.S_IMODE(now.st_mode))
+            )
         self._doubt("special-file", f"left {shown(path)}, which is no file, folder or link")
         return None
 

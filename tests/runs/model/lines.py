@@ -39,6 +39,8 @@ FOLDERS = (
     Line("cd d && cat x.txt ../a.txt > ../joined.txt; ls .."),
     Line("mkdir -p stage/in; cp d/*.txt stage/in/; rm -rf shipped; mv stage shipped; ls shipped"),
     Line("rm -rf copy; cp -r d copy; ls copy; grep -r o d e | sort > grep.txt"),
+    Line("rm -rf copy; cp -r d copy"),
+    Line("mkdir -p kept; rm -rf kept/*; cp -r d/* kept 2>/dev/null; wc -c < a.txt > kept/size"),
     Line("ls d > d/list; wc -l < d/list"),
     Line("cat e/x.txt d/y.txt; test -d d -a ! -L d && echo folder"),
     Line("mkdir fresh && echo made; cp a.txt fresh/a", ("rm -rf fresh",)),
