@@ -5,22 +5,25 @@ all that its answers rest on it looks at besides, as the compiler would.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from ring2_orchestrator.recorder import compile as compiler
 from ring2_orchestrator.recorder.event import Event, Kind
+from ring2_orchestrator.runs.ask import front_end
 from ring2_orchestrator.runs.inputs import identity_of
 from ring2_orchestrator.runs.paths import inside
 
-_SOURCES = Path(__file__).parents[2] / "shortcuts" / "front"
 _LOOKS = frozenset({Kind.READ, Kind.STAT, Kind.READLINK, Kind.LIST})
 
 
-def without_front_end(events: Sequence[Event], home: bytes) -> list[Event]:
-    """The events but for what this very version of the front end did in `home` and in /proc."""
+def front_ends(events: Sequence[Event], home: bytes) -> frozenset[bytes]:
+    """The programs that used `home` and are this installation's front end, whatever their names."""
     programs = {event.program for event in events if inside(event.path, home)}
-    ours = {program for program in programs if _is_front_end(program, events)}
+    return frozenset(program for program in programs if _is_front_end(program, events))
+
+
+def without_front_end(events: Sequence[Event], home: bytes, ours: Collection[bytes]) -> list[Event]:
+    """The events but for what our programs did in `home` and in /proc."""
     if not ours:
         return list(events)
     return [event for event in events if event.program not in ours or not _is_private(event, home)]
@@ -33,11 +36,14 @@ def _is_private(event: Event, home: bytes) -> bool:
 
 
 def _is_front_end(program: bytes, events: Iterable[Event]) -> bool:
-    """Whether what was executed under that name is made from our sources, whatever its name is."""
+    """Whether what was executed under that name has the front end's own bytes."""
     executed = [
         event.before for event in events if event.kind is Kind.EXEC and event.path == program
     ]
     now = identity_of(program)
     if now is None or not executed or any(before != now for before in executed):
         return False
-    return compiler.carries(Path(os.fsdecode(program)), compiler.digest(_SOURCES))
+    try:
+        return Path(os.fsdecode(program)).read_bytes() == Path(front_end()).read_bytes()
+    except OSError:
+        return False

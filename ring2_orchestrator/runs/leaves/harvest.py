@@ -37,16 +37,19 @@ class Harvested(NamedTuple):
     result: RunResult
 
 
-def harvest(home: Home, memo: Memo, recording: Recording, scratch: Path) -> list[Harvested]:
+def harvest(
+    home: Home, memo: Memo, recording: Recording, scratch: Path, *, ours: frozenset[bytes]
+) -> list[Harvested]:
     """Every leaf of the run that can be kept, its objects put in the store.
 
-    Raises RedoxaError or OSError where the store cannot take them.
+    `ours` are the programs that are wrappers: no other's word counts. Raises RedoxaError or OSError
+    where the store cannot take them.
     """
     edits: list[Edit] | None = None
     found: list[Harvested] = []
-    for leaf in leaves_of(recording, scratch):
+    for leaf in leaves_of(recording, scratch, ours):
         edits = edits_of(recording.events) if edits is None else edits
-        harvested = _harvested(home, memo, leaf, Others(leaf, edits))
+        harvested = _harvested(home, memo, leaf, Others(leaf, edits), ours)
         if harvested is not None:
             found.append(harvested)
     return found
@@ -73,7 +76,9 @@ def publish(home: Home, memo: Memo, harvested: Sequence[Harvested]) -> None:
     home.ledger.append_all([_draft(each) for each in harvested])
 
 
-def _harvested(home: Home, memo: Memo, leaf: Leaf, others: Others) -> Harvested | None:
+def _harvested(
+    home: Home, memo: Memo, leaf: Leaf, others: Others, ours: frozenset[bytes]
+) -> Harvested | None:
     note, recording = leaf.note, leaf.recording
     secrets = Secrets.of(home.path, note.env, memo.key.seal)
     hidden = secrets.hidden(note.command) != list(note.command)
@@ -82,7 +87,7 @@ def _harvested(home: Home, memo: Memo, leaf: Leaf, others: Others) -> Harvested 
     around = _around(memo, leaf)
     roots = Roots.around(note.cwd, note.env)
     own = canonical(home.path)
-    recording = recording._replace(events=without_front_end(recording.events, own))
+    recording = recording._replace(events=without_front_end(recording.events, own, ours))
     found = observe(
         recording,
         store=home.store,

@@ -34,20 +34,28 @@ class Leaves:
         self._whole = recording
         self.recording = recording
         self._stored: list[Harvested] = []
+        self._ours = frozenset[bytes]()  # the programs that are wrappers
         own = canonical(home.path)
         if any(inside(event.path, own) for event in recording.events):
-            from ring2_orchestrator.runs.leaves.front import without_front_end  # noqa: PLC0415
+            from ring2_orchestrator.runs.leaves.front import (  # noqa: PLC0415 - as above
+                front_ends,
+                without_front_end,
+            )
 
-            self.recording = recording._replace(events=without_front_end(recording.events, own))
+            self._ours = front_ends(recording.events, own)
+            events = without_front_end(recording.events, own, self._ours)
+            self.recording = recording._replace(events=events)
 
     def store(self) -> None:
         """Put in the store what can be kept of them. What cannot be kept is run again."""
-        if self._whole is self.recording:
-            return  # none was announced
+        if not self._ours:
+            return  # none was called
         from ring2_orchestrator.runs.leaves.harvest import harvest  # noqa: PLC0415 - as above
 
         with suppress(RedoxaError, OSError):
-            self._stored = harvest(self._home, self._memo, self._whole, self._scratch)
+            self._stored = harvest(
+                self._home, self._memo, self._whole, self._scratch, ours=self._ours
+            )
 
     def publish(self) -> None:
         """Let them answer: nobody else went on while they did."""

@@ -17,12 +17,16 @@ from ring2_orchestrator.recorder.event import (
 )
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 from ring2_orchestrator.runs.leaves.note import ENDED, FOLDER, Note, read_notes
-from ring2_orchestrator.runs.paths import canonical
+from ring2_orchestrator.runs.paths import canonical, inside
 
 # What is doubted of a run because of how it ended says nothing of what had ended before.
 _OF_THE_END = frozenset({
     "detached", "killed", "out-of-memory", "output-closed", "output-lost", "output-size", "signal",
     "timeout",
+})  # fmt: skip
+_LOOKS = frozenset({
+    Kind.READ, Kind.STAT, Kind.READLINK, Kind.LIST, Kind.EXEC, Kind.CHDIR, Kind.CONNECT,
+    Kind.PRESERVE,
 })  # fmt: skip
 _Placed = tuple[int, Event]  # an event after its place in the run: odd, and even where told again
 
@@ -38,17 +42,19 @@ class Leaf(NamedTuple):
     end: int
 
 
-def leaves_of(recording: Recording, scratch: Path) -> Iterator[Leaf]:
+def leaves_of(recording: Recording, scratch: Path, ours: frozenset[bytes]) -> Iterator[Leaf]:
     """Every leaf that ended well and whose processes are all known; none where anything is doubted.
 
-    Of a doubt it is not known which process it is about.
+    Of a doubt it is not known which process it is about, nor which note is true where any program
+    but `ours` changed something among them.
     """
     if not recording.complete or any(each.kind not in _OF_THE_END for each in recording.doubts):
         return
     notes = read_notes(scratch)
-    if not notes:
+    folder = canonical(scratch / FOLDER)
+    if not notes or any(_meddles(event, folder, ours) for event in recording.events):
         return
-    marks = _marks(recording.events, canonical(scratch / FOLDER))
+    marks = _marks(recording.events, folder)
     family = _Family(recording.processes)
     by_process = _by_process(recording)
     for note in notes:
@@ -93,6 +99,16 @@ def _recording(
         interrupted=False,
         again=[],
     )
+
+
+def _meddles(event: Event, folder: bytes, ours: frozenset[bytes]) -> bool:
+    """Whether another program than ours changes a note, or puts another folder in their place."""
+    if event.kind in _LOOKS or event.program in ours:
+        return False
+    paths = [event.path] if event.path2 is None else [event.path, event.path2]
+    if any(path == folder or inside(path, folder) for path in paths):
+        return True
+    return event.kind is Kind.RENAME and any(inside(folder, path) for path in paths)
 
 
 def _marks(events: Sequence[Event], folder: bytes) -> dict[str, _Placed]:
