@@ -69,6 +69,8 @@ def wish_in(args: argparse.Namespace, url: str) -> "Wish":
     """What the options ask for. Raises UsageError."""
     from ring2_orchestrator.fetching.wish import Bounds, Wish  # noqa: PLC0415 - start-up
 
+    if args.offline and args.again:
+        raise UsageError("--offline asks nobody, and --again asks; leave one of them out")
     given = {
         "size_bytes": args.max_bytes,
         "silence_s": args.timeout,

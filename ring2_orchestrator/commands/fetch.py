@@ -55,6 +55,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         check_stream(json=context.report.json)
     if args.force and output is None:
         raise UsageError("--force replaces an output; name it with -o")
+    if args.forget and output is not None:
+        raise UsageError("--forget loads nothing that could be written; leave -o out")
     wish = wish_in(args, args.url)
     with context.open_home() as home:
         if args.forget:

@@ -213,6 +213,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
         from ring2_orchestrator.commands._asking import list_scripts  # noqa: PLC0415 - start-up
 
         return list_scripts(args.words[args.words[:1] == ["--"] :], context)
+    if args.leaves and args.net != "deny":
+        raise UsageError(
+            "--leaves keeps no call of a run with --net, whose variables are others each time; "
+            "leave one of them out"
+        )
     if args.scripts:
         from ring2_orchestrator.commands._round import run_scripts  # noqa: PLC0415 - start-up
 

@@ -86,7 +86,7 @@ def target_of(url: str, base: Target | None = None) -> Target:
         target = Target.of(whole)
     except ValueError as error:
         raise UsageError(f"{url[:200]!r} cannot be loaded: {error}") from None
-    target = target._replace(path=quote(target.path, safe=_PLAIN))
+    target = target._replace(path=quote(target.path, safe=_PLAIN, errors="surrogateescape"))
     if len(target.url) > _LONGEST_URL:
         raise UsageError(f"an address of more than {_LONGEST_URL:,} bytes is not taken")
     return target

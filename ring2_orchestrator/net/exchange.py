@@ -1,7 +1,8 @@
 """One question and its answer over HTTP, and many of them as the store keeps them."""
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self, TypeVar, cast
 
 from cid_store.cid import Cid
 from cid_store.encoding import NodeLike
@@ -12,6 +13,10 @@ from ring2_orchestrator.net.credentials import Header
 from ring2_orchestrator.net.target import Target
 
 _VERSION = 1
+# What may stand in one line of HTTP (RFC 9110, 5.6.2 and 5.5), so that no recording adds another.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LINE = re.compile(r"[^\x00\r\n\u0100-\U0010ffff]*")
+_Kind = TypeVar("_Kind")
 SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -77,26 +82,49 @@ class Exchange(NamedTuple):
 
     @classmethod
     def from_node(cls, node: dict[str, object]) -> Self:
-        """The exchange in a node; raises KeyError or TypeError for another one."""
+        """The exchange in a node; raises KeyError, TypeError or ValueError for another one."""
         asked = cast("dict[str, object]", node["asked"])
+        content = node["content"]
         return cls(
             key=Key(
-                cast("str", asked["method"]),
-                cast("str", asked["url"]),
+                _matching(_NAME, asked["method"]),
+                _matching(_LINE, asked["url"]),
                 _headers(asked["headers"]),
-                cast("bytes", asked["sealed"]),
+                _of(bytes, asked["sealed"]),
             ),
-            credentials=cast("bool", asked["credentials"]),
-            status=cast("int", node["status"]),
-            reason=cast("str", node["reason"]),
+            credentials=_of(bool, asked["credentials"]),
+            status=_within(range(200, 1000), node["status"]),
+            reason=_matching(_LINE, node["reason"]),
             headers=_headers(node["headers"]),
-            content=cast("Cid | None", node["content"]),
-            size=cast("int", node["size"]),
+            content=None if content is None else _of(Cid, content),
+            size=_within(range(1 << 63), node["size"]),
         )
 
 
+def _of(kind: type[_Kind], value: object) -> _Kind:
+    # An int that is a bool is none.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"{type(value).__name__} in the place of {kind.__name__}")
+    return value
+
+
+def _within(numbers: range, value: object) -> int:
+    number = _of(int, value)
+    if number not in numbers:
+        raise ValueError(number)
+    return number
+
+
+def _matching(form: re.Pattern[str], value: object) -> str:
+    text = _of(str, value)
+    if not form.fullmatch(text):
+        raise ValueError(text[:80])
+    return text
+
+
 def _headers(node: object) -> tuple[Header, ...]:
-    return tuple((pair[0], pair[1]) for pair in cast("list[list[str]]", node))
+    pairs = cast("list[tuple[object, object]]", node)
+    return tuple((_matching(_NAME, name), _matching(_LINE, value)) for name, value in pairs)
 
 
 def put_exchanges(store: Store, exchanges: Sequence[Exchange]) -> Cid:
@@ -123,7 +151,10 @@ def _exchanges_in(node: dict[str, object]) -> tuple[Exchange, ...]:
     if node["type"] != "exchanges" or node["v"] != _VERSION:
         raise ValueError("another type or version")
     kept = cast("list[dict[str, object]]", node["exchanges"])
-    return tuple(Exchange.from_node(each) for each in kept)
+    found = tuple(Exchange.from_node(each) for each in kept)
+    for each in found:
+        Target.of(each.key.url)  # nothing else is asked for again
+    return found
 
 
 def alike(some: Sequence[Exchange], others: Sequence[Exchange]) -> bool:

@@ -26,8 +26,8 @@ class Rule(NamedTuple):
     @classmethod
     def of(cls, text: str) -> Self:
         """The rule in a word such as `example.org:8080`. Raises UsageError."""
-        host, port = _divided(text)
         try:
+            host, port = _divided(text)
             number = None if port is None else _port(port)
             if host == "*":
                 return cls(host, number)
@@ -76,9 +76,11 @@ def _port(text: str) -> int:
 
 
 def _divided(text: str) -> tuple[str, str | None]:
-    """Host and port of a word; of `::1` all is the host."""
+    """Host and port of a word; of `::1` all is the host. Raises ValueError."""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
+        host, closed, rest = text[1:].partition("]")
+        if not closed:
+            raise ValueError("no end")
         return host, rest[1:] if rest.startswith(":") else rest or None
     if text.count(":") != 1:
         return text, None

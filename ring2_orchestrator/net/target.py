@@ -1,9 +1,12 @@
 """What an HTTP request is for: scheme, host, port and path, spelled in one way."""
 
 import ipaddress
+import re
+from contextlib import suppress
 from typing import NamedTuple, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -24,13 +27,7 @@ class Target(NamedTuple):
         path = parts.path or "/"
         if parts.query:
             path += f"?{parts.query}"
-        port = parts.port
-        return cls(
-            parts.scheme,
-            plain_host(parts.hostname),
-            _PORTS[parts.scheme] if port is None else port,
-            path,
-        )
+        return cls(parts.scheme, plain_host(parts.hostname), _port(parts), path)
 
     @property
     def authority(self) -> str:
@@ -44,6 +41,16 @@ class Target(NamedTuple):
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("its port is no number from 1 to 65535")
+    return _PORTS[parts.scheme] if port is None else port
+
+
 def plain_host(text: str) -> str:
     """A name or an address in one spelling. Raises ValueError."""
     host = text.strip("[]").rstrip(".").lower()
@@ -51,8 +58,8 @@ def plain_host(text: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         pass
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
-    if not host or not all(letter.isalnum() or letter in "-._" for letter in host):
+    with suppress(UnicodeError):
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    if not _HOST.fullmatch(host):
         raise ValueError(f"{text!r} is no name of a host")
     return host

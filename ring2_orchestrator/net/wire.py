@@ -1,7 +1,7 @@
 """HTTP/1.1 over one socket. The only file that speaks to h11."""
 
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -47,12 +47,12 @@ class Wire:
 
     def answer(self, status: int, reason: str, headers: Sequence[Header]) -> None:
         """Send the head of an answer."""
-        self._send(h11.Response(status_code=status, reason=reason.encode("latin-1"),
-                                headers=_raw(headers)))  # fmt: skip
+        text = reason.encode("latin-1")
+        self._send(h11.Response, status_code=status, reason=text, headers=_raw(headers))
 
     def tunnel(self) -> None:
         """Say that what follows is another protocol."""
-        self._send(h11.Response(status_code=200, reason=b"Connection established", headers=[]))
+        self._send(h11.Response, status_code=200, reason=b"Connection established", headers=[])
 
     def next_request(self) -> bool:
         """Make ready for one more; whether there may be one."""
@@ -65,7 +65,7 @@ class Wire:
 
     def ask(self, method: str, target: str, headers: Sequence[Header]) -> None:
         """Send a request's head."""
-        self._send(h11.Request(method=method, target=target, headers=_raw(headers)))
+        self._send(h11.Request, method=method, target=target, headers=_raw(headers))
 
     def response(self) -> Head:
         """The head of the answer, past what is only said meanwhile."""
@@ -84,7 +84,7 @@ class Wire:
     def body(self) -> Iterator[bytes]:
         """What is sent to us, to its end."""
         if self._state.they_are_waiting_for_100_continue:
-            self._send(h11.InformationalResponse(status_code=100, headers=[]))
+            self._send(h11.InformationalResponse, status_code=100, headers=[])
         while True:
             event = self._event()
             if isinstance(event, h11.Data):
@@ -96,11 +96,11 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Some of the body."""
-        self._send(h11.Data(data=data))
+        self._send(h11.Data, data=data)
 
     def end(self) -> None:
         """The end of the body."""
-        self._send(h11.EndOfMessage())
+        self._send(h11.EndOfMessage)
 
     def close(self) -> None:
         """Let go of the connection, whatever is still under way."""
@@ -109,9 +109,9 @@ class Wire:
         with suppress(OSError):
             self.socket.close()
 
-    def _send(self, event: h11.Event) -> None:
+    def _send(self, kind: Callable[..., h11.Event], **parts: object) -> None:
         try:
-            data = self._state.send(event)
+            data = self._state.send(kind(**parts))  # what cannot be is told by either
         except h11.LocalProtocolError as error:
             raise BrokenAnswerError(f"it cannot be sent on ({error})") from error
         if data:

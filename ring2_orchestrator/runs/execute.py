@@ -235,7 +235,8 @@ class _Run(Task):
             Presence(self.home.path) as presence,
             self._session(memo, decision, scratch, secrets) as network,
         ):
-            if not self.compiler:
+            # A leaf's variables would be those of this run's own proxy, which never come again.
+            if not self.compiler and network is None:
                 announce_leaves(scratch, anew=anew)
             started_ns, folder = self.home.clock.now_ns(), identity_of_folder(self.cwd)
             load = load_now()

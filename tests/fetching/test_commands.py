@@ -145,3 +145,35 @@ def test_a_program_awaits_probes(tmp_path: Path, site: Site) -> None:
 
     with VM(tmp_path / "home") as vm:
         asyncio.run(both(vm))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nonsense"], "this is no http or https address"),
+        (["ftp://host/"], "ftp is no http or https address"),
+        (["http://host:0/"], "its port is no number from 1 to 65535"),
+        (["http://host:65536/"], "its port is no number from 1 to 65535"),
+        (["http://host:x/"], "its port is no number from 1 to 65535"),
+        (["http://host:-1/"], "its port is no number from 1 to 65535"),
+        (["http://[::1/"], "cannot be loaded"),
+        (["http://a b/"], "'a b' is no name of a host"),
+        (["http://ex\udcff.org/"], "is no name of a host"),
+        (["http://h/", "--offline", "--again"], "leave one of them out"),
+        (["http://h/", "--forget", "-o", "x"], "leave -o out"),
+        (["http://h/", "--allow", "[::1"], "names no host"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_a_line(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = redoxa(tmp_path, "fetch", *words)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_name_that_is_no_text_is_asked_for_byte_by_byte(tmp_path: Path, site: Site) -> None:
+    done = redoxa(tmp_path, "fetch", f"{site.url('/a')}\udcff", "--allow", site.host)
+    assert done.returncode == 3
+    assert site.asked == [("GET", "/a%FF", 404)]

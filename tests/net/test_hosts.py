@@ -53,6 +53,11 @@ def test_a_grant_is_for_what_it_names(word: str, host: str, port: int, grant: Gr
         "*.",
         "a*b",
         "h:1:2:g",
+        "[::1",
+        "[::1:80",
+        "[::1]x",
+        "ex\udcffample.org",
+        "ü" * 80,
     ],
 )
 def test_what_is_no_host_is_refused_in_a_sentence(word: str) -> None:

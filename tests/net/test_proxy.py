@@ -32,6 +32,14 @@ class Notebook:
         self.notes.append(text)
 
 
+class Unsayable(Notebook):
+    """Answers what HTTP has no words for."""
+
+    def answer(self, asked: Asked) -> Answer:
+        del asked
+        return Answer(1000, "OK", (("A b", "c"),), iter([b"x"]))
+
+
 def no_context(host: str) -> ssl.SSLContext:
     raise AssertionError(host)
 
@@ -122,3 +130,11 @@ def test_it_ends_with_connections_that_hang(proxy: Proxy) -> None:
         assert sock.recv(100) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", proxy.port), 1)
+
+
+def test_an_answer_that_no_http_can_give_is_noted() -> None:
+    notebook = Unsayable()
+    proxy = Proxy(notebook, no_context)
+    curl(proxy.url, "http://host/")
+    assert proxy.close(5)
+    assert any("cannot be sent on" in note for note in notebook.notes)

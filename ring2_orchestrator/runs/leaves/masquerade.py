@@ -22,7 +22,7 @@ def with_leaves(env: Mapping[str, str]) -> dict[str, str]:
     """The variables with which each compiler that PATH finds is its wrapper.
 
     Equal compilers and an equal PATH give an equal PATH: it is an input of whatever is run. Raises
-    UnavailableError where there are no wrappers, or the links cannot be made.
+    UnavailableError where there are no wrappers or no compilers, or the links cannot be made.
     """
     path = env.get("PATH", os.defpath)
     wrapper = Path(front_end()).with_name(_WRAPPER)
@@ -31,7 +31,13 @@ def with_leaves(env: Mapping[str, str]) -> dict[str, str]:
             f"there is no {wrapper}, so compilers cannot be wrapped; install redoxa again where a "
             "C compiler is, or leave out --leaves"
         )
-    folder = _folder(wrapper, _compilers(path))
+    names = _compilers(path)
+    if not names:
+        raise UnavailableError(
+            "no C, C++ or Rust compiler is on PATH, so there is none to wrap; name its folder in "
+            "PATH, or leave out --leaves"
+        )
+    folder = _folder(wrapper, names)
     return {**env, "PATH": f"{folder}{os.pathsep}{path}"}
 
 
