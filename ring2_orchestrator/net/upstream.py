@@ -21,15 +21,24 @@ class Limits(NamedTuple):
     stall_s: float = 60.0  # without a byte
     body_bytes: int = 256 << 20  # of one answer; more passes on and is not kept
     all_bytes: int = 1 << 30  # of one run
+    check_s: float = 60.0  # for one question whether an answer still holds, to its end
     parting_s: float = 5.0  # for what is under way when a run has ended
 
 
 class Upstream:
     """The way to the servers that are granted. Safe to use from several threads."""
 
-    def __init__(self, hosts: Hosts, limits: Limits, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Hosts,
+        limits: Limits,
+        trust: ssl.SSLContext | None = None,
+        *,
+        whole_s: float | None = None,
+    ) -> None:
+        """`whole_s`: after so long an answer breaks off, however busily it comes."""
         self._hosts, self._limits = hosts, limits
-        self._trust = trust
+        self._trust, self._whole_s = trust, whole_s
 
     def ask(self, asked: Asked) -> Answer:
         """The server's answer; redirects are answers like others.
@@ -38,7 +47,7 @@ class Upstream:
         """
         target = asked.target
         addresses = addresses_of(target.host, target.port, self._hosts)
-        wire = Wire(self._connected(asked, addresses), server=False)
+        wire = Wire(self._connected(asked, addresses), server=False, whole_s=self._whole_s)
         try:
             wire.ask(asked.method, target.path, _headers(asked))
             if asked.body:

@@ -37,7 +37,8 @@ def differences(
     by_key: dict[Key, list[Exchange]] = {}
     for exchange in exchanges:
         by_key.setdefault(exchange.key, []).append(exchange)
-    upstream = Upstream(hosts, limits)
+    # Whoever drips could hold up a decision for ever.
+    upstream = Upstream(hosts, limits, whole_s=limits.check_s)
 
     def judge(same: list[Exchange]) -> Difference | None:
         return _judge(same, hosts, upstream, begun_ns=begun_ns, now_ns=now_ns)

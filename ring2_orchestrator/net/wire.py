@@ -1,6 +1,7 @@
 """HTTP/1.1 over one socket. The only file that speaks to h11."""
 
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -27,8 +28,11 @@ class Head(NamedTuple):
 class Wire:
     """One end of a connection. What the other end does wrong raises BrokenAnswerError."""
 
-    def __init__(self, sock: socket.socket, *, server: bool) -> None:
+    def __init__(self, sock: socket.socket, *, server: bool, whole_s: float | None = None) -> None:
+        """With `whole_s` nothing more is waited for when so long has passed."""
         self.socket = sock
+        self._stall_s = sock.gettimeout()
+        self._ends_s = None if whole_s is None else time.monotonic() + whole_s
         self._state = h11.Connection(
             our_role=h11.SERVER if server else h11.CLIENT,
             max_incomplete_event_size=_HEAD_BYTES,
@@ -120,12 +124,21 @@ class Wire:
     def _event(self) -> object:
         try:
             while (event := self._state.next_event()) is h11.NEED_DATA:
+                self._keep_time()
                 self._state.receive_data(self.socket.recv(_BLOCK))
         except h11.RemoteProtocolError as error:
             raise BrokenAnswerError(
                 f"what was sent is no HTTP, or ended early ({error})"
             ) from error
         return event
+
+    def _keep_time(self) -> None:
+        if self._ends_s is None:
+            return
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0:
+            raise BrokenAnswerError("it did not end in time")
+        self.socket.settimeout(left_s if self._stall_s is None else min(left_s, self._stall_s))
 
 
 def _text(raw: Iterable[tuple[bytes, bytes]]) -> tuple[Header, ...]:
