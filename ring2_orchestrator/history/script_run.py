@@ -5,10 +5,10 @@ import json
 import os
 import resource
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError, MalformedNodeError, RedoxaError
@@ -82,7 +82,7 @@ def look(command: Sequence[str], place: Place) -> Facts:
             return json.dumps(facts_before([*command], home, cwd=place.cwd, env=place.env)).encode()
 
     answer, _ = _done(act)
-    facts = Facts(*cast("list[object]", answer))  # type: ignore[arg-type]
+    facts = Facts._make(cast("list[object]", answer))
     return facts._replace(changed_inputs=tuple(facts.changed_inputs))
 
 
@@ -94,7 +94,7 @@ def run(command: Sequence[str], place: Place) -> Outcome:
     if "refused" in told:
         raise InputError(str(told["refused"]))
     return Outcome(
-        **cast("dict[str, int]", {**told}),  # type: ignore[arg-type]
+        **cast("dict[str, Any]", told),
         load=load,
         counts=counts_in(output),
         output_hash=output_hash(output),
@@ -162,9 +162,9 @@ def _inputs_of(trace: Cid, subject: str, home: Home) -> list[int] | None:
     return None
 
 
-def _done(act: "object") -> tuple[object, bytes]:
+def _done(act: Callable[[], bytes]) -> tuple[object, bytes]:
     """What the work answered, and what was printed meanwhile. Nothing is left of it on an error."""
-    worker = Worker(act, apart=True)  # type: ignore[arg-type]
+    worker = Worker(act, apart=True)
     printed: list[bytes] = []
     try:
         while worker.status is None:

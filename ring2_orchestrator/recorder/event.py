@@ -6,10 +6,11 @@ on the way is an event of its own, kind READLINK). A process's own `/proc/PID` i
 """
 
 import enum
+import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ring2_orchestrator.recorder.stdin_kind import StdinKind
 
@@ -65,6 +66,18 @@ class Identity(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """The identity that a stat result shows."""
+        return cls(
+            status.st_mode,
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
 
     @property
     def is_file(self) -> bool:

@@ -13,10 +13,10 @@ from pathlib import Path
 from ring2_orchestrator.clock import Clock, SystemClock
 from ring2_orchestrator.recorder.binary import helper
 from ring2_orchestrator.recorder.errors import CannotExecuteError, RecorderFailedError
-from ring2_orchestrator.recorder.event import Doubt, Exit, Recording, StdinKind
+from ring2_orchestrator.recorder.event import Doubt, Exit, Identity, Recording, StdinKind
 from ring2_orchestrator.recorder.relay import Limits, Relay
 from ring2_orchestrator.recorder.stream import Stream, read_stream
-from ring2_orchestrator.recorder.streams import Stdin, StdinSource, Streams, arrange, identity_of
+from ring2_orchestrator.recorder.streams import Stdin, StdinSource, Streams, arrange
 
 # Python ignores these two; the program must start with them as every program does.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -71,7 +71,7 @@ def record(
         raise _cannot_execute(command[0], cwd, relay.exec_errno)
     if streams.stdin.kind is StdinKind.FILE and stdin.descriptor is not None:
         with contextlib.suppress(OSError):
-            streams.stdin.after = identity_of(os.fstat(stdin.descriptor))
+            streams.stdin.after = Identity.of(os.fstat(stdin.descriptor))
             streams.stdin.end = os.lseek(stdin.descriptor, 0, os.SEEK_CUR)
     stream = read_stream(scratch / "events", preimages)
     recording = _assemble(stream, relay, streams, wall_s)

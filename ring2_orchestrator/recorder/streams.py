@@ -187,19 +187,7 @@ def _file_input(fd: int, status: os.stat_result) -> StdinRecord:
         StdinKind.FILE,
         path=os.fsencode(Path(f"/proc/self/fd/{fd}").readlink()),
         offset=os.lseek(fd, 0, os.SEEK_CUR) if stat.S_ISREG(status.st_mode) else 0,
-        before=identity_of(status),
-    )
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    """The identity that a stat result shows."""
-    return Identity(
-        status.st_mode,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
+        before=Identity.of(status),
     )
 
 

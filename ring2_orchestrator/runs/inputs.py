@@ -361,14 +361,7 @@ def identity_of(path: bytes) -> Identity | None:
         status = os.lstat(path)
     except OSError:
         return None
-    return Identity(
-        status.st_mode,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+    return Identity.of(status)
 
 
 def _stamp(identity: Identity) -> Stamp:

@@ -47,16 +47,6 @@ STATUS = {
 ESTIMATE = {"high", "level", "low", "method", "observations", "value"}
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a script to ask about, being the current one."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "work.py").write_text("print('done')\n")
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def remember(home: Path, command: list[str], story: str) -> None:
     """Enter runs in the ledger as they would have been recorded, oldest first."""
     with Home(home, clock=ManualClock()) as opened:
