@@ -21,7 +21,7 @@ from ring2_orchestrator.runs.leaves.masquerade import with_leaves
 from ring2_orchestrator.runs.paths import name_of
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.shortcuts import folder
-from tests.runs.test_shortcuts import unheard
+from tests.runs.desk import unheard
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = Path(sys.executable).with_name("redoxa-run")

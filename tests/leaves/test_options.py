@@ -12,7 +12,7 @@ from ring2_orchestrator.net.policy import Policy
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.leaves.masquerade import with_leaves
 from tests.leaves.conftest import Works
-from tests.runs.test_shortcuts import unheard
+from tests.runs.desk import unheard
 
 
 def test_without_a_compiler_there_is_nothing_to_wrap(works: Works, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.memo import Decision, Memo
 from ring2_orchestrator.runs.result import RunResult
+from tests.runs.desk import Desk
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = str(ROOT / "scripts" / "run.py")
@@ -125,3 +126,8 @@ def sentence(done: Done) -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("redoxa: ")
     return lines[0].removeprefix("redoxa: ")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"))

@@ -12,9 +12,9 @@ import pytest
 
 from ring2_orchestrator.runs import ask as asking
 from ring2_orchestrator.runs.ask import NO_ANSWER, ask
-from tests.runs.test_shortcuts import INSTALLED, Desk, pytestmark
+from tests.runs.desk import INSTALLED, NEEDS_FRONT_END, Desk
 
-__all__ = ["pytestmark"]
+pytestmark = NEEDS_FRONT_END
 SCRIPTS_RUN = Path(__file__).parent.parent.parent / "scripts" / "run.py"
 REDOXA = (sys.executable, "-m", "redoxa", "run")
 

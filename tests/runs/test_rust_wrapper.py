@@ -12,7 +12,7 @@ from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.crates import dependency_folders
 from ring2_orchestrator.runs.execute import execute
 from ring2_orchestrator.runs.result import RunResult
-from tests.runs.test_shortcuts import unheard
+from tests.runs.desk import unheard
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
 NOT_ANSWERED = 125

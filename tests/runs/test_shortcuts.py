@@ -1,144 +1,22 @@
 """`redoxa-run` answers a reuse exactly where `redoxa run` would, and leaves all else to it."""
 
 import fcntl
-import json
 import os
 import resource
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from cid_store.encoding import Node
-from ring2_orchestrator.home import Home
-from ring2_orchestrator.ledger import Ledger
-from ring2_orchestrator.recorder import compile as compiler
-from ring2_orchestrator.runs.execute import execute
-from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.shortcuts import folder, form
 from ring2_orchestrator.shortcuts.spool import NAME as SPOOL
-from ring2_orchestrator.shortcuts.spool import enter_reuses
+from tests.runs.desk import NEEDS_FRONT_END, NOT_ANSWERED, Desk
 
-INSTALLED = Path(sys.executable).with_name("redoxa-run")
-NOT_ANSWERED = 125  # there is no `redoxa` beside the copy that the tests use
-SCRIPT = """
-cat data/one data/two
-ls data > names
-if test -e extra; then cat extra; fi
-cat link >&2
-test -e none/there
-cp data/one made
-mkdir -p sub && cp data/two sub/made
-"""
-
-pytestmark = pytest.mark.skipif(
-    not INSTALLED.exists() and not os.environ.get("REDOXA_WHOLE"),
-    reason="redoxa-run is not installed here",
-)
-
-
-class Desk:
-    """A project with one command, its home, and `redoxa-run` without the Python it would call."""
-
-    def __init__(self, base: Path, *, complaints: str = os.devnull) -> None:
-        self.complaints = complaints  # where standard error leads; standard output goes nowhere
-        self.home = base / "home"
-        self.project = base / "project"
-        self.front = base / "bin" / "redoxa-run"
-        self.env = {"PATH": os.environ["PATH"], "REDOXA_HOME": str(self.home), "COLOUR": "blue"}
-        self.words = ["sh", "-c", SCRIPT]
-        (self.project / "data").mkdir(parents=True)
-        (self.project / "data" / "one").write_text("1\n")
-        (self.project / "data" / "two").write_text("2\n")
-        (self.project / "link").symlink_to("data/two")
-        (base / "bin").mkdir()
-        shutil.copy2(INSTALLED, self.front)
-
-    def run(self, **options: bool) -> RunResult:
-        with Home(self.home) as home, unheard(self.complaints) as stdin:
-            return execute(
-                self.words,
-                home=home,
-                cwd=self.project,
-                env=self.env,
-                stdin=stdin,
-                **{"shortcut": True, **options},  # pyright: ignore[reportArgumentType]
-            )
-
-    def answers(self, words: list[str] | None = None, **others: object) -> bool:
-        """Whether the shortcut answers with the streams that `run` has."""
-        call = cast("Callable[..., subprocess.CompletedProcess[bytes]]", subprocess.run)
-        with Path(self.complaints).open("wb") as complaints:
-            settings: dict[str, object] = {
-                "cwd": self.project,
-                "env": self.env,
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.DEVNULL,
-                "stderr": complaints,
-                **others,
-            }
-            done = call([str(self.front), "--", *(words or self.words)], check=False, **settings)
-        assert done.returncode in (0, NOT_ANSWERED)
-        return done.returncode == 0
-
-    def prepare(self) -> Path:
-        """Run until there is a shortcut: its files must have stood still for a moment."""
-        for _ in range(50):
-            self.run()
-            if self.answers():
-                return self.shortcuts()[0]
-            time.sleep(0.05)
-        raise AssertionError("no shortcut came to be")
-
-    def spooled(self) -> int:
-        """How many bytes wait for the ledger: an answer adds some before it prints any."""
-        spool = self.home / SPOOL
-        return spool.stat().st_size if spool.exists() else 0
-
-    def shortcuts(self) -> list[Path]:
-        return list((self.home / "shortcuts").iterdir())
-
-    def entries(self) -> list[dict[str, Node]]:
-        with Home(self.home) as home:
-            return [cast("dict[str, Node]", batch.entries[0]) for batch in home.ledger.batches()]
-
-
-@contextmanager
-def unheard(complaints: str = os.devnull) -> Generator[int]:
-    """Nothing on standard input, and nobody at the other two streams."""
-    kept = [os.dup(number) for number in (1, 2)]
-    nothing, other = os.open(os.devnull, os.O_RDWR), os.open(complaints, os.O_RDWR)
-    try:
-        os.dup2(nothing, 1)
-        os.dup2(other, 2)
-        yield nothing
-    finally:
-        os.close(nothing)
-        os.close(other)
-        for number, descriptor in enumerate(kept, start=1):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _installed_from_these_sources() -> None:
-    sources = Path(folder.__file__).parent / "front"
-    if not compiler.carries(INSTALLED, compiler.digest(sources)):
-        pytest.fail("redoxa-run is missing or of older sources; `pip install -e .` renews it")
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"))
+pytestmark = NEEDS_FRONT_END
 
 
 def same_size_and_time(path: Path) -> None:
@@ -366,92 +244,6 @@ def test_without_the_home_s_key_or_its_spool_python_answers(desk: Desk) -> None:
     assert desk.answers()
 
 
-def test_every_answer_is_in_the_ledger_once(desk: Desk) -> None:
-    desk.prepare()
-    before = len(desk.entries())
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(desk.answers) for _ in range(40)]
-        assert all(answer.result() for answer in answers)
-    told = desk.entries()[before:]
-    assert len(told) == 40
-    assert len({cast("bytes", entry["spooled"]) for entry in told}) == 40
-    for entry in told:
-        assert entry["verdict"] == "reused"
-        assert entry["outputs"] == 4
-        assert cast("float", entry["wall_s"]) > 0
-    assert len(desk.entries()) == before + 40
-
-
-def test_a_killed_entering_enters_nothing_twice_and_a_torn_record_spoils_no_other(
-    desk: Desk,
-) -> None:
-    desk.prepare()
-    before = len(desk.entries())
-    assert desk.answers()
-    spool = desk.home / SPOOL
-    first = spool.read_bytes()
-    assert len(desk.entries()) == before + 1
-    assert not spool.read_bytes()
-    assert desk.answers()
-    second = spool.read_bytes()
-    spool.write_bytes(first[:-9] + second[: len(second) // 2] + second)
-    assert len(desk.entries()) == before + 2
-
-
-class Killed(BaseException):
-    """Nothing catches it, and nothing is put right after it."""
-
-
-@pytest.mark.slow
-def test_killed_at_any_call_nothing_is_lost_and_nothing_entered_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk = Desk(tmp_path)
-    desk.prepare()
-    told = len(desk.entries())
-    names = ("open", "pwrite", "fdatasync", "fsync", "replace", "ftruncate", "unlink")
-    number = 0
-    for number in count(1):
-        assert desk.answers()
-        assert desk.answers()
-        calls = count(1)
-        with Home(desk.home) as home, monkeypatch.context() as patch:
-            ledger = Ledger(home.path / "ledger", store=home.store, clock=home.clock)
-            for name in names:
-                patch.setattr(os, name, partial(kill_at, calls, number, getattr(os, name)))
-            with suppress(Killed):
-                enter_reuses(home.path, ledger)
-        if number % 2:  # somebody who had the ledger open goes on as if nothing had happened
-            with Home(desk.home) as home:
-                ledger = Ledger(home.path / "ledger", store=home.store, clock=home.clock)
-                for _ in range(4):
-                    ledger.append([{"verdict": "other"}], kind="run", subject="another")
-            told += 4
-        told += 2
-        with Home(desk.home) as home:
-            assert len(home.ledger) == told
-        if next(calls) <= number:
-            break
-    assert number > 15
-    spooled = [entry["spooled"] for entry in desk.entries() if "spooled" in entry]
-    assert len(spooled) == len(set(map(bytes, cast("list[bytes]", spooled))))
-
-
-def kill_at(
-    calls: Iterator[int], number: int, real: Callable[..., object], *args: object, **options: object
-) -> object:
-    """The call of that number is half done at most, and the process's last."""
-    if next(calls) < number:
-        return real(*args, **options)
-    if real is os_pwrite:
-        descriptor, data, offset = cast("tuple[int, bytes, int]", args)
-        os_pwrite(descriptor, bytes(data)[: len(data) // 2], offset)
-    raise Killed
-
-
-os_pwrite = os.pwrite
-
-
 def test_a_new_trace_ends_the_old_one_s_shortcut(desk: Desk) -> None:
     desk.prepare()
     desk.run(reuse=False)
@@ -462,74 +254,3 @@ def test_gc_drops_every_shortcut(desk: Desk) -> None:
     path = desk.prepare()
     folder.drop_all(desk.home)
     assert not path.exists()
-
-
-def test_as_a_user_types_it(desk: Desk) -> None:
-    """The installed one, beside its `redoxa`: the first run records, the last needs no Python."""
-    said: list[tuple[bytes, str]] = []
-    for _ in range(6):
-        done = subprocess.run(
-            [INSTALLED, *desk.words],
-            cwd=desk.project,
-            env=desk.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-        )
-        said.append((done.stdout, done.stderr.decode()))
-        spool = desk.home / SPOOL
-        if spool.exists() and spool.stat().st_size:
-            break
-        time.sleep(0.12)
-    else:
-        pytest.fail(f"Python answered every time: {said}")
-    assert {printed for printed, _ in said} == {b"1\n2\n"}
-    assert all(line.startswith("2\nredoxa: ") for _, line in said)
-    assert "recorded: " in said[0][1] or "ran again: " in said[0][1]
-    assert " outputs already in place, " in said[-1][1]
-
-
-def test_options_and_errors_are_python_s(desk: Desk) -> None:
-    for words, code, told in (
-        (["--help"], 0, "usage: redoxa run"),
-        (["--", "no-such-program"], 127, "there is no program 'no-such-program'"),
-        (["--json", "--", *desk.words], 0, '"verdict"'),
-    ):
-        done = subprocess.run(
-            [INSTALLED, *words], cwd=desk.project, env=desk.env, capture_output=True, text=True,
-            check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert done.returncode == code
-        assert told in done.stdout + done.stderr
-    assert json.loads(done.stderr.splitlines()[-1])["exit_code"] == 0
-
-
-def test_inside_a_recording_the_outer_run_counts(desk: Desk) -> None:
-    """And nothing of the home is read: it would be an input of the outer run."""
-    desk.prepare()
-    with Home(desk.home) as home, unheard() as stdin:
-        result = execute(
-            [str(desk.front), "--", *desk.words],
-            home=home,
-            cwd=desk.project,
-            env=desk.env,
-            stdin=stdin,
-        )
-    assert result.exit_code == NOT_ANSWERED
-    assert not result.doubts
-
-
-def test_python_s_own_locale_is_no_variable_of_the_run(desk: Desk) -> None:
-    """In the C locale Python sets LC_CTYPE in its own environment, and a plain run has none."""
-    done = subprocess.run(
-        [INSTALLED.with_name("redoxa"), "run", "--", "env"],
-        cwd=desk.project, env=desk.env, stdin=subprocess.DEVNULL, capture_output=True, check=True,
-    )  # fmt: skip
-    names = {line.partition(b"=")[0] for line in done.stdout.splitlines()}
-    assert names == {b"PATH", b"REDOXA_HOME", b"COLOUR"}
-    kept = {**desk.env, "LC_CTYPE": "C.UTF-8"}
-    done = subprocess.run(
-        [INSTALLED.with_name("redoxa"), "run", "--", "env"],
-        cwd=desk.project, env=kept, stdin=subprocess.DEVNULL, capture_output=True, check=True,
-    )  # fmt: skip
-    assert b"LC_CTYPE=C.UTF-8" in done.stdout.splitlines()

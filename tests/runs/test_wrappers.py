@@ -18,7 +18,7 @@ from ring2_orchestrator.runs.presence import Candidate, Presence
 from ring2_orchestrator.runs.result import RunResult
 from ring2_orchestrator.runs.touched import Touched
 from ring2_orchestrator.shortcuts import folder
-from tests.runs.test_shortcuts import unheard
+from tests.runs.desk import unheard
 
 INSTALLED = Path(sys.executable).with_name("redoxa-run")
 NOT_ANSWERED = 125  # there is no `redoxa` beside the copies that the tests use
