@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from cid_store.errors import UsageError
+
 if TYPE_CHECKING:
     from ring2_orchestrator.runs.clones.wanted import Moving
 
@@ -24,9 +26,17 @@ def add_moving(parser: argparse.ArgumentParser) -> None:
 
 
 def moving_in(args: argparse.Namespace) -> "Moving | None":
-    """On what grounds results of other folders may be used; None where nothing was said."""
+    """On what grounds results of other folders may be used; None where nothing was said.
+
+    Raises UsageError beside a recorded network.
+    """
     if not args.relocatable and not args.clones:
         return None
+    if args.net != "deny":
+        raise UsageError(
+            "what servers say to one folder is never used in another; leave out --net, or "
+            + ("--relocatable" if args.relocatable else "--clones")
+        )
     from ring2_orchestrator.runs.clones.wanted import Moving  # noqa: PLC0415 - start-up
 
     return Moving.SAID if args.relocatable else Moving.SHOWN

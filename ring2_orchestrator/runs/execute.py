@@ -79,7 +79,6 @@ def execute(
     source = StandardInput(stdin) if isinstance(stdin, int) else stdin
     run = _Run(list(command), program, home, folder, environment, source, attempt)
     run = run._replace(timeout_s=timeout_s, kill_after_s=kill_after_s, verify=verify)
-    moving = moving if network is None else None  # what servers say is asked folder by folder
     run = run._replace(compiler=compiler, moving=moving, network=network)
     return run.result(reuse=reuse, cache_failures=cache_failures, shortcut=shortcut or compiler)
 
@@ -97,6 +96,7 @@ class _Run(Task):
             cwd=self.cwd,
             env=self.counted,
             moving=self.moving,
+            network=self.network,
             compiler=self.compiler,
         )
         decision = memo.decide(

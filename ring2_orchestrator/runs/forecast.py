@@ -80,8 +80,7 @@ def forecast(
     stdin = StandardInput()
     with Home(home_path, to_read=True) as home:
         memo = Memo(home, keeps=False)
-        grounds = moving if network is None else None
-        folders = folders_for(home, memo, command, moving=grounds, cwd=cwd, env=env)
+        folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env, network=network)
         decision = memo.decide(
             command,
             cwd=cwd,

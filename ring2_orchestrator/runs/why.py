@@ -97,8 +97,7 @@ def explain(
     The standard streams count as unchanged: `why` cannot know what a later run will be given.
     """
     memo = Memo(home)
-    grounds = moving if network is None else None
-    folders = folders_for(home, memo, command, moving=grounds, cwd=cwd, env=env)
+    folders = folders_for(home, memo, command, moving=moving, cwd=cwd, env=env, network=network)
     decision = memo.decide(
         command,
         cwd=cwd,

@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.net.hosts import Hosts
+from ring2_orchestrator.net.policy import Policy
 from ring2_orchestrator.runs.why import explain
 from tests.runs.clones import SAID, SHOWN, Clones
 
@@ -249,3 +253,25 @@ def test_a_trace_that_its_own_folder_gave_up_is_not_used_elsewhere(clones: Clone
         for name, _ in list(home.store.roots("memo/")):
             home.store.set_root(name, None)
     assert not clones.run(other, BUILD).reused
+
+
+@pytest.mark.parametrize("said", ["1", "clones"])
+def test_what_servers_said_stays_in_its_folder(clones: Clones, said: str) -> None:
+    """The variable stands there for every command, those with a recorded network among them."""
+    options = {"env": {"REDOXA_RELOCATABLE": said}, "network": Policy("replay", Hosts([]))}
+    for name in ("a", "b", "c"):
+        result = clones.run(clones.folder(name, **{"in": "x"}), BUILD, moving=None, **options)
+        assert (result.verdict, result.published, result.elsewhere) == ("ran", True, "")
+    with Home(clones.base / "redoxa") as home:
+        assert not list(home.store.roots("clones/"))
+
+
+@pytest.mark.parametrize("verb", [["run", "--"], ["run", "-n", "--"], ["why", "--"]])
+@pytest.mark.parametrize("option", ["--relocatable", "--clones"])
+def test_an_option_that_would_do_nothing_is_refused(
+    clones: Clones, verb: list[str], option: str
+) -> None:
+    words = [sys.executable, "-m", "redoxa", verb[0], option, "--net=replay", *verb[1:], "true"]
+    done = subprocess.run(words, cwd=clones.folder("a"), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().endswith(f"leave out --net, or {option}\n")

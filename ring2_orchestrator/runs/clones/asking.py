@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ring2_orchestrator.home import Home
+    from ring2_orchestrator.net.policy import Policy
     from ring2_orchestrator.runs.clones.folders import Folders
     from ring2_orchestrator.runs.clones.wanted import Moving
     from ring2_orchestrator.runs.memo import Memo
@@ -19,12 +20,17 @@ def folders_for(
     moving: "Moving | None",
     cwd: Path,
     env: Mapping[str, str],
+    network: "Policy | None",
     compiler: bool = False,
 ) -> "Folders | None":
     """What other folders know of the command; None where nobody wants to know.
 
-    Raises InputError where the variable that asks for it means nothing.
+    None also with a `network`: what a server says to a program in one folder says nothing of what
+    it would be asked from another. Raises InputError where the variable that asks for it means
+    nothing.
     """
+    if network is not None:
+        return None
     if moving is None and not compiler and "REDOXA_RELOCATABLE" not in env:
         return None
     from ring2_orchestrator.runs.clones.wanted import Moving, wanted  # noqa: PLC0415 - rarely

@@ -50,10 +50,10 @@ def leaves_of(recording: Recording, scratch: Path, ours: frozenset[bytes]) -> It
     """
     if not recording.complete or any(each.kind not in _OF_THE_END for each in recording.doubts):
         return
-    notes = read_notes(scratch)
     folder = canonical(scratch / FOLDER)
-    if not notes or any(_meddles(event, folder, ours) for event in recording.events):
+    if any(_meddles(event, folder, ours) for event in recording.events):
         return
+    notes = read_notes(scratch)
     marks = _marks(recording.events, folder)
     family = _Family(recording.processes)
     by_process = _by_process(recording)
