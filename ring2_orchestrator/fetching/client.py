@@ -1,6 +1,7 @@
 """Asks one server one thing, at an address that was judged. The only file that knows httpcore."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -167,6 +168,8 @@ def _words(error: Exception) -> str:
         return f"its certificate is not to be trusted: {cause.verify_message}"
     if isinstance(error, httpcore.ProtocolError):
         return f"what was sent is no HTTP, or ended early: {error}"
+    if isinstance(cause, ConnectionError) and cause.errno:
+        return os.strerror(cause.errno)  # asyncio says which call it was
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return str(error) or str(cause) or type(cause).__name__

@@ -41,6 +41,8 @@ def load_kept(store: Store, name: str, cid: Cid) -> Kept:
     node = get_node(store, cid)
     if not isinstance(node, dict) or node.get("type") != "kept-trace":
         raise MalformedNodeError(f"the memo's entry {name} is not a kept trace")
+    if node.get("v") not in (1, 2):
+        raise MalformedNodeError(f"the memo's entry {name} is of a version that is not known here")
     trace_cid = cast("Cid", node["trace"])
     return Kept(
         name=name,
@@ -49,18 +51,17 @@ def load_kept(store: Store, name: str, cid: Cid) -> Kept:
         wall_ns=_number(node, "wall_ns"),
         cpu_ns=_number(node, "cpu_ns"),
         max_rss_bytes=_number(node, "max_rss_bytes"),
-        origin=_origin(node.get("origin")),
+        origin=_origin(node["origin"]) if "origin" in node else None,
         begun_ns=_number(node, "begun_ns") if "begun_ns" in node else 0,
     )
 
 
-def _origin(node: Node) -> Origin | None:
-    if not isinstance(node, dict):
-        return None
-    root, key, trace = (node.get(name) for name in Origin._fields)
-    if not (isinstance(root, bytes) and isinstance(key, str) and isinstance(trace, bytes)):
-        raise MalformedNodeError("a kept trace names no origin")
-    return Origin(root, key, trace)
+def _origin(node: Node) -> Origin:
+    if isinstance(node, dict):
+        root, key, trace = (node.get(name) for name in Origin._fields)
+        if isinstance(root, bytes) and isinstance(key, str) and isinstance(trace, bytes):
+            return Origin(root, key, trace)
+    raise MalformedNodeError("a kept trace names an origin that is none")
 
 
 def _number(node: dict[str, Node], key: str) -> int:

@@ -15,7 +15,7 @@ import pytest
 from redoxa import VM, Realm
 from ring2_orchestrator.home import Home
 from tests.net.hostile import DATA
-from tests.net.server import Site
+from tests.net.server import Site, unused_port
 
 SECRET = "an-open-sesame-of-nobody"  # noqa: S105 - it opens nothing
 
@@ -177,3 +177,10 @@ def test_a_name_that_is_no_text_is_asked_for_byte_by_byte(tmp_path: Path, site: 
     done = redoxa(tmp_path, "fetch", f"{site.url('/a')}\udcff", "--allow", site.host)
     assert done.returncode == 3
     assert site.asked == [("GET", "/a%FF", 404)]
+
+
+def test_where_nobody_listens_that_is_said(tmp_path: Path) -> None:
+    host = f"127.0.0.1:{unused_port()}"
+    done = redoxa(tmp_path, "fetch", f"http://{host}/", "--allow", host, "--retries", "0")
+    assert done.returncode == 3
+    assert done.stderr.decode().endswith(f"{host} gave no answer (Connection refused)\n")
