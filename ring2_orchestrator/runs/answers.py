@@ -1,6 +1,7 @@
 """Whether what a run was answered over the network still holds."""
 
 from cid_store.cid import Cid
+from cid_store.errors import DamageError, MalformedNodeError
 from cid_store.store import Store
 from ring2_orchestrator.clock import Clock
 from ring2_orchestrator.net.exchange import get_exchanges
@@ -13,14 +14,18 @@ def network_changes(
 ) -> list[Change]:
     """Which of the answers kept under that name would no longer be given.
 
-    With `replay` nobody is asked, and all hold.
+    With `replay` nobody is asked, and all hold. Answers that cannot be read do not.
     """
     if answers is None or policy.mode == "replay":
         return []
     from ring2_orchestrator.net.validation import differences  # noqa: PLC0415 - few runs
 
+    try:
+        exchanges = get_exchanges(store, answers)
+    except (DamageError, MalformedNodeError):
+        return [Change("what servers answered", "network", "kept", "lost, or not readable")]
     found = differences(
-        get_exchanges(store, answers),
+        exchanges,
         policy.hosts,
         policy.limits,
         begun_ns=begun_ns,

@@ -6,8 +6,13 @@ import pytest
 
 from cid_store.encoding import Node, NodeLike
 from cid_store.errors import MalformedNodeError
+from cid_store.memory import MemoryStore
 from cid_store.nodes import get_node, put_node
+from ring2_orchestrator.clock import ManualClock
 from ring2_orchestrator.home import Home
+from ring2_orchestrator.net.hosts import Hosts
+from ring2_orchestrator.net.policy import Policy
+from ring2_orchestrator.runs.answers import network_changes
 from ring2_orchestrator.runs.kept import load_kept
 from tests.runs.conftest import Person
 
@@ -38,6 +43,15 @@ def test_what_is_none_is_no_answer(person: Person, change: dict[str, NodeLike]) 
         home.store.set_root(name, other)
     again = person.run("echo a")
     assert (again.verdict, again.exit_code) == ("ran", 0)
+
+
+def test_answers_that_cannot_be_read_are_a_reason_to_run() -> None:
+    policy, store, clock = Policy("record", Hosts([])), MemoryStore(), ManualClock()
+    broken = put_node(store, {"type": "exchanges", "v": 1, "exchanges": [{"status": 1}]})
+    (change,) = network_changes(policy, store, clock, broken, 0)
+    assert change.now == "lost, or not readable"
+    (change,) = network_changes(policy, MemoryStore(), clock, broken, 0)
+    assert change.now == "lost, or not readable"
 
 
 def test_an_origin_is_had_again(person: Person) -> None:
