@@ -25,7 +25,7 @@ def manual() -> str:
     ]
     parser = build_parser()
     for name in COMMANDS:
-        lines += _command(name, _subparsers(parser)[name])
+        lines += _command(name, subparsers(parser)[name])
     lines += ["## Common options", "", *_options(parser), ""]
     lines += ["## Exit codes", "", "```text", EXIT_CODES, "```", ""]
     return "\n".join(lines)
@@ -34,14 +34,15 @@ def manual() -> str:
 def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield from (f"## redoxa {name}", "", (parser.description or "").strip(), "")
     yield from _options(parser, common=False)
-    for verb, part in _subparsers(parser).items():
+    for verb, part in subparsers(parser).items():
         yield from ("", f"### redoxa {name} {verb}", "", (part.description or "").strip(), "")
         yield from _options(part, common=False)
     yield from ("", "```sh", *load(name).EXAMPLES, "```", "")
 
 
-def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    for action in _actions(parser):
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands or verbs of a parser."""
+    for action in actions_of(parser):
         if action.nargs == argparse.PARSER:
             return dict(cast("dict[str, argparse.ArgumentParser]", action.choices))
     return {}
@@ -49,8 +50,8 @@ def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 
 def _options(parser: argparse.ArgumentParser, *, common: bool = True) -> Iterator[str]:
     rows = [
-        (_spelling(action), (action.help or "").replace("|", "\\|").replace("%%", "%"))
-        for action in _actions(parser, common=common)
+        (spelling(action), (action.help or "").replace("|", "\\|").replace("%%", "%"))
+        for action in actions_of(parser, common=common)
         if action.nargs != argparse.PARSER and action.dest != "help"
     ]
     if rows:
@@ -58,7 +59,8 @@ def _options(parser: argparse.ArgumentParser, *, common: bool = True) -> Iterato
         yield from (f"| `{spelling}` | {text} |" for spelling, text in rows)
 
 
-def _actions(parser: argparse.ArgumentParser, *, common: bool = True) -> list[argparse.Action]:
+def actions_of(parser: argparse.ArgumentParser, *, common: bool = True) -> list[argparse.Action]:
+    """The arguments that are told of, in the order of their groups."""
     # argparse has no public way to read a parser; these two lists have not moved in 15 years.
     groups = cast("Any", parser)._action_groups  # noqa: SLF001
     return [
@@ -70,7 +72,8 @@ def _actions(parser: argparse.ArgumentParser, *, common: bool = True) -> list[ar
     ]
 
 
-def _spelling(action: argparse.Action) -> str:
+def spelling(action: argparse.Action) -> str:
+    """An argument as it is typed."""
     value = action.metavar or action.dest.upper()
     if isinstance(value, tuple):
         value = " ".join(value)

@@ -3,13 +3,14 @@
 import importlib.util
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ring2_orchestrator.commands import COMMANDS, EXIT_CODES, load
+from ring2_orchestrator.commands import COMMANDS, EXIT_CODES, load, main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -163,3 +164,28 @@ def test_the_page_of_the_command_line_is_true() -> None:
     spec.loader.exec_module(module)
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert module.manual() == page, "run: python scripts/manual.py"
+
+
+def test_the_manual_page_is_true_and_readable() -> None:
+    made = runpy.run_path(str(ROOT / "scripts" / "man_page.py"))["man_page"]()
+    page = (ROOT / "docs" / "redoxa.1").read_text(encoding="utf-8")
+    assert made == page, "run: python scripts/man_page.py"
+    for line in page.splitlines():
+        assert not re.match(r"\.(?![A-Z]{1,2} |[A-Z]{1,2}$|nf$|fi$|br$|\\\")", line), line
+
+
+def test_quiet_and_verbose_are_levels_of_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ("--home", str(tmp_path / "home"))
+    for words in (["log"], ["store", "stat"], ["-v", "gene", "list"]):
+        assert main([*home, *words, "-v"]) == 0
+        assert re.search(
+            r"^redoxa: processor time .*; home ", capsys.readouterr().err, re.MULTILINE
+        )
+        assert main([*home, *words, "--verbose", "--json"]) == 0
+        assert "processor time" not in capsys.readouterr().err
+        assert main([*home, *words, "-q", "-v"]) == 2
+        assert "ask for opposite things; leave one of them out" in capsys.readouterr().err
+    assert main([*home, "log", "-q"]) == 0
+    assert capsys.readouterr().err == ""

@@ -106,6 +106,31 @@ def test_the_help_loads_no_command(tmp_path: Path, words: tuple[str, ...]) -> No
     assert not names_in(loaded, HEAVY | OUTSIDE | STORE | commands | GENERATING)
 
 
+def imported(program: str) -> set[str]:
+    """The modules that a program of Python's has loaded at its end."""
+    text = f"{program}\nimport sys; print(*sys.modules)"
+    return set(subprocess.check_output([sys.executable, "-c", text], text=True).split())
+
+
+def test_importing_redoxa_loads_next_to_nothing() -> None:
+    with_it, without = imported("import redoxa"), imported("")
+    assert with_it - without == {"redoxa"}
+
+
+def test_a_name_of_redoxa_loads_what_it_is_and_no_engine() -> None:
+    engine = {"cffi", "numpy", "wasmtime", "ring0", "sqlite3"}
+    assert not names_in(imported("from redoxa import Cid, InputError, Probe, Realm"), engine)
+    # The engine itself waits until a kernel is called.
+    assert not names_in(imported("from redoxa import VM; VM"), {"cffi", "wasmtime", "rich"})
+
+
+@pytest.mark.parametrize("words", [("",), ("pack", "--pro"), ("run", "--", "ma"), ("gene", "")])
+def test_a_tab_loads_no_more_than_it_must(tmp_path: Path, words: tuple[str, ...]) -> None:
+    loaded, _ = start(tmp_path / "home", "completion", "answer", "--", *words)
+    heavy = HEAVY - {"shutil", "tempfile", "random"}  # which the files of `pack` need
+    assert not names_in(loaded, heavy | OUTSIDE | STORE | RECORDING | {"ring0"})
+
+
 def test_the_status_loads_neither_what_runs_nor_what_examines(tmp_path: Path) -> None:
     loaded, _ = start(tmp_path / "home", "jit", "status")
     unwanted = HEAVY | OUTSIDE | GENERATING | RECORDING | EXAMINING

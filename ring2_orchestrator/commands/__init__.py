@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeVar, cast
 from cid_store.errors import RedoxaError, UnavailableError, UsageError
 from ring2_orchestrator.commands import _streams
 from ring2_orchestrator.home import Home, default_home
-from ring2_orchestrator.report import Report, error_text, one_line, printing
+from ring2_orchestrator.report import (
+    Report,
+    error_text,
+    one_line,
+    printing,
+    seconds_text,
+    size_text,
+)
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -42,6 +49,7 @@ COMMANDS: dict[str, str] = {
     "history": "build a history of traced runs from a git repository, to judge predictions by",
     "ledger": "show, verify, sign and prove the shadow ledger",
     "store": "keep objects, directories and CAR files; verify and measure the store",
+    "completion": "print the script that completes what is typed in bash, zsh or fish",
 }
 
 EXIT_CODES = """\
@@ -182,7 +190,7 @@ def _dispatch(words: list[str]) -> int:
         from ring2_orchestrator.commands.run import run_compiler  # noqa: PLC0415 - as every command
 
         return run_compiler(words[len(_OF_WRAPPERS) :], Context(default_home(), Report()))
-    name = _command_in(words)
+    name = command_in(words)
     # One command, or the list of all: nobody waits for what was not asked for.
     parser = build_parser(only=name) if name in COMMANDS else build_parser(loaded=())
     try:
@@ -197,11 +205,29 @@ def _dispatch(words: list[str]) -> int:
         report=Report(json=args.json, quiet=args.quiet),
         debug=args.debug,
     )
+    if args.quiet and args.verbose:
+        raise UsageError("--quiet and --verbose ask for opposite things; leave one of them out")
     try:
-        return load(args.command).run(args, context)
+        code = load(args.command).run(args, context)
     except RedoxaError as error:
         _enter(error, args, context)
         raise
+    if args.verbose and not args.json:  # whose answer is the last line of all
+        _tell_costs(context)
+    return code
+
+
+def _tell_costs(context: Context) -> None:
+    """Say what the command took, and where its state is."""
+    import resource  # noqa: PLC0415 - only if asked for
+
+    ours, others = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, theirs = ours.ru_utime + ours.ru_stime, others.ru_utime + others.ru_stime
+    peak = max(ours.ru_maxrss, others.ru_maxrss) * 1024  # Linux counts in KiB
+    context.report.say(
+        f"processor time {seconds_text(own)}, and {seconds_text(theirs)} of what was started; "
+        f"memory up to {size_text(peak)}; home {context.home_path}"
+    )
 
 
 def _enter(error: RedoxaError, args: argparse.Namespace, context: Context) -> None:
@@ -216,7 +242,7 @@ def _enter(error: RedoxaError, args: argparse.Namespace, context: Context) -> No
         )
 
 
-def _command_in(words: list[str]) -> str | None:
+def command_in(words: list[str]) -> str | None:
     """The first word that is neither an option nor the value of `--home`."""
     last = ""
     for word in words:
@@ -252,14 +278,23 @@ def add_common(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
     )
     group.add_argument("-q", "--quiet", action="store_true", default=no, help="say only errors")
     group.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=no,
+        help="say more: every change and doubt of a run; what the command took, and its home",
+    )
+    group.add_argument(
         "--debug", action="store_true", default=no, help="show the traceback of an error"
     )
 
 
-def add_verbs(parser: argparse.ArgumentParser, **summaries: str) -> dict[str, "Parser"]:
+def add_verbs(
+    parser: argparse.ArgumentParser, kind: "type[Parser] | None" = None, /, **summaries: str
+) -> dict[str, "Parser"]:
     """The verbs of a command, each with its summary as its help; add the arguments to them."""
     verbs = parser.add_subparsers(
-        dest="verb", metavar="VERB", required=True, parser_class=Parser, prog=parser.prog
+        dest="verb", metavar="VERB", required=True, parser_class=kind or Parser, prog=parser.prog
     )
     made: dict[str, Parser] = {}
     for name, summary in summaries.items():

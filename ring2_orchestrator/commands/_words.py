@@ -10,6 +10,8 @@ from ring2_orchestrator.commands import Parser
 class CommandParser(Parser):
     """Takes everything after `--` as it is; argparse itself would forget where that was."""
 
+    takes_command = True
+
     def parse_known_args(  # type: ignore[override] - narrower than the overloads it replaces
         self,
         args: Sequence[str] | None = None,

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cid_store.errors import InputError, UsageError
-from ring2_orchestrator.commands import Context, Formatter, Parser, add_common
+from ring2_orchestrator.commands import Context, Formatter, add_common
+from ring2_orchestrator.commands._words import CommandParser
 from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
@@ -44,27 +45,10 @@ _SUMMARIES = {
 }
 
 
-class _VerbParser(Parser):
-    """Takes everything after `--` as it is; argparse itself would forget where that was."""
-
-    def parse_known_args(  # type: ignore[override] - narrower than the overloads it replaces
-        self,
-        args: Sequence[str] | None = None,
-        namespace: argparse.Namespace | None = None,
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse what stands before `--`; the rest becomes `command_words`."""
-        words = list(args if args is not None else sys.argv[1:])
-        at = words.index("--") if "--" in words else len(words)
-        parsed = namespace if namespace is not None else argparse.Namespace()
-        parsed.command_words = words[at + 1 :]
-        _, extra = super().parse_known_args(words[:at], parsed)
-        return parsed, extra
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verbs; each takes a script with its arguments, or a command after `--`."""
     verbs = parser.add_subparsers(
-        dest="verb", metavar="VERB", required=True, parser_class=_VerbParser
+        dest="verb", metavar="VERB", required=True, parser_class=CommandParser
     )
     for name, summary in _SUMMARIES.items():
         verb = verbs.add_parser(

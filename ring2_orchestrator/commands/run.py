@@ -120,9 +120,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which nothing changed, when the whole must run again",
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="name every change and every doubt"
-    )
-    parser.add_argument(
         "--script",
         action="store_true",
         help="the first word is a script file: run it by its suffix or its #! line",

@@ -1,0 +1,1 @@
+"""What could be typed next, from the command line's own parsers; three shells ask for it."""
