@@ -5,6 +5,10 @@ works, the build asks for one from the package index: installing always works. O
 recorder does not know, the wheel is pure Python, says so when asked to record, and calls kernels
 the slower way; so it is, too, where `REDOXA_BUILD=python` says that no compiler can be had. The
 trampoline needs Python's headers, too; without them it alone is left out.
+
+`REDOXA_BUILD=release` makes the wheel for others: always by the pinned compiler, whichever the
+machine has, so that it is the same everywhere, runs on every system with glibc 2.28 or newer and
+holds no C library but musl; and whole, or not at all.
 """
 
 import importlib.util
@@ -24,6 +28,7 @@ WRAPPERS = ("redoxa-cc", "redoxa-c++", "redoxa-rustc")  # the front end by other
 HOST = Path("ring0", "host")
 COMPILER = "ziglang==0.17.1"  # the same as the `kernels` extra
 GLUE = "cffi>=2.0"  # the same as what it is needed for when it runs
+OLDEST = "manylinux_2_28"  # what the pinned compiler is told to build for (recorder/compile.py)
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no configuration of its own
@@ -34,7 +39,9 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
         compiler = self._load(RECORDER / "compile.py")
         if not self._wanted(compiler):
             return []
-        return [GLUE] if compiler.system_compiler() is not None else [GLUE, COMPILER]
+        if not _for_release() and compiler.system_compiler() is not None:
+            return [GLUE]
+        return [GLUE, COMPILER]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build each beside its Python side; `version` says standard or editable."""
@@ -45,14 +52,20 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
         helper = Path(self.root) / RECORDER / "redoxa-trace"
         front = Path(self.root) / SHORTCUTS / FRONT_END
         module = trampoline.target(Path(self.root) / HOST)
+        programs, modules = None, compiler.compilers()
+        if _for_release():
+            # No C library of this machine: that would be one to be licensed and to be told of.
+            programs, modules = [compiler.zig_compiler(static=True)], [compiler.zig_compiler()]
         for made, name, build in (
-            (helper, "the recorder's helper", lambda: compiler.build(helper)),
-            (front, FRONT_END, lambda: compiler.build(front, front.parent / "front")),
-            (module, "compiled calls", lambda: trampoline.build(module, compiler.compilers())),
+            (helper, "the recorder's helper", lambda: compiler.build(helper, compilers=programs)),
+            (front, FRONT_END, lambda: compiler.build(front, front.parent / "front", programs)),
+            (module, "compiled calls", lambda: trampoline.build(module, modules)),
         ):
             try:
                 build()
             except (compiler.CompileError, trampoline.CompileError, OSError) as error:
+                if _for_release():
+                    raise
                 self.app.display_warning(f"built without {name} ({version}): {error}")
                 continue
             if made == front:  # commands, beside `redoxa` itself
@@ -67,6 +80,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
             # Any Python 3, because one that cannot load the module does without; but only this
             # system and processor.
             platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            if _for_release():
+                platform = platform.replace("linux", OLDEST)
             build_data["tag"] = f"py3-none-{platform}"
 
     def _wanted(self, compiler: ModuleType) -> bool:
@@ -81,3 +96,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg] - no config
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
+
+
+def _for_release() -> bool:
+    return os.environ.get("REDOXA_BUILD") == "release"

@@ -3,7 +3,8 @@
     python3 scripts/start.py demo             run the demo twice: recorded, then reused
     python3 scripts/start.py test [ARGS]      run the tests; ARGS go to pytest
     python3 scripts/start.py docs             make the documentation site in build/site
-    python3 scripts/start.py setup            only make the environment
+    python3 scripts/start.py release [ARGS]   make a release and try it; nothing is uploaded
+    python3 scripts/start.py setup            make the environment, with all that commands may need
 
 The environment is `.venv` in the checkout. It is made once, mended when `pyproject.toml` changes,
 and made again when a set-up was interrupted or the checkout moved. Progress goes to stderr.
@@ -60,7 +61,8 @@ JOBS = {
     # On all cores; `-n 0` among ARGS puts one test after another into this process.
     "test": ("test", ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]),
     "docs": ("docs", ["-m", "mkdocs", "build", "--strict"]),
-    "setup": ("test", ["-m", "redoxa", "--version"]),
+    "release": ("release", ["scripts/release.py"]),
+    "setup": ("all", ["-m", "redoxa", "--version"]),
 }
 
 
@@ -136,8 +138,7 @@ def prepare(extra: str) -> None:
     if not PYTHON.exists():
         stamp = make_environment()
     fingerprint = source_fingerprint()
-    # "test" names everything, so it serves every job.
-    if stamp.fingerprint == fingerprint and {extra, "test"} & set(stamp.extras):
+    if stamp.fingerprint == fingerprint and serves(stamp.extras, extra):
         return
     extras = tuple(sorted({*stamp.extras, extra}))
     # Until this is done the stamp names no extras, so that an interruption is seen next time.
@@ -145,6 +146,12 @@ def prepare(extra: str) -> None:
     install(extras)
     warm_caches()
     write_stamp(replace(stamp, root=str(ROOT), fingerprint=fingerprint, extras=extras))
+
+
+def serves(installed: Sequence[str], extra: str) -> bool:
+    """Whether an environment with these extras does for a job that asks for that one."""
+    # "test" names everything; "all" what the demo draws with, too.
+    return extra in installed or "test" in installed or (extra == "plot" and "all" in installed)
 
 
 def make_environment() -> Stamp:

@@ -64,7 +64,7 @@ def test_an_unknown_word_is_one_sentence(checkout: Path) -> None:
     result = start(checkout, "demonstrate")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "redoxa: there is no 'demonstrate' to start; the jobs are demo, test, docs, setup "
+        "redoxa: there is no 'demonstrate' to start; the jobs are demo, test, docs, release, setup "
         "(--help says more)\n"
     )
     assert not (checkout / ".venv").exists()

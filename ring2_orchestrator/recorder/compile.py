@@ -76,11 +76,16 @@ def compilers() -> list[list[str]]:
     return [words for words in found if words is not None]
 
 
-def build(target: Path, sources: Path = SOURCES) -> None:
-    """Compile a program to `target`, replacing it whole. Raises CompileError or OSError."""
+def build(
+    target: Path, sources: Path = SOURCES, compilers: Sequence[Sequence[str]] | None = None
+) -> None:
+    """Compile a program to `target`, replacing it whole; with the first of these that can.
+
+    Raises CompileError or OSError.
+    """
     import tempfile  # noqa: PLC0415 - as above
 
-    attempts = _attempts()
+    attempts = _attempts() if compilers is None else compilers
     if not attempts:
         raise CompileError("no C compiler is on PATH, and the ziglang package is not installed")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,13 +106,14 @@ def _attempts() -> list[list[str]]:
 def _compile(attempts: Sequence[Sequence[str]], target: Path, sources: Path) -> None:
     import subprocess  # noqa: PLC0415 - as above
 
-    # The packaged compiler keeps what it made in a folder of the person's, who may have none.
+    # The packaged compiler keeps what it made in a folder of the person's, who may have none;
+    # where one is named for that, what was compiled of a C library serves again.
     caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(target.parent))
     said: list[str] = []
     for compiler in attempts:
         done = subprocess.run(
             _words(compiler, target, sources),
-            env={**os.environ, **caches},
+            env={**caches, **os.environ},
             capture_output=True,
             text=True,
             errors="backslashreplace",

@@ -154,6 +154,12 @@ def test_the_wheels_build_asks_for_a_compiler_only_where_none_works(
     assert '"ziglang==0.17.1"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     monkeypatch.setenv("REDOXA_BUILD", "python")
     assert hook.dependencies() == []
+    monkeypatch.undo()
+    monkeypatch.setenv("REDOXA_BUILD", "release")
+    assert hook.dependencies() == ["cffi>=2.0", "ziglang==0.17.1"], "whatever this machine has"
+
+
+PACKAGES = ("redoxa", "cid_store", "ring0", "ring1_kernels", "ring2_orchestrator", "genes")
 
 
 @pytest.fixture
@@ -161,8 +167,10 @@ def wheel(hook_module: ModuleType, tmp_path: Path) -> Callable[..., zipfile.ZipF
     """Builds the wheel from a copy of this checkout, without a compiler on PATH."""
     copy = tmp_path / "copy"
     junk = shutil.ignore_patterns("__pycache__", binary.NAME, "*.so", ".tr*-*")
-    for name in ["redoxa", "cid_store", "ring0", "ring1_kernels", "ring2_orchestrator", "genes"]:
+    for name in [*PACKAGES, "licenses"]:
         shutil.copytree(ROOT / name, copy / name, ignore=junk)
+    (copy / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "redoxa.1", copy / "docs")
     for name in ["pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore"]:
         shutil.copy(ROOT / name, copy)
 

@@ -83,13 +83,14 @@ def _compile(compilers: Sequence[Sequence[str]], glue: Path, made: Path) -> None
         "-o",
         str(made),
     ]
-    # The packaged compiler keeps what it made in a folder of the person's, who may have none.
+    # The packaged compiler keeps what it made in a folder of the person's, who may have none;
+    # where one is named for that, what was compiled of a C library serves again.
     caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(made.parent))
     said: list[str] = []
     for compiler in compilers:
         done = subprocess.run(
             [*compiler, *words],
-            env={**os.environ, **caches},
+            env={**caches, **os.environ},
             capture_output=True,
             text=True,
             errors="backslashreplace",
