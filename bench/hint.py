@@ -4,15 +4,15 @@
 
 Builds a home with so many past runs in its ledger, of 40 commands, a quarter of them of the script
 that is asked about; that script reads so many files, and was recorded. Then hints are timed, one
-process each, in turn with `python -c pass`: with nothing changed, and with one input changed.
-Processor time counts what a busy machine does to it less than seconds do; instructions, where
-`perf` can count them, not at all. Before the first, one hint learns the newest runs, and is shown
-alone. `--write` renews bench/results/hint.md.
+process each, in turn with `python -c pass`: with nothing changed, where the front end says again
+what was said; the same with that taken away before each; and with one input changed, which is
+decided anew each time. Processor time counts what a busy machine does to it less than seconds do;
+instructions, where `perf` can count them, not at all. Before the first, one hint learns the newest
+runs, and is shown alone. `--write` renews bench/results/hint.md.
 """
 
 import argparse
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -21,9 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from page import load, machine, show
 
 from cid_store.encoding import NodeLike
 from ring2_orchestrator.home import Home
@@ -117,26 +118,39 @@ def instructions(words: Sequence[str], project: Path, env: Mapping[str, str]) ->
 
 
 def measure(
-    project: Path, env: Mapping[str, str], rounds: int
+    project: Path, home: Path, env: Mapping[str, str], rounds: int
 ) -> Iterator[tuple[str, list[Cost], float | None]]:
     """Every process with its costs."""
     hint = (*REDOXA, "jit", "hint", "--json", "--", sys.executable, "work.py")
     bare = (sys.executable, "-c", "pass")
-    for name, says, change in (
-        ("the hint, nothing changed", '"reuse": true', False),
-        ("the hint, one input changed", '"reuse": false', True),
+
+    def forget() -> None:
+        for kept in (home / "shortcuts").glob("*.hint"):
+            kept.unlink()
+
+    def change() -> None:
+        (project / "data" / "00000.txt").write_text("changed\n")
+
+    for name, says, once, each in (
+        ("the hint, nothing changed", '"reuse": true', None, None),
+        ("the same, with nothing kept of the last one", '"reuse": true', None, forget),
+        ("the hint, one input changed", '"reuse": false', change, None),
     ):
-        if change:
-            (project / "data" / "00000.txt").write_text("changed\n")
-            cost(hint, project, env, says)
+        if once is not None:
+            once()
+        cost(hint, project, env, says)
         time.sleep(0.2)
         ours: list[Cost] = []
         floor: list[Cost] = []
         for _ in range(rounds):
             floor.append(cost(bare, project, env, ""))
+            if each is not None:
+                each()
             ours.append(cost(hint, project, env, says))
-        if not change:
+        if name == "the hint, nothing changed":
             yield BARE, floor, instructions(bare, project, env)
+        if each is not None:
+            each()
         yield name, ours, instructions(hint, project, env)
 
 
@@ -150,7 +164,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="leave the folder, and say where")
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
-    before = os.getloadavg()[0]
+    before = load()
     under: Path | None = args.folder
     folder = Path(tempfile.mkdtemp(dir=under)).resolve()
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {
@@ -162,7 +176,7 @@ def main() -> None:
         project = build(folder, args.inputs, args.runs, env)
         hint = (*REDOXA, "jit", "hint", "--json", "--", sys.executable, "work.py")
         first = cost(hint, project, env, "{")
-        found = list(measure(project, env, args.rounds))
+        found = list(measure(project, folder / "home", env, args.rounds))
     finally:
         if args.keep:
             print(f"kept: {folder}")
@@ -175,22 +189,14 @@ def main() -> None:
         spelled = "-" if counted is None else f"{counted:.0f}"
         rows.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {spelled} |")
     page = PAGE.format(
-        day=datetime.now(UTC).date(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()}",
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        before=before,
-        after=os.getloadavg()[0],
+        **machine(before),
         inputs=args.inputs,
         runs=args.runs,
         rounds=args.rounds,
         first=first.wall_ms,
         rows="\n".join(rows),
     )
-    print(page)
-    if args.write:
-        RESULT.write_text(page, encoding="utf-8")
+    show(page, RESULT, write=args.write)
 
 
 if __name__ == "__main__":

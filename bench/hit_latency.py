@@ -11,7 +11,6 @@ it is there, `ccache` giving back an object file. `--write` renews bench/results
 
 import argparse
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -19,9 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from page import load, machine, show
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = Path(__file__).parent / "results" / "hit_latency.md"
@@ -170,27 +170,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work (default: the system's)")
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
-    before = os.getloadavg()[0]
-    folder = Path(tempfile.mkdtemp(dir=args.folder)).resolve()
+    before = load()
+    under: Path | None = args.folder
+    folder = Path(tempfile.mkdtemp(dir=under)).resolve()
     try:
         times = measure(dict(jobs_in(folder)), environment(folder), args.rounds)
     finally:
         shutil.rmtree(folder)
     page = PAGE.format(
-        day=datetime.now(UTC).date(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()}",
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        before=before,
-        after=os.getloadavg()[0],
+        **machine(before),
         rounds=args.rounds,
         inputs=INPUTS,
         rows="\n".join(rows(times)),
     )
-    print(page)
-    if args.write:
-        RESULT.write_text(page, encoding="utf-8")
+    show(page, RESULT, write=args.write)
 
 
 if __name__ == "__main__":

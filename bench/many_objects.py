@@ -15,7 +15,6 @@ bench/results/many_objects.md.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,11 +22,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from page import load, machine, show
 
 from cid_store.cid import Cid, Codec
 from cid_store.encoding import encode
@@ -269,7 +268,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=7, choices=powers, help="as a power of ten")
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
-    before = os.getloadavg()[0]
+    before = load()
     folder = Path(tempfile.mkdtemp(dir=args.folder))
     said: dict[int, dict[str, dict[str, float]]] = {}
     try:
@@ -280,21 +279,13 @@ def main() -> None:
     text = PAGE.format(
         least=args.least,
         most=args.most,
-        day=datetime.now(UTC).date(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()}",
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        before=before,
-        after=os.getloadavg()[0],
+        **machine(before),
         putting=table({power: row["putting"] for power, row in said.items()}),
         warm=table({power: row["warm"] for power, row in said.items()}),
         cold=table({power: row["cold"] for power, row in said.items()}, title="objects, cold"),
         chores=table({power: row["chores"] for power, row in said.items()}),
     )
-    print(text)
-    if args.write:
-        RESULT.write_text(text, encoding="utf-8")
+    show(text, RESULT, write=args.write)
 
 
 if __name__ == "__main__":

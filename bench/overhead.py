@@ -15,7 +15,6 @@ of the same round. Peers are used where they are found on PATH or in DIR: `strac
 
 import argparse
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -23,10 +22,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from page import load, machine, show
 from program_set import PROGRAMS, lay_out, surroundings
 
 from ring2_orchestrator.recorder.record import record
@@ -196,7 +195,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="a folder with reprozip or fsatrace")
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
-    before = os.getloadavg()[0]
+    before = load()
     if args.peers:
         os.environ["PATH"] = f"{os.environ['PATH']}:{args.peers}"
     folder = Path(tempfile.mkdtemp()).resolve()
@@ -208,22 +207,14 @@ def main() -> None:
         shutil.rmtree(folder)
     missing = [name for name in TOOLS if name not in tools]
     page = PAGE.format(
-        day=datetime.now(UTC).date(),
-        python=platform.python_version(),
-        system=f"{platform.system()} {platform.release()}",
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        before=before,
-        after=os.getloadavg()[0],
+        **machine(before),
         rounds=args.rounds,
         missing=f"Not found here: {', '.join(missing)}." if missing else "",
         files=FILES,
         processes=PROCESSES,
         rows="\n".join(rows(times)),
     )
-    print(page)
-    if args.write:
-        RESULT.write_text(page, encoding="utf-8")
+    show(page, RESULT, write=args.write)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ def main(words: list[str] | None = None) -> None:
                 sys.exit(code)
             if code == NO_ANSWER:
                 words.insert(1, "--shortcut")  # whoever asks in vain leaves an answer
+        elif words[:2] == ["jit", "hint"]:
+            from ring2_orchestrator.runs.ask import ask_hint  # noqa: PLC0415 - as below
+
+            code = ask_hint(words)
+            if code is not None:
+                sys.exit(code)
         if typed:
             _keep_bytecode()
         from ring2_orchestrator.commands import main as run_command  # noqa: PLC0415 - see below

@@ -25,7 +25,11 @@ class CacheFile:
         self._columns = columns
 
     def find(self, keys: Sequence[bytes]) -> list[tuple[object, ...]]:
-        """The rows of these keys, as many as there are."""
+        """The rows of these keys, as many as there are and can be read."""
+        return self.look(keys) or []
+
+    def look(self, keys: Sequence[bytes]) -> list[tuple[object, ...]] | None:
+        """The rows of these keys, as many as there are; None where nobody can say."""
         found: list[tuple[object, ...]] = []
         if not keys or not self._is_plain():
             return found
@@ -40,6 +44,7 @@ class CacheFile:
                     )
         except sqlite3.Error:
             self._discard()
+            return None
         return found
 
     def keep(self, rows: Iterable[Sequence[object]]) -> None:

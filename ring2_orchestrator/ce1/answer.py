@@ -9,7 +9,7 @@ from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.outlook import Decided, Mood, Outlook
 from ring2_orchestrator.ce1.standing import LEVEL, Standing
 
-SCHEMA = "redoxa.jit/1"
+SCHEMA = "redoxa.jit/2"
 
 Answer = dict[str, object]
 

@@ -6,7 +6,7 @@ order and entries, never by a clock.
 
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from blake3 import blake3
 
@@ -29,6 +29,9 @@ from ring2_orchestrator.ce1.learning.learner import Learner
 from ring2_orchestrator.ce1.learning.mind import Mind
 from ring2_orchestrator.ce1.reseeding import Reseeding
 from ring2_orchestrator.ledger import Batch, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILE = "ce1.db"
 MOST = 1000  # runs that are learned at once: of more, the newest
@@ -58,12 +61,26 @@ class _Known(NamedTuple):
 class Learned:
     """What all runs of a home taught, up to the newest, and what they amount to."""
 
-    def __init__(self, home: Path | None, learner: Learner, whole: Whole | None = None) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        whole: Whole | None = None,
+        *,
+        upto: int = 0,
+        file: CacheFile | None = None,
+        anew: "Callable[[], Learned] | None" = None,
+    ) -> None:
+        """What is known of that many entries of a ledger.
+
+        Of what was kept in a `file`, rows are read as they are asked for. Where one cannot be, or
+        is not as it was written, what is learned `anew` takes the place of all.
+        """
         self.learner = learner
         self.reseeds: list[Reseeding] = []  # of the runs that were learned just now
         self.whole = Whole() if whole is None else whole
-        self._path = None if home is None else home / FILE
-        self._file = None if home is None else _cache(home)
+        self.upto = upto
+        self._file = file
+        self._anew = anew
         self._known: dict[str, _Known] = {}
 
     def mind(self, subject: str) -> Mind:
@@ -74,34 +91,37 @@ class Learned:
         """The latest runs of a command, and what all that were learned amount to."""
         return self._found(subject).own.history
 
-    def throw_away(self) -> None:
-        """Forget what is kept on disk: the next to ask learns it again."""
-        if self._path is not None:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
-
     def _found(self, subject: str) -> _Known:
         if subject not in self._known:
-            self._known[subject] = self._read(subject)
-        return self._known[subject]
+            try:
+                self._known[subject] = self._read(subject)
+            except NotLearnedError:
+                # One row that is not as it was written is no reason to trust the others.
+                self._learn_again()
+        return self._known.setdefault(subject, _Known(Mind(), Own(), 0))
 
     def _read(self, subject: str) -> _Known:
-        with suppress(NotLearnedError):
-            row = _row_in(self._file, _key(subject))
-            if row is None:
-                return _Known(Mind(), Own(), 0)
-            source = Reader(row.account)
-            own = Own.read(source, subject)
-            source.end()
-            return _Known(decode_mind(row.state), own, row.upto)
-        # One row that is not as it was written is no reason to trust the others.
-        self.throw_away()
-        return _Known(Mind(), Own(), 0)
+        row = _row_in(self._file, _key(subject))
+        if row is None:
+            return _Known(Mind(), Own(), 0)
+        source = Reader(row.account)
+        own = Own.read(source, subject)
+        source.end()
+        return _Known(decode_mind(row.state), own, row.upto)
+
+    def _learn_again(self) -> None:
+        assert self._anew is not None, "rows are only read of what can be learned again"
+        fresh = self._anew()
+        self.learner, self.whole, self.reseeds = fresh.learner, fresh.whole, fresh.reseeds
+        self.upto, self._known = fresh.upto, fresh._known  # noqa: SLF001 - one of us
+        self._file = self._anew = None
 
     def learn(self, ledger: Ledger, seqs: list[int]) -> set[str]:
         """Learn these entries of the ledger, oldest first; whose they were."""
         met: set[str] = set()
         for seq in seqs:
+            if seq < self.upto:
+                continue  # all was learned anew meanwhile
             with suppress(RedoxaError):  # the ledger's own command says what is wrong with it
                 if self._learn_one(batch := ledger.read(seq)):
                     met.add(batch.subject)
@@ -127,22 +147,20 @@ class Learned:
         self._known[batch.subject] = _Known(mind, own, batch.seq + 1)
         return True
 
-    def keep(self, met: set[str], upto: int, mark: str) -> None:
+    def keep(self, file: CacheFile, met: set[str], mark: str) -> None:
         """Write what was learned of all, and of those met; a failure is harmless and silent."""
-        if self._file is None:
-            return
-        shared = _Row(upto, mark, encode_learner(self.learner), _account(self.whole))
+        shared = _Row(self.upto, mark, encode_learner(self.learner), _account(self.whole))
         rows = [(_SHARED, _sealed(_SHARED, shared))]
-        for subject in sorted(met):
+        for subject in sorted(met & self._known.keys()):
             mind, own, known = self._known[subject]
             row = _Row(known, "", encode_mind(mind), _account(own))
             rows.append((_key(subject), _sealed(_key(subject), row)))
-        self._file.keep(rows)
+        file.keep(rows)
 
 
 def nothing_learned() -> Learned:
     """What a home without a ledger knows."""
-    return Learned(None, Learner())
+    return Learned(Learner())
 
 
 def newest_in(ledger: Ledger) -> tuple[int, str]:
@@ -157,14 +175,31 @@ def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
     Of more than `most` that are new, only the newest are learned. What does not belong to this
     ledger, or cannot be read, is thrown away, and the newest runs are learned anew.
     """
-    size, mark = newest_in(ledger)
-    learned, upto = _opened(home, _cache(home), ledger, size)
-    if upto == size:
+    file = CacheFile(home / FILE, "learned", _COLUMNS)
+
+    def anew() -> Learned:
+        with suppress(OSError):
+            # Its other rows, too, would be of another past.
+            (home / FILE).unlink(missing_ok=True)
+        learned = Learned(Learner())
+        _learn_newest(learned, file, ledger, most)
         return learned
+
+    kept = _opened(file, ledger, anew)
+    if kept is None:
+        return anew()
+    _learn_newest(kept, file, ledger, most)
+    return kept
+
+
+def _learn_newest(learned: Learned, file: CacheFile, ledger: Ledger, most: int) -> None:
+    size, mark = newest_in(ledger)
+    if learned.upto == size:
+        return
     fresh: list[int] = []
     acted: int | None = None
     for seq, leaf in ledger.leaves(newest_first=True):
-        if seq < upto or len(fresh) == most:
+        if seq < learned.upto or len(fresh) == most:
             break
         if leaf.kind == _KIND:
             fresh.append(seq)
@@ -172,21 +207,21 @@ def caught_up(home: Path, ledger: Ledger, *, most: int = MOST) -> Learned:
             acted = seq
     met = learned.learn(ledger, fresh[::-1])
     learned.whole.acted = learned.whole.acted if acted is None else acted
-    learned.keep(met, size, mark)
-    return learned
+    learned.upto = size
+    learned.keep(file, met, mark)
 
 
-def _opened(home: Path, file: CacheFile, ledger: Ledger, size: int) -> tuple[Learned, int]:
+def _opened(file: CacheFile, ledger: Ledger, anew: "Callable[[], Learned]") -> Learned | None:
+    """What was kept; None where nothing was, or of another ledger."""
     with suppress(NotLearnedError):
         row = _row_in(file, _SHARED)
-        if row is not None and _is_of(ledger, row, size):
+        if row is not None and _is_of(ledger, row, len(ledger)):
             source = Reader(row.account)
             whole = Whole.read(source)
             source.end()
-            return Learned(home, decode_learner(row.state), whole), row.upto
-    fresh = Learned(home, Learner())
-    fresh.throw_away()  # its other rows, too, would be of another past
-    return fresh, 0
+            learner = decode_learner(row.state)
+            return Learned(learner, whole, upto=row.upto, file=file, anew=anew)
+    return None
 
 
 def _is_of(ledger: Ledger, row: _Row, size: int) -> bool:
@@ -194,10 +229,6 @@ def _is_of(ledger: Ledger, row: _Row, size: int) -> bool:
     if row.upto == 0 or row.upto > size:
         return row.upto == 0
     return str(ledger.leaf(row.upto - 1).batch) == row.mark
-
-
-def _cache(home: Path) -> CacheFile:
-    return CacheFile(home / FILE, "learned", _COLUMNS)
 
 
 def _account(of: Own | Whole) -> bytes:
@@ -217,7 +248,9 @@ def _sealed(key: bytes, row: _Row) -> bytes:
 
 def _row_in(file: CacheFile | None, key: bytes) -> _Row | None:
     """The row of a key; None where there is none. Raises NotLearnedError where it was changed."""
-    found = [] if file is None else file.find([key])
+    found = [] if file is None else file.look([key])
+    if found is None:
+        raise NotLearnedError("a row cannot be read")
     for _, sealed in cast("list[tuple[bytes, object]]", found):
         if isinstance(sealed, bytes) and _seal(key, sealed[32:]) == sealed[:32]:
             with suppress(RedoxaError):

@@ -21,12 +21,8 @@ from ring2_orchestrator.commands._words import CommandParser
 from ring2_orchestrator.writing import write_all
 
 if TYPE_CHECKING:
-    from ring2_orchestrator.ce1.kept import Learned
-    from ring2_orchestrator.ce1.learning.learner import Forecast
     from ring2_orchestrator.ce1.outlook import Outlook
-    from ring2_orchestrator.commands._jit_known import Known
     from ring2_orchestrator.home import Home
-    from ring2_orchestrator.runs.memo import Decision
 
 EXAMPLES: Sequence[str] = (
     "redoxa jit hint clean.py data.csv",
@@ -100,14 +96,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
             raise UsageError(
                 f"jit {args.verb} needs a target: a script with its arguments, or -- COMMAND"
             )
+        if args.verb == "hint":
+            from ring2_orchestrator.commands._jit_hint import hint  # noqa: PLC0415 - start-up
+
+            return hint(command, home, context)
+        from ring2_orchestrator.commands._jit_outlook import outlook_of  # noqa: PLC0415 - start-up
+
         outlook = outlook_of(command, home)
         if args.verb == "loop":
             return _loop(outlook, home, context)
         from ring2_orchestrator.ce1 import answer, show  # noqa: PLC0415 - start-up is performance
 
-        make, lines = (answer.hint, show.hint) if args.verb == "hint" else (answer.plan, show.plan)
-        context.report.data(make(outlook))
-        for line in lines(outlook):
+        context.report.data(answer.plan(outlook))
+        for line in show.plan(outlook):
             context.report.line(line)
         return 0
 
@@ -146,71 +147,11 @@ def _command(script: Sequence[str], words: Sequence[str]) -> list[str]:
         raise InputError(str(error)) from error
 
 
-def outlook_of(command: Sequence[str], home: "Home", known: "Known | None" = None) -> "Outlook":
-    """Decide, remember and estimate; runs nothing. `known` is what the home knows, if at hand."""
-    from ring2_orchestrator.ce1.outlook import (  # noqa: PLC0415 - start-up is performance
-        Decided,
-        Difference,
-        Outlook,
-    )
-    from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415
-    from ring2_orchestrator.runs.environment import given_environment  # noqa: PLC0415
-    from ring2_orchestrator.runs.errors import (  # noqa: PLC0415
-        NoSuchCommandError,
-        NotExecutableError,
-    )
-    from ring2_orchestrator.runs.memo import Memo  # noqa: PLC0415
-    from ring2_orchestrator.runs.program import find_program  # noqa: PLC0415
-
-    cwd, env = Path.cwd(), given_environment()
-    try:
-        find_program(command, cwd=cwd, env=env)
-    except (NoSuchCommandError, NotExecutableError) as error:
-        raise InputError(str(error)) from error
-    decision = Memo(home).decide(command, cwd=cwd, env=env, streams=None)
-    decided = Decided(
-        reuse=decision.reuse,
-        reason=decision.reason,
-        changed=tuple(Difference(*change) for change in decision.changed),
-        trace=None if decision.trace is None else str(decision.trace),
-    )
-    known = known_of(home) if known is None else known
-    learned = known.learned
-    subject = decision.subject
-    return Outlook(
-        learned.history(subject),
-        command,
-        subject,
-        decided,
-        _foreseen(command, decision, learned),
-        point=learned.mind(subject).prior,
-        doubts=known.doubts,
-        state=known.state,
-    )
-
-
-def _foreseen(command: Sequence[str], decision: "Decision", learned: "Learned") -> "Forecast":
-    """What was learned from all runs says of the next one of this command."""
-    from ring2_orchestrator.ce1.entries import is_own, name_of  # noqa: PLC0415 - as above
-    from ring2_orchestrator.ce1.learning.happening import Before  # noqa: PLC0415
-    from ring2_orchestrator.load import load_now  # noqa: PLC0415
-
-    paths, name = tuple(change.path for change in decision.changed), name_of(command)
-    before = Before(
-        decision.subject,
-        name=name,
-        changed=not decision.reuse,
-        paths=paths,
-        own_changed=is_own(name, paths),
-        load=load_now(),
-    )
-    return learned.learner.forecast(before, learned.mind(decision.subject).subject)
-
-
 def _status(
     command: Sequence[str], args: argparse.Namespace, home: "Home", context: Context
 ) -> int:
     from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415 - as above
+    from ring2_orchestrator.commands._jit_outlook import outlook_of  # noqa: PLC0415
     from ring2_orchestrator.commands._jit_status import status  # noqa: PLC0415
 
     known = known_of(home)

@@ -34,6 +34,11 @@ def waiting(path: Path, entry: str) -> Path:
     return path.with_name(f"{path.name}.{entry}")
 
 
+def hint_of(path: Path) -> Path:
+    """Where what a hint said lies, beside the shortcut that it rests on."""
+    return path.with_name(f"{path.name}.hint")
+
+
 def let_answer(home: Path, command: Sequence[bytes], cwd: bytes, entry: str) -> None:
     """The shortcut that waited for the trace under that entry answers from now on."""
     if (home / "shortcuts").is_dir():
@@ -51,7 +56,9 @@ def discard(home: Path, command: Sequence[bytes], cwd: bytes, entry: str) -> Non
 def drop(home: Path, command: Sequence[bytes], cwd: bytes) -> None:
     """Take away a command's shortcut: from now on another answer may be right. Raises OSError."""
     if (home / "shortcuts").is_dir():
-        path_of(home, key_of(home), command, cwd).unlink(missing_ok=True)
+        path = path_of(home, key_of(home), command, cwd)
+        path.unlink(missing_ok=True)
+        hint_of(path).unlink(missing_ok=True)
 
 
 def drop_all(home: Path) -> None:

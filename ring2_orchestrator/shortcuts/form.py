@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cid_store.store import Buffer
 
 MAGIC = b"RXSHORT2"
+HINT_MAGIC = b"RXHINT01"
 MARK = b"RXREUSE1"
 ENTERING = b"RXENTER1"
 KEY_FILE = "environment.key"

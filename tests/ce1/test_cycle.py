@@ -12,7 +12,7 @@ from ring2_orchestrator.ce1.outcome import Outcome
 from ring2_orchestrator.ce1.policy import replays
 from ring2_orchestrator.ce1.reseeding import Reseeding
 from ring2_orchestrator.clock import SystemClock
-from ring2_orchestrator.commands.jit import outlook_of
+from ring2_orchestrator.commands._jit_outlook import outlook_of
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.runs.memo import weak_key
 from ring2_orchestrator.runs.script import script_command

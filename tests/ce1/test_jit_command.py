@@ -83,7 +83,7 @@ def check(found: Any, shape: dict[str, str]) -> None:
     for key, kinds in shape.items():
         name = "None" if found[key] is None else type(found[key]).__name__
         assert name in kinds.split("|"), key
-    assert found["schema"] == "redoxa.jit/1"
+    assert found["schema"] == "redoxa.jit/2"
     names = ["reused", "ran", "failed", "drifted"]
     assert set(found["posterior"]) == set(found["counts"]) == set(names)
     belief = [found["posterior"][name] for name in names]

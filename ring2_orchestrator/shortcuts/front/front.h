@@ -67,8 +67,13 @@ bool read_own_file(const char *path, size_t limit, struct bytes *into);
 /* Whether the three standard streams are open, and for what they are meant for. */
 bool streams_serve(void);
 
-/* Whether folder, rights, machine, variables and streams are those of the shortcut. */
-bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES]);
+/* Whether rights, machine and variables are those of the shortcut; the `streams`, too, if they count. */
+bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES], bool streams);
+
+/* Whether there is a hint kept to this question, in this state of the ledger, under the shortcut of
+ * that MAC. Where it is to be `printed`, that ends the process. */
+bool say_hint(const char *home, const unsigned char key[KEY_BYTES], const char *shortcut,
+              const unsigned char mac[DIGEST_BYTES], const char *question, bool printed);
 
 /* Whether every path stands as the shortcut says. */
 bool facts_hold(struct reader *from, const unsigned char key[KEY_BYTES], struct findings *found);

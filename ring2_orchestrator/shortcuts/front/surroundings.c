@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-enum { NO_WINDOW = 0xffff };
+enum { NO_WINDOW = 0xffff, STREAMS_BYTES = 7 };
 enum stdin_kind { STDIN_NOTHING, STDIN_TERMINAL, STDIN_UNREAD };
 
 static int by_number(const void *a, const void *b) {
@@ -144,12 +144,13 @@ static bool same_stdin(struct reader *from) {
     return poll(&waiting, 1, 0) >= 0 && !(waiting.revents & POLLIN);
 }
 
-bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES]) {
+bool surroundings_hold(struct reader *from, const unsigned char key[KEY_BYTES], bool streams) {
     struct bytes text = {0};
     unsigned char digest[DIGEST_BYTES];
     struct reader ignored = take_part(from), wanted = take_part(from);
     if (from->bad || wanted.end - wanted.at != DIGEST_BYTES) return false;
-    if (!same_streams(from) || !same_stdin(from)) return false;
+    if (streams ? !same_streams(from) || !same_stdin(from) : !take_bytes(from, STREAMS_BYTES))
+        return false;
     add_text(&text, "umask=%04o\n", current_umask());
     if (!add_machine(&text)) return false;
     add_variables(&text, ignored);
