@@ -269,7 +269,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"keep the page in {RESULT.name}")
     args = parser.parse_args()
     before = load()
-    folder = Path(tempfile.mkdtemp(dir=args.folder))
+    under: Path | None = args.folder
+    folder = Path(tempfile.mkdtemp(dir=under))
     said: dict[int, dict[str, dict[str, float]]] = {}
     try:
         for power in range(args.least, args.most + 1):

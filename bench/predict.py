@@ -76,7 +76,8 @@ def read_history(path: Path) -> list[Run]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SystemExit(f"{path} cannot be read as a history: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SystemExit(f"{path} cannot be read as a history: {reason}") from error
     if not rows:
         raise SystemExit(f"{path} has no runs; `redoxa history record` makes a history")
     if missing := [name for name in NEEDED if name not in rows[0]]:
@@ -91,34 +92,43 @@ def read_history(path: Path) -> list[Run]:
     return runs
 
 
-def _run_of(row: Mapping[str, str], last: dict[str, str]) -> Run:
-    executed = row["ran"] != "0"
-    first = row["first"] == "1"
-    changed = first or row["changed_strict"] == "1"
+def _run_of(row: Mapping[str, str | None], last: dict[str, str]) -> Run:
+    """The run of a row. Raises ValueError where it is none."""
+    text = {name: row[name] or "" for name in NEEDED}
+    executed = text["ran"] != "0"
+    first = text["first"] == "1"
+    changed = first or text["changed_strict"] == "1"
     paths = [path for path in (row.get("changed_inputs") or "").split(";") if path and changed]
     before = Before(
-        subject=row["script"],
-        name=row["script"],
+        subject=text["script"],
+        name=text["script"],
         changed=changed,
         paths=tuple(paths),
-        own_changed=row["script_changed"] == "1",
-        returned=changed and row["hit_any_strict"] == "1",
-        lines=int(row["commit_lines"] or 0),
-        load=float(row["load1"]) if row["load1"] else None,
+        own_changed=text["script_changed"] == "1",
+        returned=changed and text["hit_any_strict"] == "1",
+        lines=int(_number(text, "commit_lines")) if text["commit_lines"] else 0,
+        load=_number(text, "load1") if text["load1"] else None,
     )
-    drifted = executed and not changed and row["out_hash"] != last.get(row["script"])
+    drifted = executed and not changed and text["out_hash"] != last.get(text["script"])
     if executed:
-        last[row["script"]] = row["out_hash"]
+        last[text["script"]] = text["out_hash"]
     after = After(
         must_rerun=changed,
         executed=executed,
-        failed=executed and row["exit_code"] != "0",
+        failed=executed and int(text["exit_code"]) != 0,
         drifted=drifted,
-        cpu_s=float(row["user_s"]) + float(row["sys_s"]) if executed else None,
-        wall_s=float(row["wall_s"]) if executed else None,
-        max_rss_bytes=float(row["maxrss_kb"]) * 1024 if executed else None,
+        cpu_s=_number(text, "user_s") + _number(text, "sys_s") if executed else None,
+        wall_s=_number(text, "wall_s") if executed else None,
+        max_rss_bytes=_number(text, "maxrss_kb") * 1024 if executed else None,
     )
-    return Run(int(row["step"]), first, before, after)
+    return Run(int(text["step"]), first, before, after)
+
+
+def _number(row: Mapping[str, str], name: str) -> float:
+    value = float(row[name])
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} is {row[name]}, and no cost is less than nothing or endless")
+    return value
 
 
 def cut_of(runs: Sequence[Run]) -> int:

@@ -16,6 +16,9 @@ HEADER = (
 )
 
 
+ROW = ",".join("9" if name == "wall_s" else "1" for name in HEADER.split(","))
+
+
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
@@ -44,6 +47,10 @@ def test_what_is_no_history_is_refused_with_a_sentence(predict: Any, tmp_path: P
         ("", "has no runs"),
         ("step,script\n1,a\n", "has no column first"),
         (HEADER + "\nx" + ",1" * HEADER.count(",") + "\n", "line 2"),
+        (f"{HEADER}\n{ROW}\n1,torn\n", "line 3"),
+        (f"{HEADER}\n{ROW.replace('9', '-9')}\n", "line 2: wall_s is -9"),
+        (f"{HEADER}\n{ROW.replace('9', 'nan')}\n", "line 2: wall_s is nan"),
+        (f"{HEADER}\n{ROW.replace('9', 'inf')}\n", "line 2: wall_s is inf"),
     ):
         if text is not None:
             none.write_text(text)

@@ -29,11 +29,6 @@ class Estimate(NamedTuple):
     observations: int
     method: Method
 
-    @property
-    def known(self) -> bool:
-        """Whether anything was observed."""
-        return self.value is not None
-
 
 def estimate(costs: Sequence[float]) -> Estimate:
     """The next cost after these, oldest first."""

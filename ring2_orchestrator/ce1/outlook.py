@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ring2_orchestrator.ce1.action import Facts, Plan, choose
-from ring2_orchestrator.ce1.belief import Angles, Belief, forecast
+from ring2_orchestrator.ce1.belief import Angles, Belief
 from ring2_orchestrator.ce1.estimate import Estimate, estimate
 from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.laws.reseed import belief_of, point_of
@@ -82,7 +82,7 @@ class Outlook(Mood):
         command: Sequence[str],
         subject: str,
         decided: Decided,
-        foreseen: Forecast | None = None,
+        foreseen: Forecast,
         *,
         state: tuple[int, str] = (0, ""),
         point: Grid | None = None,
@@ -103,7 +103,7 @@ class Outlook(Mood):
     def run_s(self) -> Estimate:
         """Seconds the program takes when it is executed."""
         seen = estimate([run.wall_s for run in self.history.executed])
-        return seen if self.foreseen is None else learned_or(self.foreseen.wall_s, seen)
+        return learned_or(self.foreseen.wall_s, seen)
 
     @cached_property
     def reuse_s(self) -> Estimate:
@@ -114,27 +114,23 @@ class Outlook(Mood):
     def cpu_s(self) -> Estimate:
         """Processor seconds of an execution."""
         seen = estimate([run.cpu_s for run in self.history.executed if run.cpu_s is not None])
-        return seen if self.foreseen is None else learned_or(self.foreseen.cpu_s, seen)
+        return learned_or(self.foreseen.cpu_s, seen)
 
     @cached_property
     def max_rss_bytes(self) -> Estimate:
         """The largest resident size of an execution."""
         sizes = [run.max_rss_bytes for run in self.history.executed]
         seen = estimate([size for size in sizes if size is not None])
-        return seen if self.foreseen is None else learned_or(self.foreseen.max_rss_bytes, seen)
+        return learned_or(self.foreseen.max_rss_bytes, seen)
 
     @property
     def failure(self) -> float:
         """How likely it fails if it is executed."""
-        if self.foreseen is None:
-            return self.history.failure_probability
         return self.foreseen.ends.failure.probability
 
     @property
     def failure_evidence(self) -> dict[str, tuple[float, float]]:
         """What each expert says of that, and its weight; the weightiest first."""
-        if self.foreseen is None:
-            return {}
         experts = self.foreseen.ends.failure.experts
         return dict(sorted(experts.items(), key=lambda each: -each[1][1]))
 
@@ -142,14 +138,12 @@ class Outlook(Mood):
     def forecast(self) -> Outcome:
         """The outcome to expect of the planned action."""
         reuse = self.decided.reuse and self.plan.action.name == "K1"
-        if self.foreseen is None:
-            return forecast(self.history.counts, reuse=reuse)
         return expected(self.failure, reuse=reuse)
 
     @cached_property
     def plan(self) -> Plan:
         """The next best action."""
-        decided, ends = self.decided, None if self.foreseen is None else self.foreseen.ends
+        decided = self.decided
         return choose(
             Facts(
                 decided.reuse,
@@ -158,7 +152,7 @@ class Outlook(Mood):
                 self.run_s,
                 self.reuse_s,
                 failure=self.failure,
-                drift=None if ends is None else ends.drift.probability,
+                drift=self.foreseen.ends.drift.probability,
                 question=Question(self.subject, decided.reuse, decided.trace, *self.state),
             )
         )

@@ -74,7 +74,8 @@ def draw(path: Path, standing: Standing, runs: Sequence[Drawn]) -> None:
     Raises InputError where the name or matplotlib is missing, UnavailableError where the file
     cannot be written.
     """
-    if path.suffix not in _ENDINGS:
+    ending = path.suffix.lower()
+    if ending not in _ENDINGS:
         raise InputError(f"{path} is neither .svg nor .png, which is all that can be drawn")
     try:
         mpl = import_module("matplotlib")
@@ -82,7 +83,7 @@ def draw(path: Path, standing: Standing, runs: Sequence[Drawn]) -> None:
         raise InputError(
             "nothing can be drawn without matplotlib; install it with `pip install redoxa[plot]`"
         ) from error
-    mpl.use("svg" if path.suffix == ".svg" else "agg")
+    mpl.use("svg" if ending == ".svg" else "agg")
     mpl.rcParams["svg.hashsalt"] = "redoxa"
     figure, axes = import_module("matplotlib.pyplot").subplots(
         1, 3, figsize=(13, 4.2), layout="constrained"
@@ -91,7 +92,7 @@ def draw(path: Path, standing: Standing, runs: Sequence[Drawn]) -> None:
     _losses(axes[1], runs)
     _seconds(axes[2], runs)
     try:
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {})
+        figure.savefig(path, metadata={"Date": None} if ending == ".svg" else {})
     except OSError as error:
         raise UnavailableError(
             f"{path} cannot be written ({error.strerror}); name a file in a folder that takes it"

@@ -1,6 +1,6 @@
 """One step of a command's prior as the ledger keeps it: where from, where to, by which turn."""
 
-from typing import NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 from cid_store.encoding import Node, NodeLike
 from ring2_orchestrator.ce1.laws.reseed import Step, undo
@@ -44,9 +44,9 @@ class Reseeding(NamedTuple):
                 "to": list(now),
             }:
                 grids = [_grid(each) for each in (was, now, left, right, missed)]
-                if None in grids:
+                a, b, p, q, m = grids
+                if a is None or b is None or p is None or q is None or m is None:
                     return None
-                a, b, p, q, m = cast("list[Grid]", grids)
                 return cls(run, a, b, Step(Turn(p, q), m))
             case _:
                 return None

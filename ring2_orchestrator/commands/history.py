@@ -214,7 +214,7 @@ def _summary(file: Path, context: Context) -> int:
         }
     )
     context.report.line(
-        f"{file}: {len(rows):,} runs of {states:,} states, {failed:,} failed, "
-        f"{must:,} had to run as something they read had changed"
+        f"{file}: runs {len(rows):,}, states {states:,}, failed {failed:,}; "
+        f"{must:,} had to run, as something they read had changed"
     )
     return 0

@@ -9,7 +9,7 @@ lax      as strict, and the names in folders that were listed do not count
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, MalformedNodeError
@@ -37,6 +37,23 @@ class Facts(NamedTuple):
     changed_inputs: tuple[str, ...] = ()
     hit_any_strict: bool = False
     hit_any_lax: bool = False
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self | None:  # noqa: ANN401 - whatever JSON held
+        """The facts in a list that JSON made of them; None where it is none."""
+        match row:
+            case [
+                bool() as strict0,
+                bool() as strict,
+                bool() as lax,
+                int() as changed,
+                [*inputs],
+                bool() as hit_strict,
+                bool() as hit_lax,
+            ] if all(isinstance(path, str) for path in inputs):
+                return cls(strict0, strict, lax, changed, tuple(inputs), hit_strict, hit_lax)
+            case _:
+                return None
 
 
 _UNCHANGED = Facts(

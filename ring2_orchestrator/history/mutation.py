@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_COMPARISONS: dict[type[ast.cmpop], tuple[bytes, bytes]] = {
+# What an operator looks like, and what becomes of it.
+_OPERATORS: dict[type[ast.AST], tuple[bytes, bytes]] = {
     ast.Lt: (rb"<(?!=)", b"<="),
     ast.LtE: (rb"<=", b"<"),
     ast.Gt: (rb">(?!=)", b">="),
@@ -17,14 +18,14 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[bytes, bytes]] = {
     ast.NotIn: (rb"\bnot\s+in\b", b"in"),
     ast.Is: (rb"\bis\b", b"is not"),
     ast.IsNot: (rb"\bis\s+not\b", b"is"),
-}
-_ARITHMETIC: dict[type[ast.operator], tuple[bytes, bytes]] = {
     ast.Add: (rb"\+", b"-"),
     ast.Sub: (rb"-", b"+"),
     ast.Mult: (rb"\*", b"+"),
     ast.Div: (rb"/", b"*"),
     ast.FloorDiv: (rb"//", b"*"),
     ast.Mod: (rb"%", b"+"),
+    ast.And: (rb"\band\b", b"or"),
+    ast.Or: (rb"\bor\b", b"and"),
 }
 _DROPPED = (ast.Assign, ast.AugAssign, ast.Return, ast.Raise)
 _DIGITS = re.compile(rb"[0-9]+")
@@ -100,10 +101,9 @@ class _Finder(ast.NodeVisitor):
     def _add(self, kind: str, node: ast.expr | ast.stmt, start: int, end: int, text: bytes) -> None:
         self.found.append(Mutation(kind, node.lineno, start, end, text))
 
-    def _operator(
-        self, kind: str, left: ast.expr, right: ast.expr, change: tuple[bytes, bytes] | None
-    ) -> None:
+    def _operator(self, kind: str, left: ast.expr, right: ast.expr, now: ast.AST) -> None:
         """The operator between two expressions, where nothing else there looks like it."""
+        change = _OPERATORS.get(type(now))
         if change is None:
             return
         start, end = self._end(left), self._start(right)
@@ -134,20 +134,18 @@ class _Finder(ast.NodeVisitor):
         """`<` for `<=`, `==` for `!=`, and so on."""
         operands = [node.left, *node.comparators]
         for at, operator in enumerate(node.ops):
-            change = _COMPARISONS.get(type(operator))
-            self._operator("comparison", operands[at], operands[at + 1], change)
+            self._operator("comparison", operands[at], operands[at + 1], operator)
         self.generic_visit(node)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         """`+` for `-`, and so on."""
-        self._operator("arithmetic", node.left, node.right, _ARITHMETIC.get(type(node.op)))
+        self._operator("arithmetic", node.left, node.right, node.op)
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
         """`and` for `or`."""
-        change = (rb"\band\b", b"or") if isinstance(node.op, ast.And) else (rb"\bor\b", b"and")
         if len(node.values) == 2:
-            self._operator("boolean", node.values[0], node.values[1], change)
+            self._operator("boolean", node.values[0], node.values[1], node.op)
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:

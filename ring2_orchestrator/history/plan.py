@@ -41,6 +41,10 @@ class Asked(NamedTuple):
     seed: int
 
 
+class NoPlanError(ValueError):
+    """What was kept of a plan cannot be read."""
+
+
 class Plan(NamedTuple):
     """The states of a history, as they were fixed when it was begun."""
 
@@ -62,13 +66,15 @@ class Plan(NamedTuple):
 
     @classmethod
     def load(cls, file: Path) -> Self | None:
-        """The plan that was kept; None where there is none."""
+        """The plan that was kept; None where there is none. Raises NoPlanError where it is none."""
         try:
             node = json.loads(file.read_bytes())
+            asked = Asked(**_with_tuples(node["asked"]))
+            return cls(asked, tuple(State(**_with_tuples(row)) for row in node["states"]))
         except FileNotFoundError:
             return None
-        asked = Asked(**_with_tuples(node["asked"]))
-        return cls(asked, tuple(State(**_with_tuples(row)) for row in node["states"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise NoPlanError(f"{file} is no plan of a history") from error
 
 
 def _with_tuples(node: dict[str, Any]) -> dict[str, Any]:
@@ -100,8 +106,9 @@ def plan(asked: Asked, commits: Sequence[Commit], scratch: Scratch, *, once: str
         if asked.mutate and at + 1 < len(commits):
             states += _edited(asked, commits[at : at + 2], states[-1], files, scratch)
     if not any(state.scripts for state in states):
+        among = "1 commit" if len(commits) == 1 else f"{len(commits)} commits"
         raise InputError(
-            f"no file of these {len(commits)} commits is like {' or '.join(asked.scripts)}; name "
+            f"no file of {among} is like {' or '.join(asked.scripts)}; name "
             "the scripts with --scripts, or leave {script} out to run the command once a state"
         )
     return Plan(asked, tuple(states))

@@ -6,13 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from blake3 import blake3
 
 from cid_store.errors import InputError
 from ring2_orchestrator.history.facts import Facts
-from ring2_orchestrator.history.plan import Asked, Plan, State, plan
+from ring2_orchestrator.history.plan import Asked, NoPlanError, Plan, State, plan
 from ring2_orchestrator.history.repository import Change, Scratch, newest_commits
 from ring2_orchestrator.history.script_run import Outcome, Place, load_early, look, run
 from ring2_orchestrator.history.table import Table, has_rows
@@ -71,9 +71,22 @@ class Recording:
     def __exit__(self, *exc_info: object) -> None:
         os.close(self._lock)
 
+    def _kept_plan(self) -> Plan | None:
+        """The plan as it was kept; None where there is none. Raises InputError where it is lost."""
+        try:
+            return Plan.load(self.folder / "plan.json")
+        except NoPlanError as error:
+            if self.file.exists() and has_rows(self.file):
+                raise InputError(
+                    f"{self.file} cannot go on, as {error}; name another file with -o, or remove "
+                    f"it and {self.folder}"
+                ) from error
+            self._begin_anew()
+            return None
+
     def planned(self) -> Plan:
         """The plan, as it was fixed when the recording was begun, or is now."""
-        kept = Plan.load(self.folder / "plan.json")
+        kept = self._kept_plan()
         if kept is not None and kept.asked == self._asked:
             return kept
         if kept is not None and self.file.exists() and has_rows(self.file):
@@ -183,18 +196,25 @@ class Recording:
 
         Its trace may be there already, and would say that nothing has changed.
         """
-        try:
-            node = json.loads(self._pending.read_bytes())
-        except (FileNotFoundError, ValueError):
-            node = None
-        if node is not None and node[:2] == [step, script]:
-            facts = Facts(*node[2])
-            return facts._replace(changed_inputs=tuple(facts.changed_inputs))
+        match self._begun():
+            case [int(at), str(name), row] if (at, name) == (step, script):
+                known = Facts.of_row(row)
+            case _:
+                known = None
+        if known is not None:
+            return known
         facts = look(command, place)
         beside = self._pending.with_suffix(".new")
         beside.write_text(json.dumps([step, script, facts]), encoding="ascii")
         beside.replace(self._pending)
         return facts
+
+    def _begun(self) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """The run that was begun last, and what was known before it; None where nobody can say."""
+        try:
+            return json.loads(self._pending.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
 
 def folder_for(file: Path, home: Path) -> Path:

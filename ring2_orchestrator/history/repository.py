@@ -38,12 +38,18 @@ def newest_commits(repository: Path, count: int, *, revision: str = "HEAD") -> l
     if not repository.is_dir():
         raise InputError(f"{repository} is no folder; name the folder of a git repository")
     _git(repository, "rev-parse", "--git-dir", refusal=f"{repository} is no git repository")
-    asked = ("log", "--first-parent", f"--max-count={count}", "--format=%H %T %cI", revision, "--")
-    text = _git(repository, *asked, refusal=f"{repository} has no commit {revision!r}")
+    # Whatever a revision is called, it is no option: some of git's write files.
+    limits = ("--first-parent", f"--max-count={count}", "--format=%H %T %cI", "--end-of-options")
+    text = _git(
+        repository, "log", *limits, revision, "--",
+        refusal=f"{repository} has no commit {revision!r}; commit something, or name another with "
+        "--revision",
+    )  # fmt: skip
     found = [Commit(*line.split(" ")) for line in text.decode().splitlines()]
     if len(found) < count:
+        commits = "1 commit" if len(found) == 1 else f"{len(found)} commits"
         raise InputError(
-            f"{repository} has {len(found)} commits up to {revision}, and {count} were asked for; "
+            f"{repository} has {commits} up to {revision}, and {count} were asked for; "
             f"ask for --commits {len(found)}, or fetch the older ones"
         )
     return found[::-1]

@@ -8,7 +8,7 @@ import select
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from cid_store.cid import Cid
 from cid_store.errors import DamageError, InputError, MalformedNodeError, RedoxaError
@@ -82,19 +82,19 @@ def look(command: Sequence[str], place: Place) -> Facts:
             return json.dumps(facts_before([*command], home, cwd=place.cwd, env=place.env)).encode()
 
     answer, _ = _done(act)
-    facts = Facts._make(cast("list[object]", answer))
-    return facts._replace(changed_inputs=tuple(facts.changed_inputs))
+    facts = Facts.of_row(answer)
+    assert facts is not None, "facts are answered as a row"
+    return facts
 
 
 def run(command: Sequence[str], place: Place) -> Outcome:
     """Run it, recorded, whatever is known of it. Raises InputError where it cannot be run."""
     load = os.getloadavg()[0]
-    answer, output = _done(lambda: _recorded(command, place))
-    told = cast("Mapping[str, float | int | str]", answer)
+    told, output = _done(lambda: _recorded(command, place))
     if "refused" in told:
         raise InputError(str(told["refused"]))
     return Outcome(
-        **cast("dict[str, Any]", told),
+        **told,
         load=load,
         counts=counts_in(output),
         output_hash=output_hash(output),
@@ -162,7 +162,7 @@ def _inputs_of(trace: Cid, subject: str, home: Home) -> list[int] | None:
     return None
 
 
-def _done(act: Callable[[], bytes]) -> tuple[object, bytes]:
+def _done(act: Callable[[], bytes]) -> tuple[Any, bytes]:
     """What the work answered, and what was printed meanwhile. Nothing is left of it on an error."""
     worker = Worker(act, apart=True)
     printed: list[bytes] = []

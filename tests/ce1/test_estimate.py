@@ -20,7 +20,7 @@ costs = st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=60)
 def test_nothing_observed_is_unknown() -> None:
     found = estimate([])
     assert (found.value, found.low, found.high, found.level) == (None, None, None, None)
-    assert (found.observations, found.method, found.known) == (0, "none", False)
+    assert (found.observations, found.method, found.value) == (0, "none", None)
 
 
 def test_one_observation_gives_a_value_without_an_interval() -> None:

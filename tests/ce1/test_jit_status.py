@@ -78,7 +78,7 @@ def test_the_lines(capsys: pytest.CaptureFixture[str], home: Path, place: Path) 
     assert max(map(len, said.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("ending", ["svg", "png"])
+@pytest.mark.parametrize("ending", ["svg", "png", "SVG"])
 def test_the_drawing_is_a_picture(
     capsys: pytest.CaptureFixture[str], home: Path, place: Path, ending: str
 ) -> None:
@@ -87,7 +87,7 @@ def test_the_drawing_is_a_picture(
         remember(home, runs)
         assert main(["--home", str(home), "jit", "status", "--plot", f"a.{ending}"]) == 0
         assert f"drawn: a.{ending}" in capsys.readouterr().err
-    begun = {"svg": b"<?xml", "png": b"\x89PNG"}[ending]
+    begun = {"svg": b"<?xml", "png": b"\x89PNG"}[ending.lower()]
     first = Path(f"a.{ending}").read_bytes()
     assert first.startswith(begun)
     assert main(["--home", str(home), "jit", "status", "--plot", f"b.{ending}"]) == 0
@@ -96,7 +96,15 @@ def test_the_drawing_is_a_picture(
 
 @pytest.mark.parametrize(
     ("file", "code", "sentence"),
-    [("a.jpg", 3, "neither .svg nor .png"), ("no/such/a.svg", 5, "cannot be written")],
+    [
+        ("a.jpg", 3, "neither .svg nor .png"),
+        ("a", 3, "neither .svg nor .png"),
+        ("/dev/null", 3, "neither .svg nor .png"),
+        ("", 3, "neither .svg nor .png"),
+        ("no/such/a.svg", 5, "cannot be written"),
+        ("folder.svg", 5, "cannot be written"),
+        ("/proc/a.png", 5, "cannot be written"),
+    ],
 )
 def test_what_cannot_be_drawn(
     capsys: pytest.CaptureFixture[str],
@@ -108,6 +116,7 @@ def test_what_cannot_be_drawn(
     sentence: str,
 ) -> None:
     pytest.importorskip("matplotlib")
+    Path("folder.svg").mkdir()
     found = main(["--home", str(home), "jit", "status", "--plot", file])
     said = capsys.readouterr()
     assert (found, said.out, said.err.count("\n")) == (code, "", 1)

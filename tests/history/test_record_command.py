@@ -202,11 +202,16 @@ def test_what_cannot_be_is_refused_in_a_sentence(recorder: Recorder, tmp_path: P
         assert done.stdout == ""
         return done.stderr
 
-    assert "has 1 commits" in refused(3, "--commits", "2", *SCRIPTS)
-    assert "no file of these 1 commits" in refused(3, "--commits", "1", "--", "sh", "{script}")
+    assert "has 1 commit up to" in refused(3, "--commits", "2", *SCRIPTS)
+    assert "no file of 1 commit" in refused(3, "--commits", "1", "--", "sh", "{script}")
     assert "has no commit 'nowhere'" in refused(
         3, "--commits", "1", "--revision", "nowhere", *SCRIPTS
     )
+    evil = recorder.place / "evil"
+    assert "has no commit '--output" in refused(
+        3, "--commits", "1", f"--revision=--output={evil}", *SCRIPTS
+    )
+    assert not evil.exists(), "a revision is no option of git"
     assert "no command to run" in refused(2, "--commits", "1")
     assert "has no {script}" in refused(2, "--commits", "1", "--scripts", "*.sh", "--", "true")
     assert "0 is too few" in refused(2, "--commits", "0", *SCRIPTS)
@@ -221,6 +226,35 @@ def test_what_cannot_be_is_refused_in_a_sentence(recorder: Recorder, tmp_path: P
 def test_a_wrong_command_may_be_corrected(recorder: Recorder) -> None:
     recorder.commit({"a.sh": "true\n"})
     assert recorder.record("--commits", "1", "--", "no-such-program").returncode == 3
+    assert len(recorder.recorded("--commits", "1", *SCRIPTS)) == 1
+
+
+def test_a_repository_without_a_commit_is_told(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.repository = tmp_path / "unborn"
+    recorder.repository.mkdir()
+    recorder.git("init", "-q")
+    done = recorder.record("--commits", "1", *SCRIPTS)
+    assert done.returncode == 3
+    assert "has no commit 'HEAD'; commit something" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "left", [b"", b"{", b"[]", b"null", b'{"asked": {}, "states": []}', b"\xff"]
+)
+def test_a_damaged_plan_loses_no_row(recorder: Recorder, left: bytes) -> None:
+    recorder.commit({"a.sh": "true\n"})
+    assert recorder.record("--commits", "1", "--", "no-such-program").returncode == 3
+    (plan,) = recorder.home.glob("history/*/plan.json")
+    plan.write_bytes(left)
+    (plan.parent / "pending.json").write_bytes(left)
+    file = recorder.place / "out.csv"
+    rows = ",".join(COLUMNS) + "\n" + "1," * (len(COLUMNS) - 1) + "1\n"
+    file.write_text(rows)
+    done = recorder.record("--commits", "1", *SCRIPTS)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert "cannot go on" in done.stderr
+    assert file.read_text() == rows
+    file.unlink()
     assert len(recorder.recorded("--commits", "1", *SCRIPTS)) == 1
 
 

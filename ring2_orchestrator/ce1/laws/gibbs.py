@@ -48,12 +48,6 @@ def policy(seconds: Mapping[str, float], temperature_s: float) -> dict[str, floa
     return {action: weight / total for action, weight in raw.items()}
 
 
-def free_energy(weights: Weights, seconds: Mapping[str, float], temperature_s: float) -> float:
-    """What `policy` minimises: expected seconds less temperature times entropy."""
-    taken = [(weight, seconds[action]) for action, weight in weights.items() if weight > 0]
-    return math.fsum(w * (s + temperature_s * math.log(w)) for w, s in taken)
-
-
 def draw(seconds: Mapping[str, float], temperature_s: float, seed: bytes) -> Draw:
     """Decide by lot; the same arguments always decide the same."""
     weights = policy(seconds, temperature_s)

@@ -40,11 +40,6 @@ def mirror(values: Sequence[float]) -> list[float]:
     return list(reversed(values))
 
 
-def mirrored_coordinates(coordinates: Sequence[float]) -> list[float]:
-    """The coordinates of the mirrored series: every other sign is turned."""
-    return [-value if k % 2 else value for k, value in enumerate(coordinates)]
-
-
 def symmetry(values: Sequence[float]) -> float:
     """<psi|mirror|psi>: real, 1 for a unit series that is its own mirror, -1 for its opposite."""
     return math.fsum(map(mul, values, reversed(values)))
