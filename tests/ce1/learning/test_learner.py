@@ -1,6 +1,8 @@
 """What the learner promises of its forecasts, told as stories of runs."""
 
 import math
+import sys
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -216,3 +218,34 @@ def test_a_state_that_was_cut_or_mixed_up_is_refused() -> None:
         decode_learner(encode_mind(home.mind("a")))
     with pytest.raises(NotLearnedError):
         decode_learner(encode_learner(home.learner)[:-8])
+
+
+def calls(home: Home, before: Before) -> int:
+    """How many functions one tick calls."""
+    count = 0
+
+    def seen(_frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    kept = sys.getprofile()
+    sys.setprofile(seen)
+    try:
+        home.run(FAILED, before)
+    finally:
+        sys.setprofile(kept)
+    return count
+
+
+@pytest.mark.slow
+def test_a_tick_does_no_more_however_many_runs_went_before() -> None:
+    home = Home()
+    work: list[int] = []
+    for number in range(1, 2001):
+        subject, paths = f"c{number % 7}", (f"m{number % 50}.py", "x.py")
+        before = Before(subject, name=subject, changed=True, paths=paths, load=1.0)
+        if number in (500, 2000):
+            work.append(calls(home, before))
+        else:
+            home.run(PASSED if number % 5 else FAILED, before)
+    assert work[1] <= 1.02 * work[0]
