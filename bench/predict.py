@@ -30,8 +30,8 @@ from typing import NamedTuple
 
 from predict_rules import FAILS_RULES, RERUN_RULES, Row, Rule, cost_rules
 
+from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.learning.chances import Chance
-from ring2_orchestrator.ce1.learning.costs import Interval
 from ring2_orchestrator.ce1.learning.happening import After, Before
 from ring2_orchestrator.ce1.learning.learner import Ends, Forecast, Learner
 from ring2_orchestrator.ce1.learning.mind import Mind
@@ -238,7 +238,7 @@ def _rule_losses(rows: Sequence[Row], rules: Mapping[str, Rule]) -> dict[str, fl
 def _coverage(executed: Sequence[Scored], kind: str) -> float:
     inside: list[bool] = []
     for one in executed:
-        interval: Interval = getattr(one.forecast, kind)
+        interval: Estimate = getattr(one.forecast, kind)
         if interval.low is not None and interval.high is not None:
             inside.append(interval.low <= getattr(one.run.after, kind) <= interval.high)
     return _mean(inside)

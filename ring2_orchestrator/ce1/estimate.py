@@ -16,7 +16,7 @@ Method = Literal["none", "single", "range", "conformal", "adaptive"]
 OUTSIDE = 0.1  # of the distances on each side, so the interval is meant to hold 80 %
 WEIGHT = 0.3  # of the newest cost in the running mean; 12.8 % error on the recorded histories
 WINDOW = 19  # distances looked at; 19 give the ranks 2 and 18, and let old habits fade
-_SMALLEST = 1e-6  # a cost of zero has no logarithm
+SMALLEST = 1e-6  # a cost of zero has no logarithm
 
 
 class Estimate(NamedTuple):
@@ -28,6 +28,11 @@ class Estimate(NamedTuple):
     level: float | None
     observations: int
     method: Method
+
+
+def learned_or(learned: Estimate, seen: Estimate) -> Estimate:
+    """What was learned of a cost; until it has an interval, what was seen of this command alone."""
+    return seen if learned.low is None else learned
 
 
 def estimate(costs: Sequence[float]) -> Estimate:
@@ -51,7 +56,7 @@ def estimate(costs: Sequence[float]) -> Estimate:
 
 def _follow(costs: Sequence[float]) -> tuple[float, list[float]]:
     """The running mean of the logarithms, and how far each cost fell from the mean before it."""
-    logs = [math.log(max(cost, _SMALLEST)) for cost in costs]
+    logs = [math.log(max(cost, SMALLEST)) for cost in costs]
     mean = logs[0]
     distances: list[float] = []
     for value in logs[1:]:

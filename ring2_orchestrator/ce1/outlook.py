@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from ring2_orchestrator.ce1.action import Facts, Plan, choose
 from ring2_orchestrator.ce1.belief import Angles, Belief
-from ring2_orchestrator.ce1.estimate import Estimate, estimate
+from ring2_orchestrator.ce1.estimate import Estimate, estimate, learned_or
 from ring2_orchestrator.ce1.history import History
 from ring2_orchestrator.ce1.laws.reseed import belief_of, point_of
 from ring2_orchestrator.ce1.laws.sphere import Grid, off_grid
-from ring2_orchestrator.ce1.learning.costs import Interval
 from ring2_orchestrator.ce1.learning.learner import Forecast
 from ring2_orchestrator.ce1.learning.mind import expected
 from ring2_orchestrator.ce1.outcome import Outcome
@@ -156,12 +155,3 @@ class Outlook(Mood):
                 question=Question(self.subject, decided.reuse, decided.trace, *self.state),
             )
         )
-
-
-def learned_or(learned: Interval, seen: Estimate) -> Estimate:
-    """What was learned of a cost; until it has an interval, what was seen of this command alone."""
-    if learned.low is None:
-        return seen
-    return Estimate(
-        learned.value, learned.low, learned.high, learned.level, learned.observations, "adaptive"
-    )

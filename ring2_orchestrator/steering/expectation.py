@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 from cid_store.errors import RedoxaError
 from ring2_orchestrator.ce1.entries import is_own, name_of
-from ring2_orchestrator.ce1.estimate import Estimate, estimate
+from ring2_orchestrator.ce1.estimate import Estimate, estimate, learned_or
 from ring2_orchestrator.ce1.history import History, PastRun
 from ring2_orchestrator.ce1.kept import Learned, caught_up, nothing_learned
 from ring2_orchestrator.ce1.learning.happening import Before
 from ring2_orchestrator.ce1.learning.learner import Forecast
 from ring2_orchestrator.ce1.outcome import Outcome
-from ring2_orchestrator.ce1.outlook import learned_or
 from ring2_orchestrator.home import Home
 from ring2_orchestrator.ledger.leaf import Leaf
 from ring2_orchestrator.runs.past import Run, runs

@@ -7,36 +7,26 @@ fell from their means (how the machine is just now), and from how the command's 
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from ring2_orchestrator.ce1.estimate import SMALLEST, Estimate
 from ring2_orchestrator.ce1.learning.conformal import OUTSIDE, Conformal
 from ring2_orchestrator.ce1.learning.hedge import Hedge
 from ring2_orchestrator.ce1.learning.ridge import Ridge
 from ring2_orchestrator.ce1.learning.subject import Cost
 
-Method = Literal["none", "single", "adaptive"]
 PLAIN = ("last", "mean", "running_10", "running_30")
 NAMES: tuple[str, ...] = (*PLAIN, "running_10_adjusted", "running_30_adjusted", "mean_adjusted")
 TRAITS = 7
-SMALLEST = 1e-6  # a cost of zero has no logarithm
 _RECENT = 4
 _FARTHEST = 1.0  # a logarithm off by more counts as this much, in traits and losses
 _USUAL_SHARE = 0.02  # of the newest miss in what is usual
 _LEAST = 1e-4
 _FLOOR = 0.01  # of the weight is dealt out: how a machine is changes often
+# No end of an interval lies farther from the value than this factor: after one cost that was a
+# hundred times the usual, the misses alone would allow for anything, which helps nobody.
+_WIDEST = math.log(10)
 _EAGERNESS = 1.0  # of the mixture's weights, in typical misses
-
-
-class Interval(NamedTuple):
-    """A cost to expect, and where it falls with probability `level`."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    level: float | None
-    observations: int
-    method: Method
-    means: dict[str, tuple[float, float]]  # name: what it expects, its weight
 
 
 class Circumstances(NamedTuple):
@@ -59,20 +49,16 @@ class Costs:
         self.conformal = Conformal()
         self.intervals = self.held = 0  # intervals that were given, and costs that fell inside
 
-    def interval(self, cost: Cost, now: Circumstances) -> Interval:
+    def interval(self, cost: Cost, now: Circumstances) -> Estimate:
         """What is to be expected; nothing is learned."""
         if cost.count == 0:
-            return Interval(None, None, None, None, 0, "none", {})
-        said = self._means(cost, self._traits(cost, now))
-        mixed = self.hedge.mixed(said)
-        pairs = zip(map(math.exp, said), self.hedge.weights, strict=True)
-        means = dict(zip(NAMES, pairs, strict=True))
-        ends = self.conformal.ends()
-        value = math.exp(mixed)
+            return Estimate(None, None, None, None, 0, "none")
+        mixed = self.hedge.mixed(self._means(cost, self._traits(cost, now)))
+        value, ends = math.exp(mixed), self._ends(cost)
         if ends is None:
-            return Interval(value, None, None, None, cost.count, "single", means)
-        low, high = (math.exp(mixed + end * (cost.scale or self.usual)) for end in ends)
-        return Interval(value, low, high, 1 - 2 * OUTSIDE, cost.count, "adaptive", means)
+            return Estimate(value, None, None, None, cost.count, "single")
+        low, high = (math.exp(mixed + end) for end in ends)
+        return Estimate(value, low, high, 1 - 2 * OUTSIDE, cost.count, "adaptive")
 
     def learn(self, cost: Cost, now: Circumstances, measured: float) -> None:
         """What it came to."""
@@ -82,7 +68,7 @@ class Costs:
             traits = self._traits(cost, now)
             said = self._means(cost, traits)
             off = value - self.hedge.mixed(said)
-            self._score(off / (cost.scale or self.usual))
+            self._score(cost, off)
             self.conformal.learn(off / (cost.scale or self.usual))
             self._weigh([value - mean for mean in said])
             fallen = value - cost.running[0]
@@ -90,11 +76,20 @@ class Costs:
             self.recent = [_bounded(fallen), *self.recent[: _RECENT - 1]]
         cost.learn(value, off, self.usual)
 
-    def _score(self, miss: float) -> None:
+    def _ends(self, cost: Cost) -> tuple[float, float] | None:
+        """How far off a logarithm is to be expected, below and above."""
         ends = self.conformal.ends()
+        if ends is None:
+            return None
+        scale = cost.scale or self.usual
+        low, high = (min(max(end * scale, -_WIDEST), _WIDEST) for end in ends)
+        return low, high
+
+    def _score(self, cost: Cost, off: float) -> None:
+        ends = self._ends(cost)
         if ends is not None:
             self.intervals += 1
-            self.held += ends[0] <= miss <= ends[1]
+            self.held += ends[0] <= off <= ends[1]
 
     def _weigh(self, misses: Sequence[float]) -> None:
         by = _EAGERNESS / self.usual

@@ -3,9 +3,10 @@
 import math
 from typing import NamedTuple
 
+from ring2_orchestrator.ce1.estimate import Estimate
 from ring2_orchestrator.ce1.learning.around import NOBODY, Around, Seen, Shares
 from ring2_orchestrator.ce1.learning.chances import Chance, Chances, Regression, Staged, View
-from ring2_orchestrator.ce1.learning.costs import Circumstances, Costs, Interval
+from ring2_orchestrator.ce1.learning.costs import Circumstances, Costs
 from ring2_orchestrator.ce1.learning.happening import After, Before
 from ring2_orchestrator.ce1.learning.subject import Subject
 from ring2_orchestrator.ce1.learning.traits import MEAN, Scene, traits
@@ -30,9 +31,9 @@ class Forecast(NamedTuple):
     """What is to be expected of a run; the costs are of an execution."""
 
     ends: Ends
-    cpu_s: Interval
-    wall_s: Interval
-    max_rss_bytes: Interval
+    cpu_s: Estimate
+    wall_s: Estimate
+    max_rss_bytes: Estimate
 
 
 class Learner:

@@ -176,6 +176,16 @@ def test_intervals_hold_four_in_five_of_costs_that_wander() -> None:
     assert 0.77 <= inside / 500 <= 0.83
 
 
+def test_one_cost_that_is_far_off_leaves_an_interval_of_use() -> None:
+    home = Home()
+    for number in range(60):
+        cost = 1 + number % 7 / 1000
+        home.run(PASSED._replace(cpu_s=cost / 1000 if number in (50, 58) else cost))
+        found = home.learner.forecast(Before("a", changed=True), home.mind("a").subject).cpu_s
+        if found.low is not None and found.high is not None and found.value is not None:
+            assert 0.0999 * found.value <= found.low <= found.high <= 10.01 * found.value
+
+
 def test_wall_time_follows_the_load() -> None:
     home = Home()
     for number in range(100):
