@@ -151,11 +151,14 @@ def _status(
     command: Sequence[str], args: argparse.Namespace, home: "Home", context: Context
 ) -> int:
     from ring2_orchestrator.commands._jit_known import known_of  # noqa: PLC0415 - as above
-    from ring2_orchestrator.commands._jit_outlook import outlook_of  # noqa: PLC0415
     from ring2_orchestrator.commands._jit_status import status  # noqa: PLC0415
 
     known = known_of(home)
-    outlook = outlook_of(command, home, known) if command else None
+    outlook = None
+    if command:
+        from ring2_orchestrator.commands._jit_outlook import outlook_of  # noqa: PLC0415 - of one
+
+        outlook = outlook_of(command, home, known)
     return status(known, outlook, home, context, args.plot)
 
 
