@@ -115,6 +115,15 @@ class Container {
     }
   }
 
+  // What is known of each block before it is decoded: `begin`, `length`, `plan`, and, where the plan
+  // was used, how long each of its `streams` is.
+  *extents() {
+    if (!this.hasBlocks) return;
+    for (const { begin, length, plan, streams, size } of this.#blocks()) {
+      yield { begin, length, plan, streams, size };
+    }
+  }
+
   // The blocks in order: which bytes each stands for, and where it lies.
   *#blocks() {
     let offset = this.#start, begin = 0, index = 0;

@@ -181,13 +181,16 @@ function checked(node) {
   const variable = types.get("T") ?? [];
   is(Array.isArray(variable) && variable.every((type) => Object.hasOwn(WIDTHS, type)));
   const ports = (key) => rows(key).map((row) => {
-    const port = { type: row.get("type"), count: row.get("count") };
+    const port = { name: row.get("name"), type: row.get("type"), count: row.get("count") };
     is(Object.hasOwn(WIDTHS, port.type) || (port.type === "T" && variable.length > 0));
     is(port.count === 1n || (port.count === "width" && variable.length > 0));
     return port;
   });
   const parameter = rows("parameter").map((row) => {
-    const one = { min: row.get("min"), max: row.get("max"), signed: row.get("signed") };
+    const one = {
+      name: row.get("name"), min: row.get("min"), max: row.get("max"), default: row.get("default"),
+      signed: row.get("signed"),
+    };
     is(typeof one.min === "bigint" && typeof one.max === "bigint" && typeof one.signed === "boolean");
     return one;
   });

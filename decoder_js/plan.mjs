@@ -109,7 +109,9 @@ function readStep(fields, value, types, kernel) {
     if (new Set(inputs).size !== count) throw new DamagedContainer("a step uses a value twice");
   }
   const { types: outputs, width } = outputTypes(manifest, inputs.map((one) => types[one]));
-  return { kernel, inputs, outputs, params: parameterBytes(manifest, width, raw) };
+  const settings = manifest.parameter.map((parameter, at) => ({ ...parameter, value: raw[at].value }));
+  const params = parameterBytes(manifest, width, raw.map((one) => one.bytes));
+  return { kernel, inputs, outputs, params, settings };
 }
 
 function readParameter(fields, manifest, { min, max, signed }) {
@@ -118,7 +120,7 @@ function readParameter(fields, manifest, { min, max, signed }) {
   if (value < min || value > max) {
     throw new DamagedContainer(`the container gives ${manifest.name} a parameter outside its range`);
   }
-  return varint(number);
+  return { value, bytes: varint(number) };
 }
 
 // The one value the plan made these streams of: its steps backwards.
