@@ -99,7 +99,7 @@ def _on_site(path: str) -> str:
 def _is_page(path: str) -> bool:
     folder, suffix = posixpath.dirname(path) or ".", posixpath.splitext(path)[1]
     known = path.startswith(f"{DOCS}/") or folder in FOLDERS
-    return known and suffix in (".md", ".svg") and (ROOT / path).is_file()
+    return known and suffix in (".md", ".png", ".svg") and (ROOT / path).is_file()
 
 
 def _outside(folder: str) -> Iterator[str]:

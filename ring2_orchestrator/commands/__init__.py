@@ -43,6 +43,7 @@ COMMANDS: dict[str, str] = {
     "replay": "run a recorded run again in a scratch folder, and compare",
     "export": "write a recorded run as an archive that can be run again elsewhere",
     "graph": "draw a run: inputs, processes, outputs",
+    "view": "show runs, store and forecasts on a local page, and verify containers in the browser",
     "fetch": "load an address over HTTP, kept, resumed and checked; or reuse what is kept of it",
     "probe": "load an address or run a script, and say in the same words what came of it",
     "jit": "predict and steer: hint, plan, loop, status",

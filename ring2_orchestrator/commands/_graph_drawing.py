@@ -46,9 +46,12 @@ class _Place(NamedTuple):
     y: int
 
 
-def svg_of(graph: "Graph", title: str, subtitle: str) -> str:
-    """The drawing: inputs at the left, processes in the middle, outputs at the right."""
-    return "".join(_svg(graph, title, subtitle))
+def svg_of(graph: "Graph", title: str, subtitle: str, *, styled: bool = True) -> str:
+    """The drawing: inputs at the left, processes in the middle, outputs at the right.
+
+    One that is not `styled` looks as the page around it says.
+    """
+    return "".join(_svg(graph, title, subtitle, style=_STYLE if styled else ""))
 
 
 def html_of(graph: "Graph", title: str, subtitle: str) -> str:
@@ -64,7 +67,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."
 
 
-def _svg(graph: "Graph", title: str, subtitle: str) -> Iterator[str]:
+def _svg(graph: "Graph", title: str, subtitle: str, *, style: str = _STYLE) -> Iterator[str]:
     sides = [grouped(paths, most=_MOST_GROUPS) for paths in (graph.inputs, graph.outputs)]
     steps = order(graph)[:_MOST_DRAWN]
     rows = max([len(sides[0]), len(sides[1]), len(steps) + (len(steps) < len(graph.steps)), 1])
@@ -72,7 +75,7 @@ def _svg(graph: "Graph", title: str, subtitle: str) -> Iterator[str]:
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
         f'viewBox="0 0 {_WIDTH} {height}" role="img">\n<title>{_escaped(title)}</title>\n'
-        f"<style>\n{_STYLE}</style>\n"
+        + (f"<style>\n{style}</style>\n" if style else "")
     )
     yield _text(_Place(_INPUTS_X, 20), _cut(title), "head")
     yield _text(_Place(_INPUTS_X, 40), subtitle, "dim")

@@ -31,17 +31,17 @@ def status(
         learned.whole.history, point=learned.whole.prior, doubts=known.doubts
     )
     standing = standing_of(learned.learner)
-    action = _last_action(home, learned.whole.acted) if outlook is None else None
+    action = last_action_of(home, learned.whole.acted) if outlook is None else None
     subjects = learned.whole.subjects if outlook is None else min(mood.history.counts.total, 1)
     facts: dict[str, object] = {
-        "ledger": _head(home),
-        "store": _tiers(home),
+        "ledger": head_of(home),
+        "store": tiers_of(home),
         "subjects": subjects,
     }
     if plot is not None:
         from ring2_orchestrator.ce1.plot import draw  # noqa: PLC0415 - rarely asked for
 
-        draw(plot, standing, _runs(home))
+        draw(plot, standing, drawn_of(home))
     context.report.data(answer.status(mood, standing, facts, action))
     if context.report.json:
         return 0
@@ -60,7 +60,7 @@ def status(
     return 0
 
 
-def _runs(home: "Home") -> "Sequence[Drawn]":
+def drawn_of(home: "Home") -> "Sequence[Drawn]":
     """The newest runs, oldest first, to be drawn; none where the ledger cannot be read."""
     from ring2_orchestrator.ce1.plot import newest_runs  # noqa: PLC0415 - as above
 
@@ -70,7 +70,8 @@ def _runs(home: "Home") -> "Sequence[Drawn]":
     return ()
 
 
-def _head(home: "Home") -> dict[str, object]:
+def head_of(home: "Home") -> dict[str, object]:
+    """The head of the ledger; an empty one, and why, where there is none to be read."""
     head: Checkpoint | None = None
     origin = "none begun yet"
     try:
@@ -83,7 +84,7 @@ def _head(home: "Home") -> dict[str, object]:
     return {"origin": origin, "root_hash": root, "size": size}
 
 
-def _tiers(home: "Home") -> dict[str, object] | None:
+def tiers_of(home: "Home") -> dict[str, object] | None:
     """The account of each tier of the store; None where it cannot be read."""
     try:
         books = home.store.books()
@@ -92,7 +93,7 @@ def _tiers(home: "Home") -> dict[str, object] | None:
     return {tier.value: books.of(tier)._asdict() for tier in Tier}
 
 
-def _last_action(home: "Home", seq: int | None) -> Mapping[str, object] | None:
+def last_action_of(home: "Home", seq: int | None) -> Mapping[str, object] | None:
     """The action of the newest loop, as it was recorded."""
     if seq is None:
         return None

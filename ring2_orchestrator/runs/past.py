@@ -127,6 +127,11 @@ def runs(
         count = min(2 * count, _MOST_READ)
 
 
+def runs_at(home: Home, leaves: Sequence[tuple[int, Leaf]]) -> Iterator[Run | LostRun]:
+    """The runs of these leaves, in their order, without batches that tell of something else."""
+    yield from _read(home.store, leaves)
+
+
 def run_at(home: Home, seq: int, leaf: Leaf) -> Run | LostRun | None:
     """The run of one leaf; None where its batch tells of something else."""
     return next(_read(home.store, [(seq, leaf)]), None)

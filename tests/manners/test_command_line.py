@@ -15,7 +15,7 @@ def wrong_lines() -> list[list[str]]:
         ["teleport"],
         ["--frobnicate"],
         *([name, "--frobnicate"] for name in COMMANDS if name not in ("run", "why")),
-        *([name] for name in COMMANDS if name != "log"),
+        *([name] for name in COMMANDS if name not in ("log", "view")),
         *([name, "explode"] for name in ("gene", "kernel", "jit", "ledger", "store")),
         *([*words, "more", "words"] for words in verbs),
         ["run", "--frobnicate", "--", "true"],
