@@ -5,8 +5,9 @@ of the run, what it left; nor, while it went on, what it saw.
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ring2_orchestrator.recorder.event import Event, Flag, Kind
@@ -19,6 +20,7 @@ _EDITING = _REMOVING | {
     Kind.MKDIR, Kind.LINK, Kind.SYMLINK, Kind.METADATA, Kind.TRUNCATE, Kind.MKNOD, Kind.BIND,
 }  # fmt: skip
 _CHANNELS = frozenset({stat.S_IFIFO, stat.S_IFSOCK})
+_JOBS = re.compile(r"--jobserver-(?:auth|fds)=(\d+),(\d+)", re.ASCII)
 _BOTH = frozenset({Kind.RENAME, Kind.LINK})
 
 
@@ -41,6 +43,8 @@ def _edits(at: int, event: Event) -> Iterator[Edit]:
     if event.kind is Kind.WRITE:
         flags, stood = event.flags, event.before is not None
         in_vain = not flags & Flag.CREATE if not stood else flags & Flag.EXCLUSIVE
+        if event.before is not None and stat.S_IFMT(event.before.mode) in _CHANNELS:
+            return  # what goes through it changes nothing that stands anywhere
         if not flags & Flag.NAMELESS and not in_vain:
             yield Edit(at, event.pid, event.path, event.kind, stood)
     elif event.kind in _EDITING:
@@ -49,13 +53,31 @@ def _edits(at: int, event: Event) -> Iterator[Edit]:
             yield Edit(at, event.pid, event.path2, Kind.WRITE, event.before2 is not None)
 
 
-def speaks_to_others(events: Sequence[Event]) -> bool:
-    """Whether a leaf was told something by another process of the run, past all files."""
+def speaks_to_others(events: Sequence[Event], env: Mapping[str, str]) -> bool:
+    """Whether a leaf was told something by another process of the run, past all files.
+
+    The pipe of a build's jobs, which the variables name, tells nothing: its bytes are leave to go
+    on, all alike. rustc opens it anew by its number, and was given no other pipe (leaf.c).
+    """
+    jobs = _pipe_of_jobs(env)
     return any(
         event.kind is Kind.CONNECT
-        or (event.before is not None and stat.S_IFMT(event.before.mode) in _CHANNELS)
+        or (
+            event.before is not None
+            and stat.S_IFMT(event.before.mode) in _CHANNELS
+            and not (event.path in jobs and stat.S_ISFIFO(event.before.mode))
+        )
         for event in events
     )
+
+
+def _pipe_of_jobs(env: Mapping[str, str]) -> set[bytes]:
+    """The descriptors by which make and cargo hand on their jobs' pipe, as a process opens them."""
+    found: set[bytes] = set()
+    for name in ("MAKEFLAGS", "CARGO_MAKEFLAGS"):
+        for first, second in _JOBS.findall(env.get(name, "")):
+            found |= {b"/proc/self/fd/" + number.encode() for number in (first, second)}
+    return found
 
 
 class Others:

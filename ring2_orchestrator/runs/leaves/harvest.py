@@ -82,7 +82,9 @@ def _harvested(
     note, recording = leaf.note, leaf.recording
     secrets = Secrets.of(home.path, note.env, memo.key.seal)
     hidden = secrets.hidden(note.command) != list(note.command)
-    if hidden or canonical(note.cwd) != os.fsencode(note.cwd) or speaks_to_others(recording.events):
+    if hidden or canonical(note.cwd) != os.fsencode(note.cwd):
+        return None
+    if speaks_to_others(recording.events, note.env):
         return None
     around = _around(memo, leaf)
     roots = Roots.around(note.cwd, note.env)

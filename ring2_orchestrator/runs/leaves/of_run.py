@@ -1,5 +1,7 @@
 """The leaves of one recorded run, for whoever keeps it; of a run without any nothing is loaded."""
 
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +22,22 @@ def announce_leaves(scratch: Path, *, anew: bool) -> None:
     They answer none of them if all is to be done `anew`.
     """
     (scratch / "leaves").mkdir()
+    (scratch / "leaves" / "given").write_bytes(b"".join(_given()))
     if anew:
         (scratch / "leaves" / "anew").touch()
+
+
+def _given() -> Iterator[bytes]:
+    """Each descriptor that the run is handed from outside, and what it leads to.
+
+    The recorder's helper watches them: to use one is a doubt of the whole run, to have it is none.
+    """
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - in each run
+        descriptor = int(name)
+        with suppress(OSError):
+            if descriptor > 2 and os.get_inheritable(descriptor):
+                status = os.fstat(descriptor)
+                yield b"%d %d %d\n" % (descriptor, status.st_dev, status.st_ino)
 
 
 class Leaves:

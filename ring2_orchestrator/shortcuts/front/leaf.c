@@ -27,7 +27,7 @@ static bool within, anew;
 bool in_leaf(void) { return within; }
 bool leaf_may_answer(void) { return !anew; }
 
-static uint64_t clock_of(clockid_t clock) {
+uint64_t clock_of(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
@@ -72,11 +72,15 @@ bool begin_leaf(char *home) {
     return within = true;
 }
 
-static bool input_is_empty(void) {
+static bool is_null_device(const struct stat *st) {
+    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+bool input_is_empty(void) {
     struct stat st;
     if (fstat(0, &st)) return false;
     if (S_ISREG(st.st_mode)) return lseek(0, 0, SEEK_CUR) >= st.st_size;
-    return S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+    return is_null_device(&st);
 }
 
 /* The pipe of a build's jobs, as the recorder's helper knows it: its bytes are all alike. */
@@ -94,15 +98,39 @@ static bool is_of_jobs(int fd) {
     return false;
 }
 
+/* Those that the whole run was given are watched by the recorder's helper in all its processes: a use of
+ * one is a doubt of the run, and then no leaf is kept. They are listed by who started the recording. */
+static struct bytes read_given(void) {
+    char path[PATH_MAX];
+    struct bytes text = {0};
+    const char *slash = strrchr(place, '/');
+    snprintf(path, sizeof path, "%.*s/given", (int)(slash - place), place);
+    if (!read_own_file(path, MOST_WORDS, &text)) text.length = 0;
+    add(&text, "", 1);
+    return text;
+}
+
+static bool is_given(const struct bytes *given, int fd, const struct stat *st) {
+    char line[96];
+    snprintf(line, sizeof line, "%d %llu %llu\n", fd, (unsigned long long)st->st_dev,
+             (unsigned long long)st->st_ino);
+    for (const char *at = (const char *)given->data; (at = strstr(at, line)); at++)
+        if (at == (const char *)given->data || at[-1] == '\n') return true;
+    return false;
+}
+
 /* What came through any other descriptor would be an input of which nobody knows the bytes. */
 static bool has_descriptors(void) {
+    struct bytes given = read_given();
     DIR *folder = opendir("/proc/self/fd");
     bool found = !folder;
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         int fd = atoi(entry->d_name), flags = fd > 2 ? fcntl(fd, F_GETFD) : FD_CLOEXEC;
         struct stat st;
         if (flags < 0 || (flags & FD_CLOEXEC) || fstat(fd, &st)) continue;
-        found = found || !S_ISFIFO(st.st_mode) || !is_of_jobs(fd);
+        bool harmless = is_null_device(&st) || (S_ISFIFO(st.st_mode) && is_of_jobs(fd)) ||
+                        is_given(&given, fd, &st);
+        found = found || !harmless;
     }
     if (folder) closedir(folder);
     return found;
@@ -114,7 +142,7 @@ static int make_file(const char *suffix) {
     return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-static void add_part(struct bytes *to, const struct bytes *part) {
+void add_part(struct bytes *to, const struct bytes *part) {
     add_number(to, part->length, 4);
     add(to, part->data, part->length);
 }
@@ -125,8 +153,7 @@ static void add_words(struct bytes *to, char **words) {
     add_part(to, &joined);
 }
 
-/* What surrounds the compiler, in the terms of a shortcut's surroundings. */
-static bool surroundings(struct bytes *note, char **command) {
+bool add_surroundings(struct bytes *note, char **command) {
     char folder[PATH_MAX];
     struct bytes text = {0}, cwd = {0};
     uint64_t terminals = 0, columns = NO_WINDOW, rows = 0;
@@ -162,7 +189,7 @@ _Noreturn void run_leaf(char **command) {
     struct bytes around = {0}, note = {0};
     struct relayed relayed = {0};
     within = false; /* whatever fails from here on is no reason to begin again */
-    if (!input_is_empty() || has_descriptors() || !surroundings(&around, command)) run_plainly(command);
+    if (!input_is_empty() || has_descriptors() || !add_surroundings(&around, command)) run_plainly(command);
     int announced = make_file("");
     if (announced < 0) run_plainly(command);
     close(announced);
