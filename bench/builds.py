@@ -11,6 +11,7 @@ the plain build, byte by byte. Needs make, a C compiler, cargo and the package i
 """
 
 import argparse
+import ctypes
 import hashlib
 import os
 import platform
@@ -23,6 +24,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -46,10 +48,10 @@ Measured by `python bench/builds.py --write` on {day}: {system}, {machine}, {cor
 
 Seconds: medians of {rounds} rounds, the fastest and the slowest. Cold: into an empty cache. The
 ratios are medians of each round's to the plain build of that round, of seconds and of processor
-time, which other work on the machine changes less (that of sccache's server is not in it). Hot:
-again after all that was built was removed. Runs: calls of the compiler that were answered from the
-store in a hot build, of all that the ledger has of it. Same: what was built is as in the plain
-build, byte by byte.
+time, which other work on the machine changes less (that of our keeper is in it, to its end; that of
+sccache's server is not). Hot: again after all that was built was removed. Runs: calls of the
+compiler that were answered from the store in a hot build, of all that the ledger has of it. Same:
+what was built is as in the plain build, byte by byte.
 
 | build | tool | cold | ratio | processor | hot | runs | same |
 |---|---|---:|---:|---:|---:|---:|---|
@@ -154,14 +156,31 @@ def fetch_orjson(folder: Path) -> Path:
     return archive
 
 
-def run(words: Sequence[str], project: Path, env: Mapping[str, str]) -> tuple[float, float]:
-    """Seconds that the command took, and of processors."""
+def adopt_orphans() -> None:
+    """Become the parent of what a build leaves behind, so that its processor time is known."""
+    set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+
+
+def await_orphans() -> None:
+    """Wait for the keeper that a build with our wrappers leaves for some seconds."""
+    with suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def run(
+    words: Sequence[str], project: Path, env: Mapping[str, str], *, to_the_last: bool = False
+) -> tuple[float, float]:
+    """Seconds that the command took, and of processors; `to_the_last` with what it left behind."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     done = subprocess.run(
         words, cwd=project, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     taken = time.perf_counter() - started
+    if to_the_last:
+        await_orphans()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{done.stderr.decode(errors='replace')}")
@@ -177,7 +196,8 @@ def try_tool(build: Build, tool: Tool, project: Path, folder: Path) -> Taken:
     env = {**kept, **build.environment, **tool.environment}
     words = [*tool.before, *build.words, *tool.words]
     run(build.cleaned, project, env)
-    cold_s, cold_cpu_s = run(words, project, env)
+    ours = tool.name.startswith("redoxa")
+    cold_s, cold_cpu_s = run(words, project, env, to_the_last=ours)
     hot: list[float] = []
     for _ in range(HOT if tool.name != "plain" else 0):
         run(build.cleaned, project, env)
@@ -267,6 +287,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to build (default: a temporary one)")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    adopt_orphans()
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         rows = [

@@ -70,6 +70,9 @@ record it, 126 when it cannot be executed, 127 when it cannot be found."""
 # How a compiler's wrapper asks, a hundred times in a build: its options need no parser.
 _OF_WRAPPERS = ["run", "--compiler", "--"]
 
+# How it starts the keeper of its build.
+_OF_KEEPERS = ["run", "--keeper", "--"]
+
 # How a loader says that a library found no room in memory.
 _UNMAPPED = ("failed to map segment", "cannot allocate memory", "cannot map")
 
@@ -191,6 +194,10 @@ def _dispatch(words: list[str]) -> int:
         from ring2_orchestrator.commands.run import run_compiler  # noqa: PLC0415 - as every command
 
         return run_compiler(words[len(_OF_WRAPPERS) :], Context(default_home(), Report()))
+    if words[: len(_OF_KEEPERS)] == _OF_KEEPERS:
+        from ring2_orchestrator.keeper.service import serve  # noqa: PLC0415 - as every command
+
+        return serve(words[len(_OF_KEEPERS) :])
     name = command_in(words)
     # One command, or the list of all: nobody waits for what was not asked for.
     parser = build_parser(only=name) if name in COMMANDS else build_parser(loaded=())

@@ -9,17 +9,28 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ring2_orchestrator.clock import Clock, SystemClock
 from ring2_orchestrator.recorder.binary import helper
 from ring2_orchestrator.recorder.errors import CannotExecuteError, RecorderFailedError
-from ring2_orchestrator.recorder.event import Doubt, Exit, Identity, Recording, StdinKind
+from ring2_orchestrator.recorder.event import (
+    Chunk,
+    Doubt,
+    Exit,
+    Identity,
+    Recording,
+    StdinKind,
+    StdinRecord,
+    Window,
+)
 from ring2_orchestrator.recorder.relay import Limits, Relay
 from ring2_orchestrator.recorder.stream import Stream, read_stream
 from ring2_orchestrator.recorder.streams import Stdin, StdinSource, Streams, arrange
 
 # Python ignores these two; the program must start with them as every program does.
 _DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+PREIMAGES = "pre"  # in the scratch folder
 _NO_LIMITS = Limits()
 _OURS = Stdin()
 
@@ -50,10 +61,9 @@ def record(
     """
     clock = clock if clock is not None else SystemClock()
     program = helper()
-    preimages = scratch / "pre"
-    preimages.mkdir()
+    (scratch / PREIMAGES).mkdir()
     _flush()
-    oom_before = _oom_kills()
+    oom_before = oom_kills()
     streams = arrange(stdin, forward=forward)
     started = clock.monotonic_ns()
     try:
@@ -73,9 +83,44 @@ def record(
         with contextlib.suppress(OSError):
             streams.stdin.after = Identity.of(os.fstat(stdin.descriptor))
             streams.stdin.end = os.lseek(stdin.descriptor, 0, os.SEEK_CUR)
-    stream = read_stream(scratch / "events", preimages)
-    recording = _assemble(stream, relay, streams, wall_s)
-    recording.doubts.extend(_ending_doubts(recording, killed_by_oom=_oom_kills() > oom_before))
+    told = Told(
+        ended=relay.ended,
+        output=relay.output,
+        stdin=streams.stdin,
+        wall_s=wall_s,
+        doubts=[*streams.doubts, *relay.doubts],
+        terminals=streams.terminals,
+        window=streams.window,
+        merged=streams.merged,
+        timed_out=relay.timed_out,
+        interrupted=relay.interrupted,
+    )
+    return assemble(scratch, told, oom_before)
+
+
+class Told(NamedTuple):
+    """What whoever was with the program knows of its run, besides the helper's events."""
+
+    ended: tuple[int, int] | None  # exit code, signal; None where the helper ended first
+    output: list[Chunk]
+    stdin: StdinRecord
+    wall_s: float
+    doubts: list[Doubt]
+    terminals: tuple[bool, bool, bool]
+    window: Window | None
+    merged: bool
+    timed_out: bool = False
+    interrupted: bool = False
+
+
+def assemble(scratch: Path, told: Told, oom_before: int) -> Recording:
+    """The recording of a run that has ended, from its scratch folder and from what was told of it.
+
+    `oom_before` is what `oom_kills` gave before it began. Raises RecorderFailedError.
+    """
+    stream = read_stream(scratch / "events", scratch / PREIMAGES)
+    recording = _assembled(stream, told)
+    recording.doubts.extend(_ending_doubts(recording, killed_by_oom=oom_kills() > oom_before))
     return recording
 
 
@@ -162,33 +207,32 @@ def _cannot_execute(name: str, cwd: Path, number: int) -> CannotExecuteError:
     )
 
 
-def _assemble(stream: Stream, relay: Relay, streams: Streams, wall_s: float) -> Recording:
-    ended = relay.ended
-    if stream.exit is None and ended is None:
+def _assembled(stream: Stream, told: Told) -> Recording:
+    if stream.exit is None and told.ended is None:
         raise RecorderFailedError(
             "the recorder's helper ended before the program did, so the program was stopped; "
             "run it again, or without recording"
         )
     final = stream.exit
     if final is None:
-        assert ended is not None, "checked above"
-        final = Exit(None, ended[1]) if ended[1] else Exit(ended[0], None)
+        assert told.ended is not None, "checked above"
+        final = Exit(None, told.ended[1]) if told.ended[1] else Exit(told.ended[0], None)
     return Recording(
         events=stream.events,
         exit=final,
-        output=relay.output,
-        stdin=streams.stdin,
+        output=told.output,
+        stdin=told.stdin,
         processes=stream.processes,
-        wall_s=wall_s,
+        wall_s=told.wall_s,
         cpu_s=stream.cpu_s,
         max_rss_bytes=stream.max_rss_bytes,
         complete=stream.complete,
-        doubts=list(dict.fromkeys([*stream.doubts, *streams.doubts, *relay.doubts])),
-        terminals=streams.terminals,
-        window=streams.window,
-        merged=streams.merged,
-        timed_out=relay.timed_out,
-        interrupted=relay.interrupted,
+        doubts=list(dict.fromkeys([*stream.doubts, *told.doubts])),
+        terminals=told.terminals,
+        window=told.window,
+        merged=told.merged,
+        timed_out=told.timed_out,
+        interrupted=told.interrupted,
         counts=_counts(stream),
         uses=stream.uses,
         again=stream.again,
@@ -214,7 +258,7 @@ def _ending_doubts(recording: Recording, *, killed_by_oom: bool) -> list[Doubt]:
     return doubts
 
 
-def _oom_kills() -> int:
+def oom_kills() -> int:
     """How many processes of our control group the system has killed so far, if it says."""
     try:
         group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]

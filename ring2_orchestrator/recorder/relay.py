@@ -192,7 +192,7 @@ class Relay:
         failure = None if copy.sink is None else _write_all(copy.sink, data)
         if failure is not None:
             # Closing our end lets the program learn it much as it would without us.
-            self.doubts.append(_output_doubt(copy.stream, failure))
+            self.doubts.append(output_doubt(copy.stream, failure))
             self._close_output(copy)
             return False
         return True
@@ -209,8 +209,7 @@ class Relay:
         if self._kept_out <= self._limits.output_bytes:
             self.output.append(Chunk(stream, data))
         elif self._kept_out - len(data) <= self._limits.output_bytes:
-            limit = self._limits.output_bytes
-            self.doubts.append(Doubt("output-size", f"it wrote more than {limit} bytes"))
+            self.doubts.append(size_doubt(self._limits.output_bytes))
 
     def _drain(self) -> None:
         """What is still in the pipes when nobody is left to write more."""
@@ -336,8 +335,7 @@ class Relay:
             return
         if number != signal.SIGCONT:
             self.interrupted = True
-            name = signal.Signals(number).name
-            self.doubts.append(Doubt("signal", f"the recording was sent {name}"))
+            self.doubts.append(signal_doubt(number))
         # Keys already reached the program, which shares our terminal's foreground group.
         if number in _FROM_KEYS and not self._streams.session and terminal.has_foreground():
             return
@@ -376,11 +374,22 @@ def _handed_over(copy: Copy) -> tuple[int, ...]:
     return (copy.source, copy.sink) if copy.sink is not None else ()
 
 
-def _output_doubt(stream: int, failure: OSError) -> Doubt:
+def output_doubt(stream: int, failure: OSError) -> Doubt:
+    """Why a stream could not be written, as a reason not to publish the run."""
     name = _STREAMS[stream]
     if failure.errno in _READER_GONE:
         return Doubt("output-closed", f"whoever read {name} stopped reading")
     return Doubt("output-lost", f"{name} could not be written ({failure.strerror})")
+
+
+def size_doubt(limit_bytes: int) -> Doubt:
+    """It wrote more than is kept."""
+    return Doubt("output-size", f"it wrote more than {limit_bytes} bytes")
+
+
+def signal_doubt(number: int) -> Doubt:
+    """Whoever recorded it was sent a signal, and handed it on."""
+    return Doubt("signal", f"the recording was sent {signal.Signals(number).name}")
 
 
 def _write_all(fd: int, data: bytes) -> OSError | None:

@@ -18,6 +18,8 @@ from ring2_orchestrator.runs.trace import Trace
 from ring2_orchestrator.runs.verify import verified
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ring2_orchestrator.net.session import Session
     from ring2_orchestrator.recorder.event import Doubt, Recording
     from ring2_orchestrator.runs.clones.folders import Folders
@@ -46,9 +48,19 @@ class Recorded(NamedTuple):
 
 
 def keep(
-    task: Task, memo: Memo, decision: Decision, presence: "Presence", recorded: Recorded
+    task: Task,
+    memo: Memo,
+    decision: Decision,
+    presence: "Presence",
+    recorded: Recorded,
+    *,
+    still: "Callable[[], bool] | None" = None,
 ) -> RunResult:
-    """Make a trace of the recording and publish it, unless there is any doubt."""
+    """Make a trace of the recording and publish it, unless there is any doubt.
+
+    `still` is asked when the run's files have been read: whether all was as the run left it until
+    now, because whoever called it waits.
+    """
     from ring2_orchestrator.recorder.event import Doubt  # noqa: PLC0415 - loaded meanwhile
     from ring2_orchestrator.runs.judge import judge  # noqa: PLC0415 - as above
     from ring2_orchestrator.runs.leaves.of_run import Leaves  # noqa: PLC0415 - as above
@@ -59,6 +71,8 @@ def keep(
     try:
         with task.home.store.batch():
             keeper.put()
+            if still is not None and not still():
+                keeper.give_up(Doubt("not-kept", "its caller did not wait until it was read"))
             if not recorded.verifying:
                 leaves.store()
             keeper.come_to_an_end(presence)
@@ -119,6 +133,11 @@ class _Keeper:
         self.doubts = tuple(found.doubts)
         if not self.doubts and not self._recorded.verifying:
             self._put_trace(self.trace)
+
+    def give_up(self, doubt: "Doubt") -> None:
+        """Keep no trace after all."""
+        self.cid = self._candidate = None
+        self.doubts = (*self.doubts, doubt)
 
     def come_to_an_end(self, presence: "Presence") -> None:
         """Look whether anybody else went on meanwhile; within the batch that stores the trace."""

@@ -102,19 +102,23 @@ class Memo:
         stdin: StandardInput | None = None,
         cache_failures: bool = False,
         streams: tuple[int, int, int] | None = _DEFAULT_STREAMS,
+        around: Surroundings | None = None,
         elsewhere: "Callable[[Inquiry, Decision], Decision] | None" = None,
         network: "Policy | None" = None,
     ) -> Decision:
         """Whether the command's results are known for the world as it is now.
 
         Without `stdin` the standard input counts as unchanged, without `streams` the kind of all
-        three streams does: that is the question of whoever does not run the command itself. Where
+        three streams does: that is the question of whoever does not run the command itself. The
+        surroundings are those of this process, unless it asks for another, `around` which is what
+        that one told. Where
         nothing holds, `elsewhere` decides by what other folders know. With `network` that of the
         command is recorded, and servers may be asked what still holds.
         """
         subject = weak_key(command, cwd)
         env = env if network is None else without_proxy(env)
-        around = surroundings_of(cwd, env, self.key, streams=streams or _DEFAULT_STREAMS)
+        if around is None:
+            around = surroundings_of(cwd, env, self.key, streams=streams or _DEFAULT_STREAMS)
         around = around if network is None else around.with_network()
         inquiry = Inquiry(
             store=self._home.store,

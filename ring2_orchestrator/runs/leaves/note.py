@@ -50,7 +50,7 @@ def _parsed(name: str, data: bytes) -> Note:
     magic, pid, begun_ns, ended_ns, umask, bits, merged, columns, rows = _HEAD.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError(magic)
-    machine, cwd, words, environment, cuts, printed = _parts(data, _HEAD.size)
+    machine, cwd, words, environment, cuts, printed = parts(data, _HEAD.size, 6)
     window = None if columns == _NO_WINDOW or not bits else (columns, rows)
     return Note(
         name=name,
@@ -61,27 +61,27 @@ def _parsed(name: str, data: bytes) -> Note:
         terminals=(bool(bits & 1), bool(bits & 2), bool(bits & 4)),
         merged=bool(merged),
         window=window,
-        machine=_named(machine.splitlines()),
+        machine=named(machine.splitlines()),
         cwd=Path(os.fsdecode(cwd)),
-        command=tuple(os.fsdecode(word) for word in _words(words)),
-        env=_named(_words(environment)),
-        printed=tuple(_chunks(cuts, printed)),
+        command=tuple(os.fsdecode(word) for word in zero_ended(words)),
+        env=named(zero_ended(environment)),
+        printed=tuple(chunks_of(cuts, printed)),
     )
 
 
-def _parts(data: bytes, at: int) -> list[bytes]:
-    """The parts, each after its length; they fill the rest of the note."""
+def parts(data: bytes, at: int, count: int) -> list[bytes]:
+    """The parts, each after its length; they fill the rest. Raises ValueError or struct.error."""
     found: list[bytes] = []
     while at < len(data):
         (length,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size + length
         found.append(data[at - length : at])
-    if at != len(data) or len(found) != 6:
+    if at != len(data) or len(found) != count:
         raise ValueError(at)
     return found
 
 
-def _named(entries: list[bytes]) -> dict[str, str]:
+def named(entries: list[bytes]) -> dict[str, str]:
     """Name to value, of entries that have an equals sign between."""
     found: dict[str, str] = {}
     for entry in entries:
@@ -90,11 +90,13 @@ def _named(entries: list[bytes]) -> dict[str, str]:
     return found
 
 
-def _words(data: bytes) -> list[bytes]:
+def zero_ended(data: bytes) -> list[bytes]:
+    """Texts with a zero byte behind each."""
     return data.split(b"\0")[:-1]
 
 
-def _chunks(cuts: bytes, printed: bytes) -> list[Chunk]:
+def chunks_of(cuts: bytes, printed: bytes) -> list[Chunk]:
+    """What was printed, cut by stream. Raises ValueError or struct.error."""
     chunks: list[Chunk] = []
     at = 0
     for stream, length in _CUT.iter_unpack(cuts):

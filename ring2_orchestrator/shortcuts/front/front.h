@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 enum { KEY_BYTES = 32, DIGEST_BYTES = 16 };
 
@@ -45,12 +46,20 @@ struct findings {
     int64_t newest;  /* of the times of all files whose bytes count */
 };
 
+/* The `redoxa` beside this program, whatever name led here; false with errno. */
+bool find_python(char *path); /* room for PATH_MAX */
+extern const char source_digest[];
+
+/* From here on nothing may be left to Python: the command has begun. */
+void no_way_back(void);
+
 /* `redoxa run` answers instead: for whatever fails before the first byte is printed. */
 _Noreturn void leave_to_python(void);
 
 void add(struct bytes *to, const void *data, size_t length);
 void add_text(struct bytes *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+void add_measured(struct bytes *to, const struct bytes *part); /* its length first */
 void add_number(struct bytes *to, uint64_t value, size_t width); /* little-endian */
 
 uint64_t take(struct reader *from, size_t width); /* little-endian, 1 to 8 bytes */
@@ -116,6 +125,12 @@ bool in_leaf(void);
 /* Whether the recorded run wants answers, and not all to be done anew. */
 bool leaf_may_answer(void);
 
+/* Whether the standard input gives nothing to whoever reads it. */
+bool input_is_empty(void);
+
+/* What surrounds the compiler, in the terms of a shortcut's surroundings: docs/formats/home.md. */
+bool add_surroundings(struct bytes *note, char **command);
+
 /* The compiler runs as a leaf. */
 _Noreturn void run_leaf(char **command);
 
@@ -129,7 +144,36 @@ struct relayed {
 /* Runs it, and hands on what it prints. */
 void relay(char **command, struct relayed *relayed);
 
+/* One stream of a compiler that runs as a child: our end and its own, and where it goes, 1 or 2. */
+struct channel {
+    int from, child, stream;
+};
+
+bool open_channel(int stream, struct channel *channel);
+void keep_printed(struct bytes *cuts, struct bytes *printed, int stream, const void *data,
+                  size_t length);
+
+/* A process that does the bookkeeping of a build's calls; `fd` is the conversation with it. */
+struct keeper {
+    int fd;
+};
+
+/* Asks the keeper of this build, which is started where there is none. False: there can be none. */
+bool meet_keeper(const char *home, const unsigned char key[KEY_BYTES], struct keeper *keeper);
+
+/* A message of a keeper, with a descriptor that may come along; -1 where none came in time. */
+ssize_t hear_keeper(const struct keeper *keeper, void *text, size_t room, int *descriptor, int wait_ms);
+
+/* One letter, and some bytes in a file that only the two can open. */
+bool tell_keeper(const struct keeper *keeper, char letter, const struct bytes *bytes);
+
+/* The compiler runs recorded, as our child, and the keeper does the rest. Returns where nothing was
+ * begun, and Python is to do all of it. */
+void run_with_keeper(const char *home, const unsigned char key[KEY_BYTES], char **command);
+
 void print_all(int fd, const unsigned char *data, size_t length);
+
+uint64_t clock_of(clockid_t clock); /* nanoseconds */
 
 /* Rights and machine in words, as a shortcut's surroundings have them. */
 bool add_machine(struct bytes *text);

@@ -142,7 +142,7 @@ static int make_file(const char *suffix) {
     return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-void add_part(struct bytes *to, const struct bytes *part) {
+void add_measured(struct bytes *to, const struct bytes *part) {
     add_number(to, part->length, 4);
     add(to, part->data, part->length);
 }
@@ -150,7 +150,7 @@ void add_part(struct bytes *to, const struct bytes *part) {
 static void add_words(struct bytes *to, char **words) {
     struct bytes joined = {0};
     for (; *words; words++) add(&joined, *words, strlen(*words) + 1);
-    add_part(to, &joined);
+    add_measured(to, &joined);
 }
 
 bool add_surroundings(struct bytes *note, char **command) {
@@ -166,8 +166,8 @@ bool add_surroundings(struct bytes *note, char **command) {
     add_number(note, current_umask(), 4);
     add_number(note, terminals, 1), add_number(note, one_file(1, 2), 1);
     add_number(note, columns, 2), add_number(note, rows, 2);
-    add_part(note, &text);
-    add_part(note, &cwd);
+    add_measured(note, &text);
+    add_measured(note, &cwd);
     add_words(note, command);
     add_words(note, environ);
     return true;
@@ -201,8 +201,8 @@ _Noreturn void run_leaf(char **command) {
         add_number(&note, begun, 8);
         add_number(&note, clock_of(CLOCK_REALTIME), 8);
         add(&note, around.data, around.length);
-        add_part(&note, &relayed.cuts);
-        add_part(&note, &relayed.printed);
+        add_measured(&note, &relayed.cuts);
+        add_measured(&note, &relayed.printed);
         write_note(&note);
     }
     exit(relayed.code);

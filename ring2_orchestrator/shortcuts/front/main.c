@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Found in the binary by the build, which so knows a stale one. */
-static const char source_digest[] __attribute__((used)) = SOURCE_DIGEST;
+const char source_digest[] __attribute__((used)) = SOURCE_DIGEST;
 
 enum { MOST_BYTES = 64 << 20, CANNOT_RUN = 125, MOST_CODE = 255, NO_ANSWER = 204 };
 static const char magic[8] = {'R', 'X', 'S', 'H', 'O', 'R', 'T', '2'};
@@ -23,6 +23,7 @@ static char **given; /* the words after our own name */
 /* Under this name Python asks before it loads the rest of itself, and goes on where nothing is known. */
 static const char asking[] = "redoxa-run?";
 static bool asked;
+static bool begun;
 static bool wrapping; /* we stand for a compiler, which is silent about us */
 /* Under this name `redoxa jit hint` asks whether a reuse would be answered, and what it said then. */
 static const char asking_hint[] = "redoxa-hint?";
@@ -34,8 +35,7 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* The `redoxa` beside this program, whatever name led here. */
-static bool find_python(char path[PATH_MAX]) {
+bool find_python(char *path) {
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
     if (length < 0) return false;
     char *slash = memrchr(path, '/', (size_t)length);
@@ -47,9 +47,12 @@ static bool find_python(char path[PATH_MAX]) {
     return true;
 }
 
+void no_way_back(void) { begun = true; }
+
 void leave_to_python(void) {
     char path[PATH_MAX];
     size_t count = 0;
+    if (begun) exit(CANNOT_RUN); /* there is no memory for the rest */
     if (asked) exit(NO_ANSWER);
     if (in_leaf()) run_leaf(given); /* Python would be a part of the recorded run */
     if (!find_python(path)) {
@@ -212,7 +215,7 @@ static _Noreturn void hint(const char *question, char **command) {
 
 int main(int count, char **words) {
     static char *nothing[] = {NULL};
-    uint64_t begun = now_ns();
+    uint64_t started = now_ns();
     unsigned char key[KEY_BYTES];
     char home[PATH_MAX], path[PATH_MAX];
     struct bytes content = {0};
@@ -232,15 +235,16 @@ int main(int count, char **words) {
      * compiler's wrapper answers there, where the recording expects it to. */
     bool inside = inside_recording();
     if (wrapping && inside && !begin_leaf(home)) run_plainly(command);
-    bool known = *command && (marked || **command != '-') && streams_serve() &&
-                 (in_leaf() ? leaf_may_answer() : !inside && find_home(home)) && read_key(home, key) &&
-                 name_shortcut(home, key, command, path) &&
+    bool keyed = *command && (marked || **command != '-') && streams_serve() &&
+                 (in_leaf() ? leaf_may_answer() : !inside && find_home(home)) && read_key(home, key);
+    bool known = keyed && name_shortcut(home, key, command, path) &&
                  open_shortcut(path, key, &content, &body) && read_answer(&body, key, &answer, &found);
+    if (!known && wrapping && !in_leaf() && keyed) run_with_keeper(home, key, command);
     if (!known) leave_to_python();
     if (put_back(&answer, home, key, &found)) answer.entry = answer.restored_entry;
     /* Written down before a byte is printed, so that whatever fails here is still Python's. */
-    if (!tell_ledger(home, key, answer.entry, now_ns() - begun)) leave_to_python();
+    if (!tell_ledger(home, key, answer.entry, now_ns() - started)) leave_to_python();
     print_again(&answer);
-    if (!wrapping) say(&answer, now_ns() - begun);
+    if (!wrapping) say(&answer, now_ns() - started);
     return (int)answer.exit_code;
 }

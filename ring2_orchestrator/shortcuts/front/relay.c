@@ -1,26 +1,16 @@
-/* Runs a compiler as a child and hands on what it prints, so that it is known what that was.
- *
- * A stream that is a terminal stays one for the compiler, which may colour what it says. */
+/* Runs a compiler as a child and hands on what it prints, so that it is known what that was. */
 #include "front.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 enum { MOST_PRINTED = 1 << 20 };
-
-struct channel {
-    int from, child; /* our end and the compiler's */
-    int stream;      /* where it goes: 1 or 2 */
-};
 
 static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 static volatile pid_t compiler;
@@ -37,28 +27,6 @@ static void catch_signals(void) {
     }
 }
 
-static bool open_terminal(int like, struct channel *channel) {
-    struct termios mode;
-    struct winsize size;
-    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    const char *name = master < 0 || grantpt(master) || unlockpt(master) ? NULL : ptsname(master);
-    int slave = name ? open(name, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
-    if (slave < 0 || tcgetattr(like, &mode)) return false;
-    mode.c_oflag &= (tcflag_t)~OPOST; /* the terminal behind does that */
-    tcsetattr(slave, TCSANOW, &mode);
-    if (!ioctl(like, TIOCGWINSZ, &size)) ioctl(slave, TIOCSWINSZ, &size);
-    *channel = (struct channel){master, slave, like};
-    return true;
-}
-
-static bool open_channel(int stream, struct channel *channel) {
-    int ends[2];
-    if (isatty(stream)) return open_terminal(stream, channel);
-    if (pipe2(ends, O_CLOEXEC)) return false;
-    *channel = (struct channel){ends[0], ends[1], stream};
-    return true;
-}
-
 static void become(char **command, const struct channel *channels, size_t count) {
     /* Whoever kills the wrapper means the compiler. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -72,9 +40,7 @@ static void keep(struct relayed *relayed, int stream, const unsigned char *data,
         relayed->lost = true;
         return;
     }
-    add(&relayed->printed, data, length);
-    add_number(&relayed->cuts, (uint64_t)stream, 1);
-    add_number(&relayed->cuts, length, 8);
+    keep_printed(&relayed->cuts, &relayed->printed, stream, data, length);
 }
 
 /* False when nothing more will come. */
