@@ -81,7 +81,7 @@ class Comparison:
         if status is None:
             return False
         if stat.S_ISREG(status.st_mode) and output.what != What.DIR:
-            return status.st_nlink > 1 and self._has_other_names(output)
+            return status.st_nlink > 1 and self._has_other_names(output, status)
         if stat.S_IFMT(status.st_mode) == _KINDS[output.what]:
             return False
         # A link that was there before the run, too, is an input, and so held.
@@ -92,12 +92,22 @@ class Comparison:
             )
         )
 
-    def _has_other_names(self, output: Output) -> bool:
-        """Whether a file that a run would write has names of which the run knows nothing."""
-        if self.output_stands(output):
-            return False
+    def _has_other_names(self, output: Output, status: os.stat_result) -> bool:
+        """Whether a file that a run would write has names of which the run knows nothing.
+
+        To write what stands there harms none of them, unless the run is to read it under that name:
+        it empties the file before it has done so.
+        """
         linked = {other.link_to for other in self.trace.outputs if other.link_to is not None}
-        return output.link_to is None and output.path not in linked
+        if output.link_to is not None or output.path in linked:
+            return False
+        return not self.output_stands(output) or any(
+            row.path != output.path and self._is_same_file(row, status) for row in self.trace.inputs
+        )
+
+    def _is_same_file(self, row: Input, status: os.stat_result) -> bool:
+        there = self.present.status(self.roots.full(row.path)) if row.state.what in _FILES else None
+        return there is not None and os.path.samestat(there, status)
 
     def _obstacle(self, output: Output) -> Change:
         path = self.roots.full(output.path)

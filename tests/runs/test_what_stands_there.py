@@ -1,4 +1,4 @@
-"""A folder that a command makes anew, or tidies, holds nothing of what another run left in it."""
+"""What stands where a command leaves its results counts where the command would have changed it."""
 
 import shutil
 import subprocess
@@ -84,3 +84,16 @@ def test_a_folder_that_was_made_again_is_made_again(person: Person) -> None:
     shutil.rmtree(person.project / "out")
     assert person.run(line).exit_code == 0
     assert names(person.project / "out") == []
+
+
+def test_an_output_that_became_another_name_of_an_input_is_written_by_the_program(
+    person: Person,
+) -> None:
+    person.write("in", "one\n")
+    line = "cat in in > out"
+    person.write("in", "")
+    person.run(line)
+    assert person.run(line).verdict == "reused"
+    (person.project / "out").unlink()
+    (person.project / "out").hardlink_to(person.project / "in")
+    assert person.run(line).verdict != "reused", "the program would have emptied its input"
