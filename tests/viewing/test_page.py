@@ -95,6 +95,22 @@ def test_the_time_line_is_filtered(browser: Browser, server: Server) -> None:
     browser.until("document.body.innerText.includes('1 shown')")
 
 
+def test_whoever_comes_back_to_the_time_line_finds_the_place(
+    browser: Browser, server: Server
+) -> None:
+    browser.open(server)
+    read(browser)
+    for place in (5_000, 7_000):
+        browser.js("document.querySelector('.rows').scrollTop = arguments[0]", place)
+        browser.until("document.querySelector(arguments[0])", f"[data-at='{place // 38 + 1}']")
+        browser.js("location.hash = '#/store'")
+        browser.until("document.body.innerText.includes('Illuminated')")
+        browser.js("location.hash = '#/'")
+        browser.until("document.querySelector('.rows')")
+        assert browser.js("document.querySelector('.rows').scrollTop") == place
+    assert browser.said() == []
+
+
 def test_the_keyboard_walks_the_runs_and_opens_one(browser: Browser, server: Server) -> None:
     from selenium.webdriver import Keys  # noqa: PLC0415 - not everywhere installed
 

@@ -1,5 +1,5 @@
 // A long list of which only what is seen is there. The arrow keys, Home and End move in it.
-import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.mjs";
+import { html, useLayoutEffect, useRef, useState } from "./dom.mjs";
 
 const narrow = matchMedia("(max-width: 640px)");
 const BEYOND = 8;
@@ -15,18 +15,21 @@ export function Rows({ entries, row, label, place }) {
   useLayoutEffect(() => {
     here.current.scrollTop = place.top;
   }, []);
-  useEffect(() => {
+  // Of layout: other effects end only after a box is gone, and what it says then is that it is at its top.
+  useLayoutEffect(() => {
+    const box = here.current;
     const follow = () => setTall(narrow.matches ? 76 : 38);
     const look = () => {
-      place.top = here.current.scrollTop;
-      setSeen({ top: place.top, height: here.current.clientHeight });
+      place.top = box.scrollTop;
+      setSeen({ top: place.top, height: box.clientHeight });
     };
     const watch = new ResizeObserver(look);
-    watch.observe(here.current);
-    here.current.addEventListener("scroll", look, { passive: true });
+    watch.observe(box);
+    box.addEventListener("scroll", look, { passive: true });
     narrow.addEventListener("change", follow);
     return () => {
       watch.disconnect();
+      box.removeEventListener("scroll", look);
       narrow.removeEventListener("change", follow);
     };
   }, []);
