@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= _HIGHEST_PORT):
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= _HIGHEST_PORT):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: they go up to {_HIGHEST_PORT}")
     return int(text)
 

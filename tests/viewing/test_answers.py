@@ -132,4 +132,5 @@ def test_a_container_is_served_as_it_is(tmp_path: Path) -> None:
     with serving(tmp_path / "home", [file, tmp_path / "gone"]) as server:
         assert ask(server, "/api/home").value["containers"] == ["one.rdx", "gone"]
         assert ask(server, "/containers/0").body == file.read_bytes()
-        assert ask(server, "/containers/1").status == 404
+        for place in ("1", "2", "01", "0000000001", "-1", "9" * 5000):
+            assert ask(server, f"/containers/{place}").status == 404

@@ -87,5 +87,5 @@ def test_what_cannot_be_served_is_a_sentence(
         assert "name another with --port" in refused(capsys, *home, "--port", port)
     assert "is not a file that can be shown" in refused(capsys, *home, str(tmp_path / "none.rdx"))
     assert "is not a file that can be shown" in refused(capsys, *home, str(tmp_path))
-    for port in ("-1", "65536", "http", "", "99999999999"):
+    for port in ("-1", "65536", "http", "", "99999999999", "0000000000099999", "9" * 5000):
         assert "is not a port" in refused(capsys, *home, f"--port={port}")
