@@ -22,8 +22,10 @@ class Target(NamedTuple):
     def of(cls, url: str) -> Self:
         """The target of an absolute URL. Raises ValueError."""
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if parts.scheme not in _PORTS:
             raise ValueError(f"{parts.scheme or 'this'} is no http or https address")
+        if not parts.hostname:
+            raise ValueError("it names no host")
         path = parts.path or "/"
         if parts.query:
             path += f"?{parts.query}"

@@ -152,6 +152,8 @@ def test_a_program_awaits_probes(tmp_path: Path, site: Site) -> None:
     [
         (["nonsense"], "this is no http or https address"),
         (["ftp://host/"], "ftp is no http or https address"),
+        (["http://"], "it names no host"),
+        (["https:///path"], "it names no host"),
         (["http://host:0/"], "its port is no number from 1 to 65535"),
         (["http://host:65536/"], "its port is no number from 1 to 65535"),
         (["http://host:x/"], "its port is no number from 1 to 65535"),
