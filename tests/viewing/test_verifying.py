@@ -150,12 +150,42 @@ def test_a_kernel_that_never_ends_can_be_stopped_and_the_next_one_is_verified(
     with serving(tmp_path / "home") as server:
         browser.open(server, "#/verify")
         # A worker that hears nothing stands for a kernel that does not come back.
-        browser.js("(window.Worker = class { postMessage() {} terminate() {} }, 1)")
+        browser.js("window.Kept = Worker")
+        browser.js(
+            "(window.Worker = class { postMessage() { document.title = 'told'; } terminate() {} },"
+            " 1)"
+        )
         browser.choose(packed.with_name("coffee.rgb8.rdx"))
-        browser.until("document.querySelector('.result.running button')")
-        browser.driver.find_element("css selector", ".result.running button").click()
+        browser.until("document.title === 'told'")
+        browser.js("window.Worker = Kept")
+        stop(browser)
         browser.until(DONE, 1)
         assert "STOPPED" in browser.text()
+        browser.choose(packed.with_name("coffee.rgb8.rdx"))
+        browser.until(DONE, 2)
+        assert "EXACT" in browser.text()
+
+
+def stop(browser: Browser) -> None:
+    browser.driver.find_element("css selector", ".result.running button").click()
+
+
+def test_it_can_be_stopped_before_the_kernels_are_there(
+    browser: Browser, server: Server, packed: Path
+) -> None:
+    browser.open(server, "#/verify")
+    browser.js("window.keptFetch = fetch")
+    browser.js("(window.fetch = () => new Promise(() => {}), 1)")
+    browser.choose(packed.with_name("coffee.rgb8.rdx"))
+    browser.until("document.querySelector('.result.running button')")
+    stop(browser)
+    browser.until(DONE, 1)
+    assert "STOPPED" in browser.text()
+    assert browser.said() == []
+    browser.js("window.fetch = keptFetch")
+    browser.choose(packed.with_name("coffee.rgb8.rdx"))
+    browser.until(DONE, 2)
+    assert "EXACT" in browser.text()
 
 
 def test_the_plans_tree_is_that_of_explain(
@@ -198,3 +228,15 @@ def test_a_container_that_the_command_line_named_is_verified_at_once(
         browser.until("location.hash === '#/verify'")
         browser.until(DONE, 1)
         assert "EXACT" in browser.text()
+
+
+def test_a_named_container_that_cannot_be_read_says_so(
+    browser: Browser, tmp_path: Path, packed: Path
+) -> None:
+    named = [packed.with_name("coffee.rgb8.rdx"), tmp_path / "gone.rdx"]
+    with serving(tmp_path / "home", named) as server:
+        browser.open(server)
+        browser.until(DONE, 2)
+        assert browser.js(RESULTS)["gone.rdx"][0] == "failed"
+        assert "gone.rdx cannot be used (No such file or directory)" in browser.text()
+        assert browser.js(RESULTS)["coffee.rgb8.rdx"][0] == "exact"

@@ -42,16 +42,24 @@ export class Queue {
       tell(containers.length > 0);
       for (const [at, name] of containers.entries()) {
         const answer = await fetch(`/containers/${at}`);
-        if (answer.ok) this.add([{ file: new File([await answer.blob()], name), other: null }], false);
+        const file = new File(answer.ok ? [await answer.blob()] : [], name);
+        if (answer.ok) this.add([{ file, other: null }], false);
+        else this.#lack(file, (await answer.json()).error);
       }
     } catch {
       tell(false); // the time line says what is wrong with the home
     }
   }
 
+  // One that the server could not read.
+  #lack(file, why) {
+    this.#results = [{ id: this.#next++, file, other: null, verdict: "failed", why }, ...this.#results];
+    this.#changed();
+  }
+
   stop(id) {
     if (this.#running === id) {
-      this.#worker.terminate();
+      this.#worker?.terminate(); // there is none while the kernels are on their way
       this.#worker = null;
       this.#running = null;
     }

@@ -7,7 +7,7 @@ const SAID = {
   exact: ["EXACT", "It gives exactly the bytes that were packed"],
   damaged: ["DAMAGED", "It does not give what was packed"],
   refused: ["REFUSED", "What it needs is not here"],
-  failed: ["FAILED", "This browser could not do it"],
+  failed: ["FAILED", "It could not be done"],
   stopped: ["STOPPED", "It was stopped before its end"],
 };
 
