@@ -95,6 +95,18 @@ def test_the_time_line_is_filtered(browser: Browser, server: Server) -> None:
     browser.until("document.body.innerText.includes('1 shown')")
 
 
+def test_no_two_lines_of_a_plot_look_alike(browser: Browser, server: Server) -> None:
+    browser.open(server, "#/forecasts")
+    browser.until("document.querySelectorAll('.plot canvas').length === 3")
+    plots = browser.js(
+        "[...document.querySelectorAll('.plot')].map((plot) =>"
+        " [...plot.querySelectorAll('.u-marker')].map(({ style }) => style.border))"
+    )
+    assert max(map(len, plots)) > 5
+    for looks in plots:
+        assert len({*looks}) == len(looks)
+
+
 def test_whoever_comes_back_to_the_time_line_finds_the_place(
     browser: Browser, server: Server
 ) -> None:

@@ -8,7 +8,7 @@ const STEPS_S = [
   0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
   3600, 7200, 18000, 36000, 72000, 180000, 360000, 720000, 1800000, 3600000, 7200000, 18000000,
 ];
-const COLOURS = ["accent", "failed", "doubtful", "reused", "recorded", "quiet"];
+const COLOURS = ["accent", "failed", "doubtful", "reused", "recorded", "quiet", "violet", "rose"];
 
 export function Forecasts() {
   const { value, error } = useAnswer("/api/forecasts");

@@ -39,6 +39,7 @@ function dressed(options, colour, width, height) {
   return {
     width: Math.max(width, 200), height,
     ...options,
+    legend: { markers: { dash: (plot, at) => (plot.series[at].dash ? "dashed" : "solid") } },
     axes: [{ ...axis, size: 34, ...x }, { ...axis, ...y }],
   };
 }
