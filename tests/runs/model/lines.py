@@ -30,7 +30,8 @@ FILES = (
     Line("dd if=a.txt of=patched.bin bs=1 seek=2 conv=notrunc 2>/dev/null; wc -c < patched.bin"),
     Line("tee one.out two.out < a.txt > /dev/null; ln -f two.out three.out; chmod 600 one.out"),
     Line("git hash-object a.txt d/x.txt 2>/dev/null > hashes.txt; echo $?"),
-    Line("cat <<END | sort > sorted.txt\n$(cat a.txt d/*.txt)\nlast\nEND\ncat sorted.txt"),
+    # Not read by one end of a pipe while the other empties it: under an edit both may be one file.
+    Line("t=$(cat a.txt d/*.txt); cat <<END | sort > sorted.txt\n$t\nlast\nEND\ncat sorted.txt"),
     Line('cat b.txt > "$TMPDIR/part" && sort "$TMPDIR/part" > sorted.txt; rm -f "$TMPDIR/part"'),
 )
 FOLDERS = (
@@ -38,7 +39,7 @@ FOLDERS = (
     Line("find . -name '*.txt' | sort; find . -type l | sort"),
     Line("cd d && cat x.txt ../a.txt > ../joined.txt; ls .."),
     Line("mkdir -p stage/in; cp d/*.txt stage/in/; rm -rf shipped; mv stage shipped; ls shipped"),
-    Line("rm -rf copy; cp -r d copy; ls copy; grep -r o d e | sort > grep.txt"),
+    Line('rm -rf copy; cp -r d copy; ls copy; o=$(grep -r o d e); echo "$o" | sort > grep.txt'),
     Line("rm -rf copy; cp -r d copy"),
     Line("mkdir -p kept; rm -rf kept/*; cp -r d/* kept 2>/dev/null; wc -c < a.txt > kept/size"),
     Line("ls d > d/list; wc -l < d/list"),
