@@ -56,14 +56,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.open_home(to_read=True) as home,
         Server(Answers(home, args.files), port=args.port) as server,
     ):
-        context.report.data({"port": server.access.port, "url": server.url})
-        context.report.line(server.url)
-        _streams.flush_output()
-        context.report.say("the page is there until Ctrl-C")
         wanted = not (args.no_open or context.report.json)
-        with ended_tidily(), _opened(server.url, wanted=wanted):
+        # Whoever reads the address may end it at once, and that ends tidily, too.
+        with ended_tidily():
             try:
-                server.serve_forever()
+                context.report.data({"port": server.access.port, "url": server.url})
+                context.report.line(server.url)
+                _streams.flush_output()
+                context.report.say("the page is there until Ctrl-C")
+                with _opened(server.url, wanted=wanted):
+                    server.serve_forever()
             except KeyboardInterrupt:
                 context.report.say("the page is closed")
     return 0
