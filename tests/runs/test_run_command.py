@@ -122,7 +122,7 @@ def test_why_names_the_input_that_prevents_reuse(
     (person.project / "extra").unlink()
     assert b"  extra: " in typed("why", *command).stdout
     done = typed("run", "-v", *command)
-    assert [line[:17] for line in done.stderr.splitlines()][-1] == b"redoxa: ran again"
+    assert b"redoxa: ran again" in [line[:17] for line in done.stderr.splitlines()]
     assert b"  in.txt: content " in done.stderr
 
 
