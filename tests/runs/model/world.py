@@ -51,6 +51,12 @@ class Outcome(NamedTuple):
     def __str__(self) -> str:
         return f"exit {self.exit_code}, {self.stdout!r}, {self.stderr!r}"
 
+    def told_of(self, one: Path, other: Path) -> "Outcome":
+        """As if it had been printed in the other place: an error may name the file it is in."""
+        was, is_now = os.fsencode(one), os.fsencode(other)
+        stdout, stderr = (text.replace(was, is_now) for text in (self.stdout, self.stderr))
+        return self._replace(stdout=stdout, stderr=stderr)
+
 
 class Answer(NamedTuple):
     """What Redoxa made of a line, and how."""
@@ -269,7 +275,7 @@ class World(RuleBasedStateMachine):
         if answer is None:
             answer = self.ask_python(words, env, failures=failures)
         before_looking()
-        outcome = answer.outcome._replace(tree=tree_of(self.real))
+        outcome = answer.outcome.told_of(self.real, self.plain)._replace(tree=tree_of(self.real))
         answer = answer._replace(outcome=outcome)
         self.counts["runs"] += 1
         self.counts[answer.verdict] += 1
